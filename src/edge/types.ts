@@ -1,0 +1,245 @@
+/**
+ * The words of the edge: what goes into the native addon and what comes out, as plain data. Ids are small integers
+ * handed out by the edge. Times are Unix milliseconds (fractional: kernel receive time has nanoseconds).
+ *
+ * An *extended sequence number* is `cycles << 16 | sequence`, counted from cycle 1 in the normalised stream, that is
+ * after an SSRC change of the sender has been smoothed over. It fits a double for centuries.
+ */
+
+export interface SocketAddress {
+  readonly ip: string;
+  readonly port: number;
+}
+
+export interface EdgeOptions {
+  /** Edge threads. Every call lives on one of them, its shard. */
+  readonly threads: number;
+  /** Addresses that leg sockets bind to: at most one an address family. */
+  readonly legHosts: readonly string[];
+  /** Pinned ports, inclusive. RTP takes the even port of a pair, RTCP the odd one. */
+  readonly ports: { readonly min: number; readonly max: number };
+  /** What is kept of each stream: whichever bound is reached first. */
+  readonly ring: { readonly seconds: number; readonly bytes: number };
+  /** Pace of a fork that is behind, as a multiple of real time. */
+  readonly catchUpRate: number;
+  /** Between sender reports on a fork, and between receiver reports of a capture. */
+  readonly rtcpIntervalMs: number;
+  /** SDES CNAME (RFC 3550 6.5.1). */
+  readonly cname: string;
+}
+
+/** `announced`: RTP from the IP address that the SDP named. `any`: from wherever it comes first. */
+export type LatchPolicy = 'announced' | 'any';
+
+export interface OpenPortOptions {
+  readonly shard: number;
+  readonly host: string;
+  readonly latch: LatchPolicy;
+}
+
+export interface OpenedPort {
+  readonly portId: number;
+  readonly rtp: SocketAddress;
+  readonly rtcp: SocketAddress;
+  /** The SSRC that this party's stream carries towards legs and mediasoup, whatever the party sends. */
+  readonly ssrc: number;
+}
+
+/** What the party's SDP says, as far as packets are concerned. Setting it again (re-offer) forgets the latch if the address changed. */
+export interface PortRemote {
+  readonly rtp: SocketAddress;
+  /** Equal to `rtp` when RTCP is muxed (RFC 5761). */
+  readonly rtcp: SocketAddress;
+  /** False while the party does not want media (hold, port 0). */
+  readonly send: boolean;
+  /** Clock rate by payload type number, for time across an SSRC change and for sender reports. */
+  readonly clockRates: Readonly<Record<number, number>>;
+}
+
+/**
+ * Where a port's ingress goes besides its forks. `direct`: to the other party bit for bit, RTCP untouched. `relay`: to
+ * a mediasoup PlainTransport (RTCP muxed) at `to`; what that transport sends back leaves through this port to the party.
+ */
+export type PortRoute =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'direct'; readonly peerPortId: number }
+  | { readonly kind: 'relay'; readonly to: SocketAddress };
+
+/** Where a fork begins: at the next packet, at the oldest in the ring, at a time, or at an extended sequence number. */
+export type ForkStart =
+  | { readonly kind: 'live' }
+  | { readonly kind: 'oldest' }
+  | { readonly kind: 'time'; readonly at: number }
+  | { readonly kind: 'sequence'; readonly sequence: number };
+
+export interface AddForkOptions {
+  readonly portId: number;
+  /** Index of the stream in the call (party a: 0, b: 1): picks the shared leg socket. */
+  readonly streamIndex: number;
+  readonly rtp: SocketAddress;
+  readonly rtcp: SocketAddress;
+  readonly from: ForkStart;
+  readonly paused: boolean;
+}
+
+/** Inclusive range of extended sequence numbers, with the receive times of its ends. */
+export interface SequenceRange {
+  readonly first: number;
+  readonly last: number;
+  readonly firstAt: number;
+  readonly lastAt: number;
+}
+
+export interface SsrcChange {
+  readonly at: number;
+  readonly from: number;
+  readonly to: number;
+  /** First extended sequence number under the new SSRC. */
+  readonly sequence: number;
+}
+
+/** Why a packet was not taken. `malformed_*` never came near the stream; the others were whole but not welcome. */
+export type RefusalReason =
+  | 'malformed_short'
+  | 'malformed_version'
+  | 'malformed_csrc'
+  | 'malformed_extension'
+  | 'malformed_padding'
+  | 'malformed_rtcp'
+  | 'stranger'
+  | 'second_source'
+  | 'not_ready';
+
+/** What arrived at a port. Everything in the API about a party's media is derived from this. */
+export interface StreamReport {
+  readonly ssrc: number;
+  /** SSRC the party itself uses now; undefined before the first packet. */
+  readonly sourceSsrc?: number;
+  readonly latched?: SocketAddress;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly duplicates: number;
+  readonly reordered: number;
+  readonly refused: Readonly<Partial<Record<RefusalReason, number>>>;
+  /** Dropped by the kernel because the socket buffer was full (SO_RXQ_OVFL): lost in us. */
+  readonly kernelDrops: number;
+  /** Received, in order, disjoint. At most 4,096: when more are needed the oldest are joined and `rangesJoined` counts it. */
+  readonly received: readonly SequenceRange[];
+  readonly rangesJoined: number;
+  /** At most the last 64. */
+  readonly ssrcChanges: readonly SsrcChange[];
+  readonly ssrcChangeCount: number;
+  /** Media time of one packet, in milliseconds, from timestamps of neighbours; 20 before it is known. */
+  readonly packetMs: number;
+  readonly lastPayloadType?: number;
+  /** Packets sent to the party through this port, and the sends that failed. */
+  readonly egressPackets: number;
+  readonly egressErrors: number;
+  readonly lastEgressAt?: number;
+  /** Oldest sequence still in the ring. */
+  readonly ringFirst?: number;
+}
+
+/** Last receiver report (RFC 3550 6.4.1) of a recorder about one fork. */
+export interface ReceiverReport {
+  readonly at: number;
+  /** Extended highest sequence number received, mapped into this stream's extended numbers. */
+  readonly highestSequence: number;
+  /** 0..1 since the report before. */
+  readonly fractionLost: number;
+  readonly cumulativeLost: number;
+  readonly jitterMs: number;
+  readonly roundTripMs?: number;
+}
+
+export interface ForkReport {
+  readonly forkId: number;
+  readonly state: 'catching-up' | 'live' | 'paused' | 'ended';
+  readonly sentPackets: number;
+  readonly sentBytes: number;
+  readonly sendErrors: number;
+  /** Handed to the kernel without error, in order, disjoint; same bound as `StreamReport.received`. */
+  readonly sent: readonly SequenceRange[];
+  /** Sent later than they arrived, out of the ring. Subset of `sent`. */
+  readonly replayed: readonly SequenceRange[];
+  /** Left the ring before this fork could send them: lost in us. */
+  readonly overrun: readonly SequenceRange[];
+  /** Not sent because the fork was paused. */
+  readonly withheld: readonly SequenceRange[];
+  /** First ICMP refusal since the fork began; `sequence` is the first packet that was refused. */
+  readonly refused?: { readonly at: number; readonly sequence: number; readonly count: number };
+  readonly receiverReport?: ReceiverReport;
+  readonly receiverReports: number;
+}
+
+export type EdgeEvent =
+  | { readonly type: 'latched'; readonly portId: number; readonly address: SocketAddress }
+  | { readonly type: 'moved'; readonly portId: number; readonly address: SocketAddress }
+  | { readonly type: 'ssrc-changed'; readonly portId: number; readonly from: number; readonly to: number }
+  /** ICMP said that the fork's port is closed. Raised once a fork. */
+  | { readonly type: 'fork-refused'; readonly forkId: number; readonly at: number }
+  /** A fork that was behind has reached the newest packet. */
+  | { readonly type: 'fork-live'; readonly forkId: number }
+  | { readonly type: 'fork-overrun'; readonly forkId: number; readonly packets: number }
+  | { readonly type: 'capture-failed'; readonly captureId: number; readonly errno: string };
+
+export interface CaptureStreamOptions {
+  /** Where the sender's SDP says that it is; RTP from other IP addresses is refused when latch is `announced`. */
+  readonly remote: { readonly rtp: SocketAddress; readonly rtcp: SocketAddress };
+  /** Written as the pcapng interface name. */
+  readonly label: string;
+  readonly clockRates: Readonly<Record<number, number>>;
+}
+
+export interface OpenCaptureOptions {
+  /** Created exclusively; every packet is written as it arrives, in whole pcapng blocks. */
+  readonly file: string;
+  readonly host: string;
+  readonly latch: LatchPolicy;
+  /** Section header comment. */
+  readonly comment: string;
+  readonly streams: readonly CaptureStreamOptions[];
+}
+
+export interface OpenedCapture {
+  readonly captureId: number;
+  readonly streams: readonly { readonly rtp: SocketAddress; readonly rtcp: SocketAddress }[];
+}
+
+export interface CaptureReport {
+  readonly captureId: number;
+  readonly fileBytes: number;
+  readonly failed?: string;
+  readonly streams: readonly {
+    readonly label: string;
+    readonly packets: number;
+    readonly bytes: number;
+    readonly rtcpPackets: number;
+    readonly lostPackets: number;
+    readonly ssrc?: number;
+    readonly firstAt?: number;
+    readonly lastAt?: number;
+    readonly kernelDrops: number;
+    readonly refused: Readonly<Partial<Record<RefusalReason, number>>>;
+  }[];
+}
+
+/** Sums over all threads since the start; read at scrape. */
+export interface EdgeCounters {
+  readonly wakeups: number;
+  readonly packetsIn: number;
+  readonly bytesIn: number;
+  readonly packetsToParties: number;
+  readonly packetsToRelay: number;
+  readonly packetsToLegs: number;
+  readonly rtcpIn: number;
+  readonly rtcpOut: number;
+  readonly icmpErrors: number;
+  readonly sendErrors: number;
+  readonly kernelDrops: number;
+  readonly droppedEvents: number;
+  readonly refused: Readonly<Partial<Record<RefusalReason, number>>>;
+  readonly ports: number;
+  readonly forks: number;
+  readonly captures: number;
+}
