@@ -175,7 +175,12 @@ export interface ForkReport {
 export type EdgeEvent =
   | { readonly type: 'latched'; readonly portId: number; readonly address: SocketAddress }
   | { readonly type: 'moved'; readonly portId: number; readonly address: SocketAddress }
-  | { readonly type: 'ssrc-changed'; readonly portId: number; readonly from: number; readonly to: number }
+  | {
+      readonly type: 'ssrc-changed';
+      readonly portId: number;
+      readonly from: number;
+      readonly to: number;
+    }
   /** ICMP said that the fork's port is closed. Raised once a fork. */
   | { readonly type: 'fork-refused'; readonly forkId: number; readonly at: number }
   /** A fork that was behind has reached the newest packet. */

@@ -1,0 +1,183 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { messageOf, TandemError } from './errors.ts';
+
+/**
+ * One schema gives validation, defaults and types. Every object is strict: an unknown key stops the start-up. Secrets come
+ * from the environment, which is read in this file and nowhere else.
+ */
+
+const port = z.int().min(0).max(65_535);
+const host = z.string().min(1);
+const ms = (fallback: number, max = 3_600_000): z.ZodDefault<z.ZodInt> =>
+  z.int().min(1).max(max).default(fallback);
+const section = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
+
+const recorderEntry = z.strictObject({
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,64}$/, 'letters, digits, dot, dash, underscore; at most 64'),
+  uri: z.string().regex(/^sips?:/, 'a SIP URI'),
+  zone: z.string().min(1).max(64).default('default'),
+  capacity: z.int().min(1).max(1_000_000).default(500),
+  weight: z.number().positive().max(1_000).default(1),
+  state: z.enum(['up', 'draining', 'standby']).default('up'),
+  tenants: z.array(z.string()).max(1_000).default([]),
+  sites: z.array(z.string()).max(1_000).default([]),
+});
+
+export const configSchema = z.strictObject({
+  http: section({
+    host: host.default('127.0.0.1'),
+    port: port.default(8080),
+    bodyBytesMax: z.int().min(1_024).max(16_777_216).default(262_144),
+  }),
+  sip: section({
+    host: host.default('127.0.0.1'),
+    port: port.default(5060),
+    transports: z
+      .array(z.enum(['udp', 'tcp']))
+      .min(1)
+      .default(['udp', 'tcp']),
+    inviteTimeoutMs: ms(4_000),
+    connectTimeoutMs: ms(1_000),
+  }),
+  media: section({
+    host: host.default('127.0.0.1'),
+    /** Address for legs to recorders of the other address family, if there are any. */
+    legHost: host.optional(),
+    ports: z
+      .strictObject({ min: z.int().min(1_024).max(65_534), max: z.int().min(1_025).max(65_535) })
+      .refine(({ min, max }) => max > min, 'max must be above min')
+      .default({ min: 20_000, max: 39_999 }),
+    path: z.enum(['mediasoup', 'direct']).default('mediasoup'),
+    latch: z.enum(['announced', 'any']).default('announced'),
+    ring: section({
+      seconds: z.number().min(0.1).max(300).default(10),
+      bytes: z.int().min(16_384).max(67_108_864).default(524_288),
+    }),
+    threads: z.int().min(1).max(64).default(Math.min(4, availableParallelism())),
+    workers: z.int().min(1).max(64).default(Math.min(4, availableParallelism())),
+    catchUpRate: z.number().min(1.1).max(100).default(4),
+    rtcpIntervalMs: ms(1_000, 60_000),
+    callsMax: z.int().min(1).max(100_000).default(4_000),
+  }),
+  recording: section({
+    mode: z.enum(['duplicate', 'single', 'off']).default('duplicate'),
+    scarce: z.enum(['single', 'refuse']).default('single'),
+    /** Send a moved leg what it missed, out of the ring. */
+    replay: z.boolean().default(true),
+    retry: section({
+      initialMs: ms(200),
+      maxMs: ms(5_000),
+    }),
+    failoversKept: z.int().min(1).max(100_000).default(1_000),
+  }),
+  resource: section({
+    policy: z
+      .enum(['least-loaded', 'round-robin', 'weighted', 'two-choices'])
+      .default('least-loaded'),
+    affinityFile: z.string().min(1).default('state/affinity.json'),
+    promotion: z.enum(['auto', 'manual']).default('manual'),
+    health: section({
+      intervalMs: ms(500),
+      timeoutMs: ms(400),
+      /** OPTIONS in a row without an answer before a recorder is down. */
+      failures: z.int().min(1).max(100).default(2),
+      /** OPTIONS in a row with an answer before it is up again. */
+      successes: z.int().min(1).max(100).default(1),
+    }),
+  }),
+  recorders: section({
+    embedded: z
+      .strictObject({
+        count: z.int().min(0).max(64).default(3),
+        dir: z.string().min(1).default('recordings'),
+        zones: z.array(z.string().min(1)).min(1).default(['zone-1', 'zone-2']),
+        capacity: z.int().min(1).max(1_000_000).default(500),
+      })
+      .optional(),
+    list: z.array(recorderEntry).max(1_000).default([]),
+  }),
+  log: section({
+    level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  }),
+});
+
+export type Config = z.infer<typeof configSchema>;
+export type RecorderConfig = z.infer<typeof recorderEntry>;
+
+/** Embedded recorders are what a start without any recorder configured gets. */
+export function parseConfig(input: unknown): Config {
+  const result = configSchema.safeParse(input ?? {});
+  if (!result.success) {
+    const issues = result.error.issues.flatMap((issue) =>
+      issue.code === 'unrecognized_keys'
+        ? issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), reason: 'unknown key' }))
+        : [{ path: issue.path.join('.') || '(root)', reason: issue.message }],
+    );
+    throw new TandemError(
+      'CONFIG_INVALID',
+      issues.map(({ path, reason }) => `${path}: ${reason}`).join('; '),
+      { details: { issues } },
+    );
+  }
+  const config = result.data;
+  const ids = config.recorders.list.map(({ id }) => id);
+  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
+  if (twice !== undefined) {
+    throw new TandemError('CONFIG_INVALID', `recorders.list: id ${twice} stands twice`, {
+      details: { issues: [{ path: 'recorders.list', reason: `duplicate id ${twice}` }] },
+    });
+  }
+  if (config.recorders.embedded === undefined && ids.length === 0) {
+    return deepFreeze({
+      ...config,
+      recorders: {
+        list: [],
+        embedded: { count: 3, dir: 'recordings', zones: ['zone-1', 'zone-2'], capacity: 500 },
+      },
+    });
+  }
+  return deepFreeze(config);
+}
+
+export function loadConfig(file: string | undefined): Config {
+  if (file === undefined) return parseConfig({});
+  let input: unknown;
+  try {
+    input = parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    throw new TandemError('CONFIG_INVALID', `${file}: ${messageOf(cause)}`, {
+      cause,
+      details: { file },
+    });
+  }
+  return parseConfig(input);
+}
+
+export interface Environment {
+  /** Bearer token of the HTTP API; required when it listens beyond loopback. */
+  readonly httpToken: string | undefined;
+  /** Another build of the edge addon (sanitizers). */
+  readonly edgeAddon: string | undefined;
+  readonly mediasoupWorker: string | undefined;
+}
+
+export function readEnvironment(): Environment {
+  return {
+    httpToken: process.env['TANDEM_HTTP_TOKEN'],
+    edgeAddon: process.env['TANDEM_EDGE_ADDON'],
+    mediasoupWorker: process.env['MEDIASOUP_WORKER_BIN'],
+  };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    Object.values(value).forEach(deepFreeze);
+  }
+  return value;
+}

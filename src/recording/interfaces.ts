@@ -1,0 +1,217 @@
+import type {
+  ForkReport,
+  ForkStart,
+  LatchPolicy,
+  SocketAddress,
+  StreamReport,
+} from '../edge/types.ts';
+
+/**
+ * What recording needs of the world, and nothing more. `media/`, `resource/` and `siprec/` implement these; each could be
+ * a network call one day, so everything that passes is plain data and everything is named by id.
+ */
+
+export type Party = 'a' | 'b';
+export const parties: readonly Party[] = ['a', 'b'];
+export type MediaPath = 'mediasoup' | 'direct';
+
+/** One payload type as negotiated between the parties. `encodingName` as in SDP rtpmap. */
+export interface Payload {
+  readonly payloadType: number;
+  readonly encodingName: string;
+  readonly clockRate: number;
+  readonly channels: number;
+  readonly fmtp?: string;
+}
+
+/** A party's stream as a recorder gets it. */
+export interface RecordedStream {
+  readonly party: Party;
+  /** Position of its m-line, from 0. */
+  readonly index: number;
+  readonly ssrc: number;
+  readonly payloads: readonly Payload[];
+  readonly ptimeMs?: number;
+}
+
+export interface OpenCallRequest {
+  readonly callId: string;
+  /** Party a's SDP. */
+  readonly offer: string;
+  readonly path: MediaPath;
+  readonly latch: LatchPolicy;
+}
+
+export interface CallMedia {
+  readonly callId: string;
+  readonly path: MediaPath;
+  readonly parties: Readonly<Record<Party, PartyMedia>>;
+}
+
+export interface PartyMedia {
+  readonly local: SocketAddress;
+  readonly remote?: SocketAddress;
+  readonly report: StreamReport;
+}
+
+export interface MediaAddress {
+  readonly rtp: SocketAddress;
+  readonly rtcp: SocketAddress;
+}
+
+export interface BridgeEvents {
+  /** A recorder's port refused packets of this recording session (ICMP). `at`: Unix ms, kernel time. */
+  forkRefused: [{ recordId: string; at: number }];
+  /** All streams of this recording session have reached the newest packet. */
+  forkLive: [{ recordId: string }];
+  /** The media of the call cannot be carried on: it was closed. */
+  callLost: [{ callId: string; reason: string }];
+  /** The parties had no media for this long (mediasoup worker death); it flows again. */
+  interrupted: [{ callId: string; interruptedMs: number }];
+}
+
+/** A call's pinned media. Errors: SDP_*, NO_PORT, WORKER_LOST, EDGE_FAILED, CALL_NOT_FOUND. */
+export interface Bridge {
+  /** Pins both parties' ports. Resolves to the offer for party b. */
+  openCall(request: OpenCallRequest): Promise<{ offer: string }>;
+  /** Party b's answer in, the answer for party a out; from here media flows. Also ends a re-offer, for either side. */
+  answerCall(callId: string, answer: string): Promise<{ answer: string }>;
+  /** A re-offer from `party` in, the offer for the other party out. A second one of the same party replaces the first. */
+  reofferCall(callId: string, party: Party, offer: string): Promise<{ offer: string }>;
+  /** Idempotent. Frees ports; returns the last account of both streams, undefined if there was no such call. */
+  closeCall(callId: string): CallMedia | undefined;
+  describeCall(callId: string): CallMedia;
+  /** The streams to record, by party. Known once answered. */
+  recordedStreams(callId: string): readonly RecordedStream[];
+  /** Where this call's copies leave from and where the recorder's RTCP must come back to, by party. */
+  legAddresses(callId: string, family: 4 | 6): Readonly<Record<Party, MediaAddress>>;
+  /**
+   * Forks the call's streams to a recorder under `recordId`. `from` by party; absent: `live`. A party that the recorder
+   * does not want (port 0) is absent from `to`.
+   */
+  startForks(options: {
+    callId: string;
+    recordId: string;
+    to: Partial<Readonly<Record<Party, MediaAddress>>>;
+    from: Partial<Readonly<Record<Party, ForkStart>>>;
+    paused: boolean;
+  }): void;
+  /** The recorder moved its media. Adds or removes single streams as `to` says. */
+  retargetForks(recordId: string, to: Partial<Readonly<Record<Party, MediaAddress>>>): void;
+  /** When this returns nothing more is sent (fail closed). */
+  pauseForks(recordId: string): void;
+  resumeForks(recordId: string): void;
+  /** Idempotent: undefined when there are none. */
+  stopForks(recordId: string): Partial<Record<Party, ForkReport>> | undefined;
+  forkReports(recordId: string): Partial<Record<Party, ForkReport>>;
+  on<E extends keyof BridgeEvents>(event: E, listener: (...args: BridgeEvents[E]) => void): unknown;
+}
+
+export interface AllocationRequest {
+  readonly recordId: string;
+  readonly callId: string;
+  readonly leg: 1 | 2;
+  readonly tenant?: string;
+  readonly site?: string;
+  /** Recorders that must not be chosen (the other leg's; those that just failed). */
+  readonly excludeRecorders: readonly string[];
+  /** Zones to avoid when another will do. */
+  readonly avoidZones: readonly string[];
+}
+
+export interface Allocation {
+  readonly recordId: string;
+  readonly recorder: string;
+  readonly uri: string;
+  readonly zone: string;
+}
+
+/** Why a leg left a recorder. The same word is the metric's reason and the API's. */
+export type FailureReason =
+  | 'icmp'
+  | 'sip_closed'
+  | 'sip_error'
+  | 'sip_timeout'
+  | 'options_timeout'
+  | 'srs_bye'
+  | 'rtcp_silence'
+  | 'rtcp_loss'
+  | 'operator';
+
+export interface AllocatorEvents {
+  /** The recorder takes nothing any more; everything on it should move. `at`: when it was found out, Unix ms. */
+  recorderDown: [{ recorder: string; reason: FailureReason; at: number }];
+  /** The recorder is to be emptied without loss. */
+  recorderDraining: [{ recorder: string }];
+  /** A recorder can take sessions that could not before. */
+  recorderAvailable: [{ recorder: string }];
+}
+
+/** Puts recording sessions on recorders. Errors: NO_RECORDER. */
+export interface RecorderAllocator {
+  allocate(request: AllocationRequest): Allocation;
+  /** Idempotent. */
+  release(recordId: string): void;
+  /** Evidence against a recorder from a session on it. The allocator decides what it means for the recorder. */
+  reportFailure(recorder: string, reason: FailureReason): void;
+  /** A session was established on it. */
+  reportSuccess(recorder: string): void;
+  zoneOf(recorder: string): string | undefined;
+  on<E extends keyof AllocatorEvents>(
+    event: E,
+    listener: (...args: AllocatorEvents[E]) => void,
+  ): unknown;
+}
+
+export interface Participant {
+  /** UUID; the same in every recording session of the call. */
+  readonly participantId: string;
+  readonly streamId: string;
+  readonly aor: string;
+  readonly name?: string;
+}
+
+/** What RFC 7865 metadata says of one communication session; identical in all of its recording sessions. */
+export interface CommunicationSession {
+  readonly callId: string;
+  readonly sessionId: string;
+  readonly groupId: string;
+  readonly startedAt: number;
+  readonly participants: Readonly<Record<Party, Participant>>;
+}
+
+export interface EstablishRequest {
+  readonly recordId: string;
+  readonly uri: string;
+  readonly communicationSession: CommunicationSession;
+  readonly streams: readonly RecordedStream[];
+  /** Our side of the media, by party: what the SDP offer announces. */
+  readonly local: Readonly<Record<Party, MediaAddress>>;
+  readonly timeoutMs: number;
+}
+
+/** Recorder's media by party; a party is absent while the recorder wants none of it (inactive, port 0). */
+export type RecorderMedia = Partial<Readonly<Record<Party, MediaAddress>>>;
+
+export interface SessionEvents {
+  /** The recorder changed its media: moved, or inactive to recvonly. */
+  mediaChanged: [{ recordId: string; media: RecorderMedia }];
+  /** The session is over, and not by us. */
+  ended: [{ recordId: string; reason: FailureReason; detail?: string }];
+}
+
+/** The SRC. Errors: SESSION_REFUSED (details.status), SESSION_TIMEOUT, SESSION_TRANSPORT, SIPREC_INVALID. */
+export interface SessionClient {
+  establish(request: EstablishRequest, signal?: AbortSignal): Promise<{ media: RecorderMedia }>;
+  /** Streams as they now are (re-offer, codec change), or all `inactive` while paused. Resolves when the SRS has acknowledged. */
+  update(
+    recordId: string,
+    change: { streams: readonly RecordedStream[]; paused: boolean },
+  ): Promise<{ media: RecorderMedia }>;
+  /** BYE. Idempotent; resolves when answered or given up. */
+  end(recordId: string, reason?: string): Promise<void>;
+  on<E extends keyof SessionEvents>(
+    event: E,
+    listener: (...args: SessionEvents[E]) => void,
+  ): unknown;
+}
