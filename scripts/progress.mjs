@@ -4,7 +4,9 @@
 import { spawn } from 'node:child_process';
 
 const plainIntervalMs = 15_000;
-const keptOutputLines = 60;
+// Of what a step prints: npm gives the reason first, compilers and ninja last.
+const keptFirstLines = 20;
+const keptLastLines = 50;
 const sigtermExitCode = 143;
 const terminal = process.stderr.isTTY === true;
 
@@ -32,7 +34,7 @@ export async function withProgress(title, work) {
   const note = (line) => {
     latest = line.trim();
     output.push(line);
-    if (output.length > keptOutputLines) output.shift();
+    if (output.length > keptFirstLines + keptLastLines) output.splice(keptFirstLines, 1);
   };
   const draw = () => {
     const width = Math.max((process.stderr.columns ?? 80) - 1, 20);
