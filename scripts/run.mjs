@@ -28,7 +28,13 @@ const tasks = {
   serve: tandem('serve'),
   demo: tandem('demo'),
   bench: { ...tandem(), command: (args) => ['bench/main.ts', ...args] },
-  fuzz: { ...tandem(), command: (args) => ['test/fuzz/main.ts', ...args] },
+  // With the sanitizers: what a parser reads out of bounds need not crash.
+  fuzz: {
+    groups: ['build'],
+    addons: ['asan'],
+    command: (args) => ['test/fuzz/main.ts', ...args],
+    environment: sanitizerEnvironment,
+  },
   test: {
     groups: ['build', 'test'],
     addons: ['release'],
@@ -46,7 +52,7 @@ const tasks = {
     command: (args) => ['scripts/check.mjs', ...args],
   },
   build: { ...tandem(), command: (args) => ['scripts/build.mjs', ...args] },
-  setup: { groups: ['build', 'test', 'check'], addons: ['release'], command: () => [] },
+  setup: { groups: ['build', 'test', 'check'], addons: ['release', 'asan'], command: () => [] },
 };
 
 try {
