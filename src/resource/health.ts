@@ -1,0 +1,122 @@
+import type { FailureReason } from '../recording/interfaces.ts';
+import type { RecorderEvent, RecorderStateName } from './recorder.ts';
+
+/**
+ * `willing`: it answered OPTIONS. `unwilling`: it lives but says that it takes nothing (5xx, 6xx): no reason to move what it
+ * has. `silent`: no answer in time.
+ */
+export type ProbeOutcome = 'willing' | 'unwilling' | 'silent';
+
+export interface HealthSettings {
+  /** Silent probes in a row before it is down. */
+  readonly failures: number;
+  /** Answers in a row before it is up again. */
+  readonly successes: number;
+}
+
+/** A recorder that fails again within this time is let back later and later. */
+const relapseWindowMs = 60_000;
+const holdMsFirst = 1_000;
+const holdMsMax = 30_000;
+
+/** 501 is an answer: some recorders do not do OPTIONS. */
+export function outcomeOf(status: number): ProbeOutcome {
+  return status < 500 || status === 501 ? 'willing' : 'unwilling';
+}
+
+/**
+ * Weighs what speaks for and against one recorder. An episode begins with the first evidence against it and ends when it
+ * is cleared; everything reported in between is the same episode, so a hundred sessions that fail at once count as one.
+ */
+export class HealthRecord {
+  readonly #settings: HealthSettings;
+  #silent = 0;
+  #answers = 0;
+  #reason: FailureReason | undefined;
+  #open = false;
+  #episodes = 0;
+  #episodeAt = -Infinity;
+  #holdUntil = 0;
+
+  constructor(settings: HealthSettings) {
+    this.#settings = settings;
+  }
+
+  /** Why it is down or suspected. */
+  get reason(): FailureReason {
+    return this.#reason ?? 'options_timeout';
+  }
+
+  /** True when this is the first evidence of an episode: time to ask the recorder itself. */
+  accuse(reason: FailureReason, now: number): boolean {
+    if (this.#reason === undefined || (isStrong(reason) && !isStrong(this.#reason))) {
+      this.#reason = reason;
+    }
+    return this.#openEpisode(now);
+  }
+
+  observe(
+    outcome: ProbeOutcome,
+    state: RecorderStateName,
+    now: number,
+  ): Exclude<RecorderEvent, 'assigned'> | undefined {
+    switch (outcome) {
+      case 'silent': {
+        this.#answers = 0;
+        this.#silent += 1;
+        const enough = isStrong(this.#reason) ? 1 : this.#settings.failures;
+        if (this.#silent < enough) return undefined;
+        this.#openEpisode(now);
+        return 'died';
+      }
+      case 'unwilling':
+        this.#silent = 0;
+        this.#answers = 0;
+        return 'accused';
+      case 'willing':
+        this.#silent = 0;
+        this.#answers += 1;
+        if (this.#open && now < this.#holdUntil) return undefined;
+        if (state === 'down' && this.#answers < this.#settings.successes) return undefined;
+        this.#open = false;
+        this.#reason = undefined;
+        return 'answered';
+    }
+  }
+
+  /** A session was established on it. */
+  heard(): void {
+    this.#silent = 0;
+  }
+
+  #openEpisode(now: number): boolean {
+    if (this.#open) return false;
+    this.#open = true;
+    this.#episodes = now - this.#episodeAt > relapseWindowMs ? 1 : this.#episodes + 1;
+    this.#episodeAt = now;
+    const holdMs = this.#episodes === 1 ? 0 : holdMsFirst * 2 ** Math.min(this.#episodes - 2, 16);
+    this.#holdUntil = now + Math.min(holdMs, holdMsMax);
+    return true;
+  }
+}
+
+/**
+ * Whether this and one silent probe together mean that it is dead. A BYE or an error response came from a living process,
+ * and where reports show loss the probe may be lost too: there it takes as many probes as without evidence.
+ */
+function isStrong(reason: FailureReason | undefined): boolean {
+  switch (reason) {
+    case 'icmp':
+    case 'sip_closed':
+    case 'sip_timeout':
+    case 'options_timeout':
+    case 'rtcp_silence':
+      return true;
+    case 'sip_error':
+    case 'srs_bye':
+    case 'rtcp_loss':
+    case 'operator':
+    case undefined:
+      return false;
+  }
+}

@@ -1,0 +1,379 @@
+import { EventEmitter } from 'node:events';
+import { TandemError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import type {
+  Allocation,
+  AllocationRequest,
+  AllocatorEvents,
+  FailureReason,
+  RecorderAllocator,
+} from '../recording/interfaces.ts';
+import { hindrance, type AdmissionRequest, type Hindrance } from './admission.ts';
+import { AffinityStore } from './affinity.ts';
+import type { Candidate } from './candidate.ts';
+import { systemResourceClock, type ResourceClock } from './clock.ts';
+import { HealthRecord, type HealthSettings, type ProbeOutcome } from './health.ts';
+import { Prober, type Probe } from './prober.ts';
+import {
+  transition,
+  type AssignedState,
+  type RecorderDefinition,
+  type RecorderEvent,
+  type RecorderStateName,
+  type RecorderView,
+} from './recorder.ts';
+import { select, type PolicyName } from './selector.ts';
+
+/** Also what the configuration allows. */
+const recordersMax = 1_000;
+/** Recorders named one by one when none could take a session. */
+const hindrancesShownMax = 20;
+
+export interface ResourceSettings {
+  readonly policy: PolicyName;
+  readonly affinityFile: string;
+  readonly promotion: 'auto' | 'manual';
+  readonly health: HealthSettings & { readonly intervalMs: number; readonly timeoutMs: number };
+}
+
+export interface ResourceManagerOptions {
+  readonly settings: ResourceSettings;
+  readonly recorders: readonly RecorderDefinition[];
+  readonly probe: Probe;
+  readonly logger: Logger;
+  readonly clock?: ResourceClock;
+  /** [0, 1) */
+  readonly random?: () => number;
+}
+
+/** A recorder to be added or changed. */
+export type RecorderChange = Omit<RecorderDefinition, 'state'> & {
+  readonly state?: AssignedState | undefined;
+};
+
+interface Recorder {
+  definition: RecorderDefinition;
+  state: RecorderStateName;
+  health: HealthRecord;
+  readonly sessions: Set<string>;
+  lastChosen: number;
+}
+
+/**
+ * Knows the recorders, what they carry and how they are, and puts each recording session on one of them. Recording
+ * sessions are named by record id, recorders by id.
+ */
+export class ResourceManager extends EventEmitter<AllocatorEvents> implements RecorderAllocator {
+  readonly #settings: ResourceSettings;
+  readonly #logger: Logger;
+  readonly #clock: ResourceClock;
+  readonly #random: () => number;
+  readonly #affinity: AffinityStore;
+  readonly #prober: Prober;
+  readonly #recorders = new Map<string, Recorder>();
+  /** Recorder of every session that is on now. */
+  readonly #live = new Map<string, Recorder>();
+  #choices = 0;
+  #closed = false;
+
+  private constructor(options: Required<ResourceManagerOptions>, affinity: AffinityStore) {
+    super();
+    this.#settings = options.settings;
+    this.#logger = options.logger;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#affinity = affinity;
+    this.#prober = new Prober({
+      probe: options.probe,
+      intervalMs: options.settings.health.intervalMs,
+      timeoutMs: options.settings.health.timeoutMs,
+      clock: options.clock,
+      random: options.random,
+      onOutcome: (id, outcome) => {
+        this.#observe(id, outcome);
+      },
+    });
+  }
+
+  /** Resolves when the affinities are read and every configured recorder was asked once: who does not answer is down. */
+  static async create(options: ResourceManagerOptions): Promise<ResourceManager> {
+    const { clock = systemResourceClock, random = Math.random } = options;
+    const affinity = await AffinityStore.create({
+      file: options.settings.affinityFile,
+      clock,
+      logger: options.logger,
+    });
+    const manager = new ResourceManager({ ...options, clock, random }, affinity);
+    const outcomes = await Promise.all(
+      options.recorders.map((definition) => manager.#prober.ask(definition.uri)),
+    );
+    options.recorders.forEach((definition, index) => {
+      manager.#add(definition, outcomes[index] === 'silent' ? 'down' : definition.state);
+    });
+    return manager;
+  }
+
+  /**
+   * A record id that is known goes to the recorder it belongs to, if that one is able. Throws NO_RECORDER, with what
+   * stands against each recorder.
+   */
+  allocate(request: AllocationRequest): Allocation {
+    const { recordId } = request;
+    const live = this.#live.get(recordId);
+    if (live !== undefined && !request.excludeRecorders.includes(live.definition.id)) {
+      return allocationOf(recordId, live);
+    }
+    if (live !== undefined) this.release(recordId);
+    const recorder = this.#ownerOf(request) ?? this.#choose(request) ?? this.#promote(request);
+    if (recorder === undefined) throw this.#noRecorder(request);
+    this.#choices += 1;
+    recorder.lastChosen = this.#choices;
+    recorder.sessions.add(recordId);
+    this.#live.set(recordId, recorder);
+    this.#affinity.set(recordId, recorder.definition.id);
+    return allocationOf(recordId, recorder);
+  }
+
+  release(recordId: string): void {
+    const recorder = this.#live.get(recordId);
+    if (recorder === undefined) {
+      this.#affinity.delete(recordId);
+      return;
+    }
+    const wasFull = recorder.sessions.size >= recorder.definition.capacity;
+    this.#live.delete(recordId);
+    recorder.sessions.delete(recordId);
+    this.#affinity.delete(recordId);
+    if (wasFull && takesSessions(recorder)) this.#announce(recorder);
+  }
+
+  reportFailure(recorderId: string, reason: FailureReason): void {
+    const recorder = this.#recorders.get(recorderId);
+    // What the operator does is no evidence; and there is nothing worse than down.
+    if (recorder === undefined || reason === 'operator' || recorder.state === 'down') return;
+    const opened = recorder.health.accuse(reason, this.#clock.now());
+    if (!opened) return;
+    this.#logger.warn({ recorder: recorderId, reason }, 'recorder is suspected');
+    this.#move(recorder, 'accused');
+    this.#prober.check(recorderId);
+  }
+
+  reportSuccess(recorderId: string): void {
+    this.#recorders.get(recorderId)?.health.heard();
+  }
+
+  zoneOf(recorderId: string): string | undefined {
+    return this.#recorders.get(recorderId)?.definition.zone;
+  }
+
+  /** The recorder that a record id belongs to, also when that was before a restart. */
+  recorderOf(recordId: string): string | undefined {
+    return this.#affinity.get(recordId);
+  }
+
+  list(): readonly RecorderView[] {
+    return Array.from(this.#recorders.values(), (recorder) => this.#viewOf(recorder));
+  }
+
+  /**
+   * Adds a recorder or replaces what is configured of one; its sessions stay, and so does what an operator assigned when
+   * `state` is absent. A new address or process starts with a clean slate. Throws INVALID_REQUEST when there are too many.
+   */
+  put(change: RecorderChange): RecorderView {
+    const known = this.#recorders.get(change.id);
+    const state = change.state ?? known?.definition.state ?? 'up';
+    const definition: RecorderDefinition = { ...change, state };
+    if (known === undefined) {
+      if (this.#recorders.size >= recordersMax) {
+        throw new TandemError('INVALID_REQUEST', `there are ${recordersMax} recorders already`, {
+          details: { field: 'id', value: definition.id, recordersMax },
+        });
+      }
+      return this.#viewOf(this.#add(definition, definition.state));
+    }
+    const before = known.definition;
+    const pid = definition.pid ?? before.pid;
+    known.definition = pid === undefined ? definition : { ...definition, pid };
+    const isAnother = before.uri !== definition.uri || before.pid !== pid;
+    if (isAnother) known.health = new HealthRecord(this.#settings.health);
+    this.#move(known, isAnother ? 'answered' : 'assigned');
+    this.#prober.watch(definition.id, definition.uri);
+    return this.#viewOf(known);
+  }
+
+  /** Throws RECORDER_NOT_FOUND. */
+  patch(recorderId: string, change: { readonly state: AssignedState }): RecorderView {
+    const recorder = this.#recorders.get(recorderId);
+    if (recorder === undefined) {
+      throw new TandemError('RECORDER_NOT_FOUND', `no recorder ${recorderId}`, {
+        details: { recorder: recorderId },
+      });
+    }
+    const from = recorder.definition.state;
+    recorder.definition = { ...recorder.definition, state: change.state };
+    this.#logger.info({ recorder: recorderId, from, to: change.state }, 'recorder was assigned');
+    this.#move(recorder, 'assigned');
+    return this.#viewOf(recorder);
+  }
+
+  /** Its process is known to be gone. */
+  markDown(recorderId: string, reason: FailureReason): void {
+    const recorder = this.#recorders.get(recorderId);
+    if (recorder === undefined) return;
+    recorder.health.accuse(reason, this.#clock.now());
+    const { pid: _gone, ...definition } = recorder.definition;
+    recorder.definition = definition;
+    this.#move(recorder, 'died');
+    // An answer to a probe that is under way would be the dead process's.
+    this.#prober.check(recorderId);
+  }
+
+  /** Idempotent. Resolves when the affinities are on disk. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#prober.close();
+    this.removeAllListeners();
+    await this.#affinity.close();
+  }
+
+  #add(definition: RecorderDefinition, state: RecorderStateName): Recorder {
+    const recorder: Recorder = {
+      definition,
+      state,
+      health: new HealthRecord(this.#settings.health),
+      sessions: new Set(),
+      lastChosen: 0,
+    };
+    this.#recorders.set(definition.id, recorder);
+    this.#logger.info({ recorder: definition.id, uri: definition.uri, state }, 'recorder is known');
+    this.#prober.watch(definition.id, definition.uri);
+    if (takesSessions(recorder)) this.#announce(recorder);
+    return recorder;
+  }
+
+  #observe(recorderId: string, outcome: ProbeOutcome): void {
+    const recorder = this.#recorders.get(recorderId);
+    if (recorder === undefined) return;
+    const event = recorder.health.observe(outcome, recorder.state, this.#clock.now());
+    if (event !== undefined) this.#move(recorder, event);
+  }
+
+  #move(recorder: Recorder, event: RecorderEvent): void {
+    const { id, state: assigned } = recorder.definition;
+    const from = recorder.state;
+    const to = transition(from, event, assigned);
+    if (from === to) return;
+    recorder.state = to;
+    const { reason } = recorder.health;
+    const because = to === 'down' || to === 'suspect' ? { reason } : {};
+    const level = to === 'down' ? 'error' : 'info';
+    this.#logger[level](
+      { recorder: id, from, to, sessions: recorder.sessions.size, ...because },
+      'recorder changed state',
+    );
+    if (to === 'down') this.emit('recorderDown', { recorder: id, reason, at: this.#clock.now() });
+    if (to === 'draining') this.emit('recorderDraining', { recorder: id });
+    if (takesSessions(recorder)) this.#announce(recorder);
+  }
+
+  #announce(recorder: Recorder): void {
+    this.emit('recorderAvailable', { recorder: recorder.definition.id });
+  }
+
+  /** Affinity: where this record id was before the restart. */
+  #ownerOf(request: AllocationRequest): Recorder | undefined {
+    const id = this.#affinity.get(request.recordId);
+    const recorder = id === undefined ? undefined : this.#recorders.get(id);
+    if (recorder === undefined) return undefined;
+    return hindrance(applicantOf(recorder), request) === undefined ? recorder : undefined;
+  }
+
+  #choose(request: AllocationRequest): Recorder | undefined {
+    const able: Candidate[] = [];
+    for (const recorder of this.#recorders.values()) {
+      if (hindrance(applicantOf(recorder), request) === undefined) able.push(candidateOf(recorder));
+    }
+    return this.#select(able, request);
+  }
+
+  /** Nobody else is able: the best of those that stand by, if that is left to us. */
+  #promote(request: AllocationRequest): Recorder | undefined {
+    if (this.#settings.promotion !== 'auto') return undefined;
+    const able: Candidate[] = [];
+    for (const recorder of this.#recorders.values()) {
+      if (recorder.state !== 'standby') continue;
+      const promoted = { ...applicantOf(recorder), state: 'up' as const };
+      if (hindrance(promoted, request) === undefined) able.push(candidateOf(recorder));
+    }
+    const recorder = this.#select(able, request);
+    if (recorder === undefined) return undefined;
+    recorder.definition = { ...recorder.definition, state: 'up' };
+    this.#logger.warn(
+      { recorder: recorder.definition.id, recordId: request.recordId },
+      'standby recorder was promoted: no other could take a session',
+    );
+    this.#move(recorder, 'assigned');
+    return recorder;
+  }
+
+  #select(able: readonly Candidate[], request: AllocationRequest): Recorder | undefined {
+    const chosen = select(able, {
+      policy: this.#settings.policy,
+      avoidZones: request.avoidZones,
+      random: this.#random,
+    });
+    return chosen === undefined ? undefined : this.#recorders.get(chosen.id);
+  }
+
+  #noRecorder(request: AllocationRequest): TandemError {
+    const recorders = this.#hindrances(request);
+    return new TandemError('NO_RECORDER', 'no recorder can take the recording session', {
+      details: {
+        leg: request.leg,
+        recorders: recorders.slice(0, hindrancesShownMax),
+        recordersNotShown: Math.max(0, recorders.length - hindrancesShownMax),
+      },
+    });
+  }
+
+  #hindrances(request: AdmissionRequest): { recorder: string; reason: Hindrance }[] {
+    return Array.from(this.#recorders.values()).flatMap((recorder) => {
+      const reason = hindrance(applicantOf(recorder), request);
+      return reason === undefined ? [] : [{ recorder: recorder.definition.id, reason }];
+    });
+  }
+
+  #viewOf(recorder: Recorder): RecorderView {
+    const { id, uri, zone, capacity, weight, tenants, sites, pid } = recorder.definition;
+    const view = { id, uri, zone, state: recorder.state, sessions: recorder.sessions.size };
+    const affinities = this.#affinity.count(id);
+    return {
+      ...view,
+      capacity,
+      weight,
+      tenants,
+      sites,
+      affinities,
+      ...(pid === undefined ? {} : { pid }),
+    };
+  }
+}
+
+function takesSessions({ state, sessions, definition }: Recorder): boolean {
+  return state === 'up' && sessions.size < definition.capacity;
+}
+
+function applicantOf({ definition, state, sessions }: Recorder) {
+  const { id, capacity, tenants, sites } = definition;
+  return { id, state, sessions: sessions.size, capacity, tenants, sites };
+}
+
+function candidateOf({ definition, sessions, lastChosen }: Recorder): Candidate {
+  const { id, zone, capacity, weight } = definition;
+  return { id, zone, capacity, weight, sessions: sessions.size, lastChosen };
+}
+
+function allocationOf(recordId: string, { definition }: Recorder): Allocation {
+  return { recordId, recorder: definition.id, uri: definition.uri, zone: definition.zone };
+}
