@@ -1,0 +1,207 @@
+import { isIP } from 'node:net';
+import { parse, write } from 'sdp-transform';
+import type { MediaDescription, SessionDescription } from 'sdp-transform';
+import type { SocketAddress } from '../edge/types.ts';
+import { messageOf, TandemError } from '../errors.ts';
+import type { MediaAddress, Payload } from '../recording/interfaces.ts';
+
+/** The SDP of recording sessions (RFC 7866 sections 7.1.1 and 7.2.1), as either side reads and writes it. */
+
+const SDP_BYTES_MAX = 65_536;
+const LINES_MAX = 32;
+
+export type Direction = 'sendonly' | 'recvonly' | 'sendrecv' | 'inactive';
+
+/** One m-line. */
+export interface MediaLine {
+  readonly mediaType: string;
+  /** `RTP/AVP`, `RTP/SAVP` ... */
+  readonly protocol: string;
+  /** Any token; scoped to the message that carries it. */
+  readonly label?: string;
+  readonly direction: Direction;
+  /** Absent when the line is refused or removed (port 0) or its address is null (0.0.0.0, ::). */
+  readonly address?: MediaAddress;
+  /** The format list as it stands in the m-line. */
+  readonly formats: string;
+  readonly payloads: readonly Payload[];
+  readonly ptimeMs?: number;
+}
+
+export interface SdpOrigin {
+  /** Below 2^53; the same for the life of the dialog. */
+  readonly sessionId: number;
+  /** One more with each change. */
+  readonly version: number;
+  readonly ip: string;
+}
+
+/** RFC 3551 table 4, as far as telephony goes: what stands without rtpmap. */
+const STATIC_PAYLOADS: ReadonlyMap<number, readonly [encodingName: string, clockRate: number]> =
+  new Map([
+    [0, ['PCMU', 8_000]],
+    [3, ['GSM', 8_000]],
+    [4, ['G723', 8_000]],
+    [8, ['PCMA', 8_000]],
+    [9, ['G722', 8_000]],
+    [13, ['CN', 8_000]],
+    [15, ['G728', 8_000]],
+    [18, ['G729', 8_000]],
+  ]);
+
+/** @throws SDP_INVALID with the reason. */
+export function readSdp(body: Buffer): MediaLine[] {
+  if (body.length > SDP_BYTES_MAX) throw invalid(`more than ${String(SDP_BYTES_MAX)} bytes`);
+  let session: SessionDescription;
+  try {
+    session = parse(body.toString('utf8'));
+  } catch (cause) {
+    throw invalid(messageOf(cause), cause);
+  }
+  if (session.media.length === 0) throw invalid('no m-line');
+  if (session.media.length > LINES_MAX) throw invalid(`more than ${String(LINES_MAX)} m-lines`);
+  return session.media.map((media, position) => readLine(session, media, position));
+}
+
+function readLine(
+  session: SessionDescription,
+  media: MediaDescription,
+  position: number,
+): MediaLine {
+  const connection = media.connection ?? session.connection;
+  const port: unknown = media.port;
+  if (typeof port !== 'number' || port < 0 || port > 65_535) {
+    throw invalid(`m-line ${String(position)}: port ${textOf(port)}`);
+  }
+  const formats = textOf(media.payloads);
+  const label = media.label === undefined ? undefined : textOf(media.label).trim();
+  const ptimeMs = Number(media.ptime);
+  return {
+    mediaType: media.type,
+    protocol: media.protocol,
+    ...(label === undefined ? {} : { label }),
+    direction: media.direction ?? session.direction ?? 'sendrecv',
+    ...addressOf(media, connection?.ip, port, position),
+    formats,
+    payloads: readPayloads(media, formats),
+    ...(ptimeMs > 0 && ptimeMs <= 1_000 ? { ptimeMs } : {}),
+  };
+}
+
+function addressOf(
+  media: MediaDescription,
+  connectionIp: string | undefined,
+  port: number,
+  position: number,
+): { address?: MediaAddress } {
+  if (port === 0) return {};
+  // A multicast TTL (RFC 4566 section 5.7) has no place here, but some write one.
+  const ip = connectionIp?.split('/', 1)[0] ?? '';
+  if (isIP(ip) === 0) throw invalid(`m-line ${String(position)}: address ${ip}`);
+  if (ip === '0.0.0.0' || ip === '::') return {};
+  const rtcpIp = media.rtcp?.address;
+  const rtcp: SocketAddress = {
+    ip: rtcpIp !== undefined && isIP(rtcpIp) !== 0 ? rtcpIp : ip,
+    port: portOr(media.rtcp?.port, port === 65_535 ? port : port + 1),
+  };
+  return { address: { rtp: { ip, port }, rtcp } };
+}
+
+/** sdp-transform makes numbers of all that looks like one, whatever its types say. */
+function textOf(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+}
+
+function portOr(port: unknown, fallback: number): number {
+  return typeof port === 'number' && port > 0 && port <= 65_535 ? port : fallback;
+}
+
+function readPayloads(media: MediaDescription, formats: string): Payload[] {
+  const payloads: Payload[] = [];
+  for (const format of formats.split(/\s+/)) {
+    const payloadType = Number(format);
+    if (!/^\d{1,3}$/.test(format) || payloadType > 127) continue;
+    const map = media.rtp.find(({ payload }) => payload === payloadType);
+    const fixed = STATIC_PAYLOADS.get(payloadType);
+    const encodingName = map?.codec ?? fixed?.[0];
+    if (encodingName === undefined) continue;
+    const channels = Number(textOf(map?.encoding));
+    const fmtp = media.fmtp.find(({ payload }) => payload === payloadType)?.config;
+    payloads.push({
+      payloadType,
+      encodingName,
+      clockRate: map?.rate ?? fixed?.[1] ?? 8_000,
+      channels: channels > 0 ? channels : 1,
+      ...(fmtp === undefined ? {} : { fmtp: textOf(fmtp) }),
+    });
+  }
+  return payloads;
+}
+
+/** A line without address is written with port 0. `a=rtcp` stands only where RTCP is not on the next port (RFC 3605). */
+export function writeSdp(origin: SdpOrigin, lines: readonly MediaLine[]): Buffer {
+  const media = lines.map((line) => {
+    const { address, payloads, label, ptimeMs } = line;
+    const ip = address?.rtp.ip ?? origin.ip;
+    const rtcp = address?.rtcp;
+    const rtcpElsewhere =
+      rtcp !== undefined && (rtcp.ip !== ip || rtcp.port !== (address?.rtp.port ?? 0) + 1);
+    return {
+      type: line.mediaType,
+      port: address?.rtp.port ?? 0,
+      protocol: line.protocol,
+      payloads: line.formats,
+      ...(ip === origin.ip ? {} : { connection: { version: ipVersion(ip), ip } }),
+      rtp: payloads.map(({ payloadType, encodingName, clockRate, channels }) => ({
+        payload: payloadType,
+        codec: encodingName,
+        rate: clockRate,
+        ...(channels > 1 ? { encoding: channels } : {}),
+      })),
+      fmtp: payloads.flatMap(({ payloadType, fmtp }) =>
+        fmtp === undefined ? [] : [{ payload: payloadType, config: fmtp }],
+      ),
+      ...(ptimeMs === undefined ? {} : { ptime: ptimeMs }),
+      ...(label === undefined ? {} : { label }),
+      ...(rtcpElsewhere
+        ? {
+            rtcp: {
+              port: rtcp.port,
+              netType: 'IN',
+              ipVer: ipVersion(rtcp.ip),
+              address: rtcp.ip,
+            },
+          }
+        : {}),
+      direction: line.direction,
+    };
+  });
+  const text = write({
+    version: 0,
+    origin: {
+      username: '-',
+      sessionId: origin.sessionId,
+      sessionVersion: origin.version,
+      netType: 'IN',
+      ipVer: ipVersion(origin.ip),
+      address: origin.ip,
+    },
+    name: 'tandem',
+    connection: { version: ipVersion(origin.ip), ip: origin.ip },
+    timing: { start: 0, stop: 0 },
+    media,
+  });
+  return Buffer.from(text);
+}
+
+export function formatsOf(payloads: readonly Payload[]): string {
+  return payloads.map(({ payloadType }) => payloadType).join(' ');
+}
+
+function ipVersion(ip: string): 4 | 6 {
+  return isIP(ip) === 6 ? 6 : 4;
+}
+
+function invalid(why: string, cause?: unknown): TandemError {
+  return new TandemError('SDP_INVALID', `SDP: ${why}`, { cause, details: { field: 'sdp' } });
+}
