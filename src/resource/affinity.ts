@@ -1,8 +1,8 @@
 import { mkdir, open, readFile, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import type { Clock, Timer } from '../clock.ts';
 import type { Logger } from '../logger.ts';
-import type { ResourceClock } from './clock.ts';
 
 /** What is remembered at most; the oldest go first. */
 const entriesMaxDefault = 100_000;
@@ -19,7 +19,7 @@ const fileSchema = z.strictObject({
 
 export interface AffinityStoreOptions {
   readonly file: string;
-  readonly clock: ResourceClock;
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly entriesMax?: number;
   readonly flushMs?: number;
@@ -38,7 +38,7 @@ export class AffinityStore {
   readonly #options: AffinityStoreOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #counts = new Map<string, number>();
-  #timer: unknown;
+  #timer: Timer | undefined;
   #dirty = false;
   #writing: Promise<void> | undefined;
   #failing = false;
@@ -80,7 +80,7 @@ export class AffinityStore {
   /** Idempotent. Resolves when the file says what is known. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#options.clock.clearTimeout(this.#timer);
+    if (this.#timer !== undefined) this.#options.clock.clearTimeout(this.#timer);
     await this.#writing;
     if (this.#dirty) await this.#write();
   }

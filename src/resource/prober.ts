@@ -1,4 +1,4 @@
-import type { ResourceClock } from './clock.ts';
+import type { Clock, Timer } from '../clock.ts';
 import { outcomeOf, type ProbeOutcome } from './health.ts';
 
 /** Sends one OPTIONS. Rejects when there was no answer. */
@@ -8,7 +8,7 @@ export interface ProberOptions {
   readonly probe: Probe;
   readonly intervalMs: number;
   readonly timeoutMs: number;
-  readonly clock: ResourceClock;
+  readonly clock: Clock;
   /** [0, 1): spreads the probes of many recorders. */
   readonly random: () => number;
   readonly onOutcome: (id: string, outcome: ProbeOutcome) => void;
@@ -18,7 +18,7 @@ interface Watched {
   uri: string;
   /** Number of the probe that counts; answers to older ones say nothing of now. */
   round: number;
-  timer: unknown;
+  timer: Timer | undefined;
 }
 
 /** Asks every watched recorder again and again, at most one probe that counts per recorder at a time. */
@@ -43,7 +43,7 @@ export class Prober {
     const watched = this.#watched.get(id);
     if (watched === undefined) return;
     const { clock, intervalMs, random } = this.#options;
-    clock.clearTimeout(watched.timer);
+    if (watched.timer !== undefined) clock.clearTimeout(watched.timer);
     watched.round += 1;
     const { round } = watched;
     const startedAt = clock.now();
@@ -61,7 +61,7 @@ export class Prober {
   /** One probe, bounded here too, whatever the injected one does with its timeout. */
   async ask(uri: string): Promise<ProbeOutcome> {
     const { probe, timeoutMs, clock } = this.#options;
-    let timer: unknown;
+    let timer: Timer | undefined;
     const late = new Promise<ProbeOutcome>((resolve) => {
       timer = clock.setTimeout(() => {
         resolve('silent');
@@ -74,13 +74,15 @@ export class Prober {
         (): ProbeOutcome => 'silent',
       );
     const outcome = await Promise.race([answer, late]);
-    clock.clearTimeout(timer);
+    if (timer !== undefined) clock.clearTimeout(timer);
     return outcome;
   }
 
   /** Idempotent. */
   close(): void {
-    for (const watched of this.#watched.values()) this.#options.clock.clearTimeout(watched.timer);
+    for (const { timer } of this.#watched.values()) {
+      if (timer !== undefined) this.#options.clock.clearTimeout(timer);
+    }
     this.#watched.clear();
   }
 }

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { systemClock, type Clock } from '../clock.ts';
 import { TandemError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type {
@@ -11,7 +12,6 @@ import type {
 import { hindrance, type AdmissionRequest, type Hindrance } from './admission.ts';
 import { AffinityStore } from './affinity.ts';
 import type { Candidate } from './candidate.ts';
-import { systemResourceClock, type ResourceClock } from './clock.ts';
 import { HealthRecord, type HealthSettings, type ProbeOutcome } from './health.ts';
 import { Prober, type Probe } from './prober.ts';
 import {
@@ -41,7 +41,7 @@ export interface ResourceManagerOptions {
   readonly recorders: readonly RecorderDefinition[];
   readonly probe: Probe;
   readonly logger: Logger;
-  readonly clock?: ResourceClock;
+  readonly clock?: Clock;
   /** [0, 1) */
   readonly random?: () => number;
 }
@@ -66,7 +66,7 @@ interface Recorder {
 export class ResourceManager extends EventEmitter<AllocatorEvents> implements RecorderAllocator {
   readonly #settings: ResourceSettings;
   readonly #logger: Logger;
-  readonly #clock: ResourceClock;
+  readonly #clock: Clock;
   readonly #random: () => number;
   readonly #affinity: AffinityStore;
   readonly #prober: Prober;
@@ -97,7 +97,7 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
 
   /** Resolves when the affinities are read and every configured recorder was asked once: who does not answer is down. */
   static async create(options: ResourceManagerOptions): Promise<ResourceManager> {
-    const { clock = systemResourceClock, random = Math.random } = options;
+    const { clock = systemClock, random = Math.random } = options;
     const affinity = await AffinityStore.create({
       file: options.settings.affinityFile,
       clock,
@@ -221,8 +221,7 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     const recorder = this.#recorders.get(recorderId);
     if (recorder === undefined) return;
     recorder.health.accuse(reason, this.#clock.now());
-    const { pid: _gone, ...definition } = recorder.definition;
-    recorder.definition = definition;
+    recorder.definition = withoutPid(recorder.definition);
     this.#move(recorder, 'died');
     // An answer to a probe that is under way would be the dead process's.
     this.#prober.check(recorderId);
@@ -362,6 +361,11 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
 
 function takesSessions({ state, sessions, definition }: Recorder): boolean {
   return state === 'up' && sessions.size < definition.capacity;
+}
+
+function withoutPid(definition: RecorderDefinition): RecorderDefinition {
+  const { id, uri, zone, capacity, weight, state, tenants, sites } = definition;
+  return { id, uri, zone, capacity, weight, state, tenants, sites };
 }
 
 function applicantOf({ definition, state, sessions }: Recorder) {
