@@ -37,7 +37,7 @@ export async function withProgress(title, work) {
     if (output.length > keptFirstLines + keptLastLines) output.splice(keptFirstLines, 1);
   };
   const draw = () => {
-    const width = Math.max((process.stderr.columns ?? 80) - 1, 20);
+    const width = Math.max((process.stderr.columns || 80) - 1, 20);
     process.stderr.write(`\r\x1b[2K${`  ${title}  ${elapsed()}  ${latest}`.slice(0, width)}`);
   };
   if (terminal) draw();
