@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { withProgress } from './progress.mjs';
+import { SetupError, withProgress } from './progress.mjs';
 import { pinnedNode, rootDir } from './paths.mjs';
 
 export async function ensureNpmPackages() {
@@ -15,6 +15,11 @@ export async function ensureNpmPackages() {
       env: { ...process.env, MEDIASOUP_WORKER_BIN: '/nonexistent' },
     }),
   );
+  if (!existsSync(pinnedNode)) {
+    throw new SetupError(
+      'npm has not run the install script of the package `node`: is ignore-scripts set?',
+    );
+  }
 }
 
 /** npm writes its own copy of the lock file into node_modules as the last thing it does. */
