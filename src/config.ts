@@ -61,7 +61,7 @@ export const configSchema = z.strictObject({
     threads: z.int().min(1).max(64).default(Math.min(4, availableParallelism())),
     workers: z.int().min(1).max(64).default(Math.min(4, availableParallelism())),
     catchUpRate: z.number().min(1.1).max(100).default(4),
-    rtcpIntervalMs: ms(1_000, 60_000),
+    rtcpIntervalMs: ms(500, 60_000),
     callsMax: z.int().min(1).max(100_000).default(4_000),
   }),
   recording: section({
@@ -69,11 +69,22 @@ export const configSchema = z.strictObject({
     scarce: z.enum(['single', 'refuse']).default('single'),
     /** Send a moved leg what it missed, out of the ring. */
     replay: z.boolean().default(true),
+    /** A replay begins this much before the first packet that is known to be missing; merging removes what is double. */
+    replayOverlapMs: z.int().min(0).max(10_000).default(200),
+    /** How long a leg may still deliver out of the ring when its call ends. */
+    drainMs: ms(5_000, 60_000),
+    /** A recorder whose signalling failed and that never sent receiver reports has this long to show that it lives. */
+    suspicionMs: ms(200, 60_000),
     retry: section({
       initialMs: ms(200),
       maxMs: ms(5_000),
     }),
     failoversKept: z.int().min(1).max(100_000).default(1_000),
+  }),
+  calls: section({
+    unansweredMs: ms(300_000, 86_400_000),
+    idleMs: ms(7_200_000, 604_800_000),
+    endedKept: z.int().min(0).max(100_000).default(1_000),
   }),
   resource: section({
     policy: z

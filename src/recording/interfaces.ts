@@ -96,8 +96,12 @@ export interface Bridge {
     from: Partial<Readonly<Record<Party, ForkStart>>>;
     paused: boolean;
   }): void;
-  /** The recorder moved its media. Adds or removes single streams as `to` says. */
-  retargetForks(recordId: string, to: Partial<Readonly<Record<Party, MediaAddress>>>): void;
+  /** The recorder moved its media. Adds (beginning at `from`) or removes single streams as `to` says. */
+  retargetForks(
+    recordId: string,
+    to: Partial<Readonly<Record<Party, MediaAddress>>>,
+    from: Partial<Readonly<Record<Party, ForkStart>>>,
+  ): void;
   /** When this returns nothing more is sent (fail closed). */
   pauseForks(recordId: string): void;
   resumeForks(recordId: string): void;

@@ -1,0 +1,59 @@
+import type { ForkReport } from '../edge/types.ts';
+import type { FailureReason } from './interfaces.ts';
+
+/**
+ * Signalling that fails says little about media: a recorder whose SIP side died may well go on writing. So such a sign
+ * only raises suspicion, and receiver reports (RFC 3550 6.4) decide: one that is newer than the suspicion clears it,
+ * their absence for longer than they use to be apart confirms it. Pure.
+ */
+
+export type Verdict = 'alive' | 'wait' | 'dead';
+
+/** A receiver report may be this late against its usual distance. */
+const lateness = 1.5;
+const slackMs = 100;
+
+export function isCertain(reason: FailureReason): boolean {
+  switch (reason) {
+    case 'icmp':
+    case 'srs_bye':
+    case 'rtcp_silence':
+    case 'rtcp_loss':
+      return true;
+    case 'sip_closed':
+    case 'sip_error':
+    case 'sip_timeout':
+    case 'options_timeout':
+    case 'operator':
+      return false;
+    default:
+      return reason satisfies never;
+  }
+}
+
+/**
+ * @param since when the recorder was last known to answer, Unix ms
+ * @param startedAt when the session's copies began, Unix ms
+ * @param graceMs for a recorder that never sent a receiver report
+ */
+export function weigh(
+  forks: readonly ForkReport[],
+  since: number,
+  now: number,
+  startedAt: number,
+  graceMs: number,
+): Verdict {
+  if (forks.some(({ refused }) => refused !== undefined)) return 'dead';
+  const reported = forks.filter(({ receiverReport }) => receiverReport !== undefined);
+  if (reported.length === 0) return now - since > graceMs ? 'dead' : 'wait';
+  const newest = Math.max(...reported.map(({ receiverReport }) => receiverReport?.at ?? 0));
+  // One that was under way when the trouble began proves nothing.
+  if (newest > since + slackMs) return 'alive';
+  const intervalMs = Math.min(
+    ...reported.map(
+      ({ receiverReport, receiverReports }) =>
+        ((receiverReport?.at ?? startedAt) - startedAt) / Math.max(1, receiverReports),
+    ),
+  );
+  return now - newest > lateness * intervalMs + slackMs && now - since > slackMs ? 'dead' : 'wait';
+}

@@ -1,0 +1,165 @@
+import type { SequenceRange, SsrcChange, StreamReport } from '../edge/types.ts';
+import { clip, count, gaps, intersect, subtract, union } from '../rtp/ranges.ts';
+import type { Range } from '../rtp/ranges.ts';
+import type { Leg as LegNumber } from './call-state.ts';
+import { deliveredBy, expected } from './delivery.ts';
+import type { SessionDelivery } from './delivery.ts';
+import type { Duplicator } from './duplicator.ts';
+import { parties } from './interfaces.ts';
+import type { Party } from './interfaces.ts';
+import type { Leg } from './leg.ts';
+
+/** Inclusive extended sequence numbers; `firstAt`, `lastAt`: RFC 3339, when the ends arrived or would have. */
+export interface TimedRange extends Range {
+  readonly firstAt: string;
+  readonly lastAt: string;
+}
+
+export interface LegStreamLedger {
+  readonly leg: LegNumber;
+  /** Receiver reports of the recorder cover these. */
+  readonly confirmed: readonly TimedRange[];
+  /** Sent to a live recorder that has not, or never, reported on them. */
+  readonly unconfirmed: readonly TimedRange[];
+  readonly replayed: readonly TimedRange[];
+  readonly missing: readonly TimedRange[];
+  readonly missingMs: number;
+}
+
+export interface StreamLedger {
+  readonly party: Party;
+  readonly ssrc: number;
+  readonly packetMs: number;
+  readonly received: readonly TimedRange[];
+  readonly receivedPackets: number;
+  readonly lostBeforeUs: readonly TimedRange[];
+  readonly lostBeforeUsPackets: number;
+  /** Left the ring unsent, or dropped by the kernel before it could be read. Anything but empty is a fault of ours. */
+  readonly lostInUs: { readonly ranges: readonly TimedRange[]; readonly kernelDrops: number };
+  readonly ssrcChanges: readonly SsrcChange[];
+  readonly legs: readonly LegStreamLedger[];
+  /** On no leg at all. */
+  readonly missingFromUnion: readonly TimedRange[];
+  readonly missingFromUnionMs: number;
+}
+
+export type Verdict = 'complete' | 'complete-by-merge' | `missing ${number} ms`;
+
+export interface Ledger {
+  readonly callId: string;
+  readonly streams: readonly StreamLedger[];
+  readonly legs: readonly { readonly leg: LegNumber; readonly verdict: Verdict }[];
+  readonly verdict: Verdict;
+}
+
+/** The account of every sequence number of a call. */
+export function buildLedger(
+  callId: string,
+  reports: Readonly<Record<Party, StreamReport>>,
+  duplicator: Duplicator | undefined,
+): Ledger {
+  const legs = duplicator?.legs ?? [];
+  const streams = parties.map((party) => streamLedger(party, reports[party], duplicator));
+  const missingMs = (leg: LegNumber): number =>
+    sum(streams.map((stream) => stream.legs.find((entry) => entry.leg === leg)?.missingMs ?? 0));
+  const legVerdicts = legs.map(({ leg }) => ({ leg, verdict: verdictOf(missingMs(leg)) }));
+  const union = sum(streams.map(({ missingFromUnionMs }) => missingFromUnionMs));
+  const whole = legVerdicts.every(({ verdict }) => verdict === 'complete');
+  return {
+    callId,
+    streams,
+    legs: legVerdicts,
+    verdict: union === 0 && !whole ? 'complete-by-merge' : verdictOf(union),
+  };
+}
+
+function streamLedger(
+  party: Party,
+  report: StreamReport,
+  duplicator: Duplicator | undefined,
+): StreamLedger {
+  const timed = (ranges: readonly Range[]): TimedRange[] =>
+    ranges.map((range) => withTimes(range, report.received));
+  const window = duplicator?.window.of(party) ?? { paused: [] };
+  const legs = duplicator?.legs ?? [];
+  const deliveries = legs.map((leg) => deliveriesOf(leg, party));
+  const wanted = duplicator === undefined ? [] : expected(report, window, []);
+  const inAnyLeg = union(...deliveries.flat().map(deliveredBy));
+  const withheldEverywhere = deliveries
+    .map((leg) => union(...leg.map(({ fork }) => fork.withheld)))
+    .reduce<Range[] | undefined>(
+      (all, one) => (all === undefined ? one : intersect(all, one)),
+      undefined,
+    );
+  const missing = subtract(subtract(wanted, withheldEverywhere ?? []), inAnyLeg);
+  const lost = gaps(report.received);
+  const overrun = union(...deliveries.flat().map(({ fork }) => fork.overrun));
+  return {
+    party,
+    ssrc: report.ssrc,
+    packetMs: report.packetMs,
+    received: timed(report.received),
+    receivedPackets: count(report.received),
+    lostBeforeUs: timed(lost),
+    lostBeforeUsPackets: count(lost),
+    lostInUs: { ranges: timed(subtract(overrun, inAnyLeg)), kernelDrops: report.kernelDrops },
+    ssrcChanges: report.ssrcChanges,
+    legs: legs.map((leg) => {
+      const account = leg.delivery(party, report);
+      const confirmed = union(...deliveriesOf(leg, party).map(confirmedBy));
+      return {
+        leg: leg.leg,
+        confirmed: timed(intersect(account.delivered, confirmed)),
+        unconfirmed: timed(subtract(account.delivered, confirmed)),
+        replayed: timed(account.replayed),
+        missing: timed(account.lost),
+        missingMs: account.lostMs,
+      };
+    }),
+    missingFromUnion: timed(missing),
+    missingFromUnionMs: count(missing) * report.packetMs,
+  };
+}
+
+function deliveriesOf(leg: Leg, party: Party): SessionDelivery[] {
+  return leg.account.deliveries(party).map(({ delivery }) => delivery);
+}
+
+/** A report that tells of loss confirms nothing, as it does not say which packets are missing (RFC 3550 6.4.1). */
+function confirmedBy({ fork }: SessionDelivery): Range[] {
+  const report = fork.receiverReport;
+  if (report === undefined || report.cumulativeLost > 0) return [];
+  return clip(fork.sent, 0, report.highestSequence);
+}
+
+function verdictOf(missingMs: number): Verdict {
+  return missingMs === 0 ? 'complete' : `missing ${Math.round(missingMs)} ms`;
+}
+
+function withTimes(range: Range, received: readonly SequenceRange[]): TimedRange {
+  return {
+    first: range.first,
+    last: range.last,
+    firstAt: new Date(timeOf(range.first, received)).toISOString(),
+    lastAt: new Date(timeOf(range.last, received)).toISOString(),
+  };
+}
+
+/** Interpolated between the times that are known. */
+function timeOf(sequence: number, received: readonly SequenceRange[]): number {
+  const points = received.flatMap(({ first, last, firstAt, lastAt }) => [
+    { at: firstAt, sequence: first },
+    { at: lastAt, sequence: last },
+  ]);
+  const after = points.findIndex((point) => point.sequence >= sequence);
+  const right = points[after === -1 ? points.length - 1 : after];
+  const left = points[Math.max(0, after - 1)];
+  if (right === undefined || left === undefined) return 0;
+  if (right.sequence <= left.sequence) return right.at;
+  const share = (sequence - left.sequence) / (right.sequence - left.sequence);
+  return left.at + Math.min(1, Math.max(0, share)) * (right.at - left.at);
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

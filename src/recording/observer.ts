@@ -1,0 +1,18 @@
+import type { FailoverState, Leg } from './call-state.ts';
+
+/** What recording tells the world as it happens: metrics, alarms. Calls nothing back, and must not throw. */
+export interface RecordingObserver {
+  callCreated(): void;
+  callRejected(code: string): void;
+  callEnded(): void;
+  sessionEstablished(): void;
+  sessionRefused(reason: string): void;
+  sessionEnded(reason: string): void;
+  /** A leg has left its recorder; `failover.to` is null until there is another. */
+  failoverStarted(callId: string, failover: FailoverState): void;
+  failoverDone(callId: string, failover: FailoverState): void;
+  /** Final account of a leg: what no recorder of it received. */
+  legEnded(callId: string, leg: Leg, lostPackets: number, lostMs: number): void;
+  /** A leg is without a recorder. */
+  legUnrecorded(callId: string, leg: Leg): void;
+}
