@@ -32,7 +32,7 @@ export interface Metrics {
 
   /** Calls that were accepted. */
   readonly callsCreated: Counter;
-  /** `reason`: error code. Counted where the request is answered. */
+  /** `reason`: error code. Requests that were not even valid are in `httpRequests` only. */
   readonly callsRejected: Counter<'reason'>;
   /** `result`: `ended`, `moved` or `failed`. */
   readonly recordingSessionsEnded: Counter<'result'>;
@@ -40,7 +40,7 @@ export interface Metrics {
   readonly recordingSessionsRefused: Counter<'reason'>;
   /** INVITE sent to media address known. */
   readonly recordingSetupSeconds: Histogram;
-  /** Calls, now recorded less often than their mode asks for because no recorder could take a leg. */
+  /** Times that a leg found itself without a recorder. */
   readonly scarceLegs: Counter;
 
   /** `reason`: FailureReason. */

@@ -1,0 +1,46 @@
+import type { ErrorCode } from '../errors.ts';
+
+/** The one table from code to HTTP status. 4xx: the request must change. 503: the same request may do later. */
+export const statusOf: Readonly<Record<ErrorCode, number>> = {
+  BODY_TOO_LARGE: 413,
+  INVALID_REQUEST: 400,
+  NOT_FOUND: 404,
+  UNAUTHORIZED: 401,
+  UNSUPPORTED_MEDIA_TYPE: 415,
+
+  ANSWER_ALREADY_GIVEN: 409,
+  ANSWER_BEFORE_OFFER: 409,
+  CALL_EXISTS: 409,
+  CALL_LIMIT: 503,
+  CALL_NOT_FOUND: 404,
+  CALL_STATE: 409,
+  RECORDING_OFF: 409,
+
+  SDP_INVALID: 400,
+  // Well-formed, but nothing that we can carry.
+  SDP_UNSUPPORTED_ICE: 422,
+  SDP_UNSUPPORTED_MEDIA: 422,
+  SDP_UNSUPPORTED_SRTP: 422,
+
+  EDGE_FAILED: 503,
+  NO_PORT: 503,
+  WORKER_LOST: 503,
+
+  NO_RECORDER: 503,
+  RECORDER_NOT_FOUND: 404,
+  RECORDER_STATE: 409,
+  SESSION_CANCELLED: 409,
+  SESSION_REFUSED: 502,
+  SESSION_TIMEOUT: 504,
+  SESSION_TRANSPORT: 502,
+
+  SIP_INVALID: 502,
+  SIP_LIMIT: 503,
+  SIPREC_INVALID: 502,
+
+  STORAGE_FULL: 503,
+  STORAGE_UNWRITABLE: 503,
+
+  CONFIG_INVALID: 500,
+  INTERNAL: 500,
+};

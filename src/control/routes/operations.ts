@@ -1,0 +1,53 @@
+import type { Registry } from 'prom-client';
+import { z } from 'zod';
+import { errors } from '../schemas/error.ts';
+import { healthBody, type Health } from '../schemas/health.ts';
+import type { AppInstance } from './app-instance.ts';
+
+const tags = ['operations'];
+
+export function addOperationRoutes(
+  app: AppInstance,
+  options: { registry: Registry; health: () => Health },
+): void {
+  app.get(
+    '/metrics',
+    {
+      schema: {
+        operationId: 'getMetrics',
+        summary: 'Metrics for Prometheus',
+        tags,
+        response: {
+          200: {
+            description: 'Text exposition format',
+            content: { 'text/plain': { schema: z.string() } },
+          },
+          ...errors(),
+        },
+      },
+    },
+    async (_request, reply) => {
+      const text = await options.registry.metrics();
+      return reply.type(options.registry.contentType).send(text);
+    },
+  );
+
+  app.get(
+    '/healthz',
+    {
+      schema: {
+        operationId: 'getHealth',
+        summary: 'Whether Tandem can take calls; needs no token',
+        tags,
+        security: [],
+        response: { 200: healthBody, 503: healthBody },
+      },
+    },
+    async (_request, reply) => {
+      const health = options.health();
+      return reply.code(health.status === 'unavailable' ? 503 : 200).send(health);
+    },
+  );
+
+  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+}
