@@ -1,13 +1,35 @@
 import type { Logger } from 'pino';
+import { DEFAULT_SIP_LIMITS } from '../limits.ts';
 import type { SipLimits } from '../limits.ts';
+import { splitList } from '../message/grammar.ts';
 import type { Header, SipHeaders } from '../message/headers.ts';
+import { parseNameAddr } from '../message/name-addr.ts';
+import { makeResponse } from '../message/response.ts';
+import { serialize } from '../message/serialize.ts';
+import type { SipRequest } from '../message/sip-message.ts';
+import { parseSipUri } from '../message/uri.ts';
+import { systemClock } from '../transaction/clock.ts';
 import type { Clock } from '../transaction/clock.ts';
+import { newTag } from '../transaction/identifiers.ts';
+import type { ServerTransaction } from '../transaction/server-transaction.ts';
+import { DEFAULT_SIP_TIMERS } from '../transaction/timers.ts';
 import type { SipTimers } from '../transaction/timers.ts';
+import { TransactionLayer } from '../transaction/transaction-layer.ts';
+import type { SipTransportName } from '../transport/flow.ts';
+import { TransportLayer } from '../transport/transport-layer.ts';
+import { respond } from './core.ts';
+import type { SipCore } from './core.ts';
+import type { DialogSession } from './dialog-session.ts';
+import { dialogKey } from './dialog-state.ts';
 import type { SipDialog } from './dialog.ts';
 import type { IncomingInvite } from './incoming-invite.ts';
-import type { IncomingRequest, SipResponseInit } from './incoming-request.ts';
-
-export type SipTransportName = 'udp' | 'tcp';
+import { IncomingRequest } from './incoming-request.ts';
+import type { SipResponseInit } from './incoming-request.ts';
+import { askOptions } from './outgoing-options.ts';
+import { OutgoingInvite } from './outgoing-invite.ts';
+import { RequestSender } from './request-sender.ts';
+import { ServerInvite } from './server-invite.ts';
+import { SipFailure } from './sip-failure.ts';
 
 export interface SipUserAgentHandlers {
   /** A new dialog is asked for. Without this handler INVITE is answered 405. */
@@ -68,6 +90,12 @@ export interface SipListenAddress {
   port: number;
 }
 
+/** What `Allow` says; PRACK, REFER and the like are not for recording, nor for anything here. */
+const METHODS = ['INVITE', 'ACK', 'CANCEL', 'BYE', 'OPTIONS', 'UPDATE', 'INFO', 'MESSAGE'];
+const EARLY_MESSAGES_MAX = 100;
+/** Methods we know and do not allow: 405. Others are answered 501. */
+const KNOWN_METHODS = new Set(['REGISTER', 'SUBSCRIBE', 'NOTIFY', 'PUBLISH', 'REFER', 'PRACK']);
+
 /**
  * A SIP user agent, client and server, over UDP and TCP. It closes its dialogs and sockets; the dialogs' listeners
  * are the caller's.
@@ -75,19 +103,101 @@ export interface SipListenAddress {
 export class SipUserAgent {
   /** Where it listens, by transport. */
   readonly addresses: Readonly<Partial<Record<SipTransportName, SipListenAddress>>>;
+  readonly #core: SipCore;
+  readonly #transports: TransportLayer;
+  readonly #transactions: TransactionLayer;
+  readonly #handlers: SipUserAgentHandlers;
+  readonly #outgoing = new Set<OutgoingInvite>();
+  readonly #incoming = new Set<ServerInvite>();
+  #closing: Promise<void> | undefined;
 
-  private constructor(addresses: Partial<Record<SipTransportName, SipListenAddress>>) {
-    this.addresses = addresses;
+  private constructor(parts: {
+    core: SipCore;
+    transports: TransportLayer;
+    transactions: TransactionLayer;
+    handlers: SipUserAgentHandlers;
+  }) {
+    this.#core = parts.core;
+    this.#transports = parts.transports;
+    this.#transactions = parts.transactions;
+    this.#handlers = parts.handlers;
+    this.addresses = Object.fromEntries(
+      Object.entries(parts.transports.addresses).map(([name, { address, port }]) => [
+        name,
+        { host: address, port },
+      ]),
+    );
   }
 
   /** @throws the error of `listen` (EADDRINUSE ...) when a socket cannot be bound. */
-  static create(_options: SipUserAgentOptions): Promise<SipUserAgent> {
-    return Promise.resolve(new SipUserAgent({}));
+  static async create(options: SipUserAgentOptions): Promise<SipUserAgent> {
+    const { logger, clock = systemClock } = options;
+    const timers = { ...DEFAULT_SIP_TIMERS, ...options.timers };
+    const limits = { ...DEFAULT_SIP_LIMITS, ...options.limits };
+    // One socket may receive while the next is being opened: what comes early waits until everything stands.
+    let userAgent: SipUserAgent | undefined;
+    const early: (() => void)[] = [];
+    const transactions: TransactionLayer = new TransactionLayer({
+      clock,
+      timers,
+      limits,
+      logger,
+      onRequest: (transaction) => {
+        if (userAgent !== undefined) userAgent.#receive(transaction);
+      },
+      onAck: (ack) => {
+        if (userAgent !== undefined) userAgent.#receiveAck(ack);
+      },
+    });
+    const transports = await TransportLayer.create({
+      host: options.host,
+      port: options.port,
+      transports: options.transports,
+      limits,
+      timers,
+      clock,
+      logger,
+      onMessage: (outcome, flow) => {
+        if (userAgent !== undefined) transactions.receive(outcome, flow);
+        else if (early.length < EARLY_MESSAGES_MAX)
+          early.push(() => {
+            transactions.receive(outcome, flow);
+          });
+      },
+      answerBroken: ({ request, status, reason }) =>
+        request === undefined
+          ? undefined
+          : serialize(makeResponse(request, { status, reason, toTag: newTag() })),
+    });
+    transactions.attach(transports);
+    const core: SipCore = {
+      sender: new RequestSender({ transports, transactions, clock, timers }),
+      clock,
+      timers,
+      limits,
+      logger,
+      identity: {
+        userAgent: options.userAgent,
+        allow: METHODS,
+        extensions: options.extensions ?? [],
+        accept: options.accept ?? ['application/sdp'],
+      },
+      dialogs: new Map(),
+      cancellable: new Map(),
+    };
+    userAgent = new SipUserAgent({ core, transports, transactions, handlers: options.handlers });
+    for (const receive of early) receive();
+    return userAgent;
   }
 
   /** Dialogs that stand now. */
   get dialogCount(): number {
-    return 0;
+    return this.#core.dialogs.size;
+  }
+
+  /** Transactions alive now, client and server. */
+  get transactionCount(): number {
+    return this.#transactions.count;
   }
 
   /**
@@ -95,22 +205,159 @@ export class SipUserAgent {
    * the promise resolves: requests of the peer are held back until then.
    * @throws SipFailure
    */
-  invite(_options: InviteOptions): Promise<SipDialog> {
-    throw new Error('not there yet');
+  async invite(options: InviteOptions): Promise<SipDialog> {
+    this.#refuseWhenClosing();
+    if (this.#core.dialogs.size + this.#outgoing.size >= this.#core.limits.dialogs)
+      throw SipFailure.transport(new Error('too many SIP dialogs'));
+    const outgoing = new OutgoingInvite(this.#core, options);
+    this.#outgoing.add(outgoing);
+    try {
+      return await outgoing.run();
+    } finally {
+      this.#outgoing.delete(outgoing);
+    }
   }
 
   /**
    * Asks whether somebody is there: any final response, whatever its status, resolves.
    * @throws SipFailure `timeout`, `transport` or `cancelled`
    */
-  options(
-    _options: OptionsOptions,
+  async options(
+    options: OptionsOptions,
   ): Promise<{ status: number; reason: string; headers: SipHeaders }> {
-    throw new Error('not there yet');
+    this.#refuseWhenClosing();
+    const { status, reason, headers } = await askOptions(this.#core, options);
+    return { status, reason, headers };
   }
 
   /** Ends every dialog with BYE, refuses what is not answered yet, and closes the sockets. Idempotent. */
   close(): Promise<void> {
-    return Promise.resolve();
+    this.#closing ??= this.#close();
+    return this.#closing;
   }
+
+  async #close(): Promise<void> {
+    const { dialogs, clock, timers } = this.#core;
+    for (const outgoing of this.#outgoing)
+      outgoing.abort(SipFailure.cancelled('The user agent is closed'));
+    for (const incoming of this.#incoming) incoming.reject(503);
+    const byes = [...dialogs.values()].map((dialog) => dialog.hangUp('closed'));
+    if (byes.length > 0) {
+      let timer: unknown;
+      const patience = new Promise<void>((resolve) => {
+        timer = clock.setTimeout(resolve, timers.closeMs);
+      });
+      await Promise.race([Promise.all(byes), patience]);
+      clock.clearTimeout(timer);
+    }
+    for (const dialog of [...dialogs.values()]) dialog.drop();
+    this.#transactions.close();
+    await this.#transports.close();
+  }
+
+  #refuseWhenClosing(): void {
+    if (this.#closing !== undefined) throw SipFailure.cancelled('The user agent is closed');
+  }
+
+  /** RFC 3261 section 8.2: inspects a request and finds who it is for. */
+  #receive(transaction: ServerTransaction): void {
+    const { request } = transaction;
+    const answer = (status: number, headers: readonly Header[] = []): void => {
+      respond(this.#core, transaction, { status, headers, toTag: newTag() });
+    };
+    try {
+      if (request.method === 'CANCEL') {
+        const invite = this.#transactions.inviteOf(request);
+        answer(invite === undefined ? 481 : 200);
+        if (invite !== undefined) this.#core.cancellable.get(invite)?.();
+        return;
+      }
+      if (!METHODS.includes(request.method)) {
+        answer(KNOWN_METHODS.has(request.method) ? 405 : 501);
+        return;
+      }
+      if (parseSipUri(request.uri) === undefined) {
+        answer(/^sips?:/i.test(request.uri) ? 400 : 416);
+        return;
+      }
+      const unsupported = request.headers
+        .getAll('Require')
+        .flatMap((value) => splitList(value))
+        .filter((tag) => !this.#core.identity.extensions.includes(tag.toLowerCase()));
+      if (unsupported.length > 0) {
+        answer(420, [['Unsupported', unsupported.join(', ')]]);
+        return;
+      }
+      if (tagOf(request, 'To') !== '') {
+        const dialog = this.#dialogOf(request);
+        if (dialog === undefined) answer(481);
+        else dialog.receive(transaction);
+        return;
+      }
+      if (this.#closing !== undefined) answer(503);
+      else this.#receiveOutsideDialog(transaction, answer);
+    } catch (error) {
+      this.#core.logger.error({ err: error, method: request.method }, 'SIP request handler failed');
+      answer(500);
+    }
+  }
+
+  #receiveOutsideDialog(
+    transaction: ServerTransaction,
+    answer: (status: number, headers?: readonly Header[]) => void,
+  ): void {
+    const { request, flow } = transaction;
+    const core = this.#core;
+    switch (request.method) {
+      case 'OPTIONS': {
+        const incoming = new IncomingRequest(
+          request,
+          { transport: flow.transport, ...flow.remote },
+          () => undefined,
+        );
+        const init = this.#handlers.onOptions?.(incoming) ?? { status: 200 };
+        const headers: Header[] = [
+          ['Accept', core.identity.accept.join(', ')],
+          ...(init.headers ?? []),
+        ];
+        respond(core, transaction, { ...init, headers, toTag: newTag() });
+        return;
+      }
+      case 'INVITE': {
+        if (this.#handlers.onInvite === undefined) answer(405);
+        else if (core.dialogs.size + this.#incoming.size >= core.limits.dialogs)
+          answer(503, [['Retry-After', '5']]);
+        else {
+          const invite = new ServerInvite(core, transaction, () => this.#incoming.delete(invite));
+          this.#incoming.add(invite);
+          try {
+            this.#handlers.onInvite(invite);
+          } catch (error) {
+            core.logger.error({ err: error }, 'SIP INVITE handler failed');
+            invite.reject(500);
+          }
+        }
+        return;
+      }
+      case 'BYE':
+      case 'UPDATE':
+        answer(481);
+        return;
+      default:
+        answer(405);
+    }
+  }
+
+  #receiveAck(ack: SipRequest): void {
+    this.#dialogOf(ack)?.receiveAck(ack);
+  }
+
+  #dialogOf(request: SipRequest): DialogSession | undefined {
+    const callId = request.headers.get('Call-ID') ?? '';
+    return this.#core.dialogs.get(dialogKey(callId, tagOf(request, 'To'), tagOf(request, 'From')));
+  }
+}
+
+function tagOf(request: SipRequest, header: 'From' | 'To'): string {
+  return parseNameAddr(request.headers.get(header) ?? '')?.params.get('tag') ?? '';
 }

@@ -1,0 +1,484 @@
+import assert from 'node:assert';
+import { randomInt } from 'node:crypto';
+import { parseCSeq } from '../message/cseq.ts';
+import type { Header } from '../message/headers.ts';
+import type { SipMessage, SipRequest, SipResponse } from '../message/sip-message.ts';
+import type { ServerTransaction } from '../transaction/server-transaction.ts';
+import type { SipFlow } from '../transport/flow.ts';
+import { contactHeader } from './contact.ts';
+import type { LocalContact } from './contact.ts';
+import { respond } from './core.ts';
+import type { SipCore } from './core.ts';
+import type { AcceptedAnswer } from './accepted-answer.ts';
+import type { DialogState } from './dialog-state.ts';
+import { SipDialog } from './dialog.ts';
+import type {
+  DialogRequestOptions,
+  ReinviteOptions,
+  SipCloseReason,
+  SipDialogEvents,
+} from './dialog.ts';
+import { addIdentity } from './identity.ts';
+import { IncomingRequest } from './incoming-request.ts';
+import { carriesSdp } from './offer.ts';
+import type { RequestSpec } from './request-sender.ts';
+import { ServerReinvite } from './server-reinvite.ts';
+import { SipFailure } from './sip-failure.ts';
+
+const GLARE_ATTEMPTS_MAX = 5;
+/** Requests that may wait until the owner of the dialog listens. */
+const HELD_MAX = 16;
+
+export interface DialogSessionOptions {
+  core: SipCore;
+  state: DialogState;
+  established: SipMessage;
+  side: 'caller' | 'called';
+  contact: LocalContact;
+  contactParams: string | undefined;
+  flow: SipFlow;
+}
+
+interface Content {
+  headers?: readonly Header[];
+  body?: Buffer | undefined;
+  contentType?: string | undefined;
+}
+
+export class DialogSession extends SipDialog {
+  readonly established: SipMessage;
+  ack: SipRequest | undefined;
+  readonly #core: SipCore;
+  readonly #state: DialogState;
+  readonly #side: 'caller' | 'called';
+  readonly #contactParams: string | undefined;
+  #contact: LocalContact;
+  #flow: SipFlow | undefined;
+  #releaseFlow: (() => void) | undefined;
+  #ended = false;
+  #bye: Promise<void> | undefined;
+  /** Requests that came before the owner could listen; undefined once it can. */
+  #held: ServerTransaction[] | undefined = [];
+  /** The called side's 2xx to the first INVITE, until its ACK. */
+  #firstAnswer: AcceptedAnswer | undefined;
+  #inviteQueue: Promise<unknown> = Promise.resolve();
+  #inviting = false;
+  #updating = false;
+  /** Re-INVITEs of the peer by CSeq, until they are refused or acknowledged. */
+  readonly #incoming = new Map<number, ServerReinvite>();
+  #incomingUpdate: ServerReinvite | undefined;
+  #incomingDone: (() => void)[] = [];
+  readonly #pending = new Set<(failure: SipFailure) => void>();
+  /** How to repeat the ACK of the last INVITE. */
+  #lastAck: { seq: number; resend: Promise<() => void> } | undefined;
+
+  constructor(options: DialogSessionOptions) {
+    super();
+    this.#core = options.core;
+    this.#state = options.state;
+    this.established = options.established;
+    this.#side = options.side;
+    this.#contact = options.contact;
+    this.#contactParams = options.contactParams;
+    this.#watch(options.flow);
+    this.#core.dialogs.set(this.#state.key, this);
+  }
+
+  get callId(): string {
+    return this.#state.callId;
+  }
+
+  get localTag(): string {
+    return this.#state.localTag;
+  }
+
+  get remoteTag(): string {
+    return this.#state.remoteTag;
+  }
+
+  get localUri(): string {
+    return this.#state.local.uri;
+  }
+
+  get remoteUri(): string {
+    return this.#state.remote.uri;
+  }
+
+  get remoteContact(): string {
+    return this.#state.remoteTarget;
+  }
+
+  get remoteParams(): ReadonlyMap<string, string> {
+    return this.#state.remoteParams;
+  }
+
+  get closed(): boolean {
+    return this.#ended;
+  }
+
+  reinvite(options: ReinviteOptions = {}): Promise<SipResponse> {
+    const run = this.#inviteQueue.then(() => this.#reinvite(options));
+    this.#inviteQueue = run.catch(() => undefined);
+    return run;
+  }
+
+  async request(method: string, options: DialogRequestOptions = {}): Promise<SipResponse> {
+    assert(!['INVITE', 'ACK', 'BYE', 'CANCEL'].includes(method), `${method} has its own method`);
+    const timeoutMs = options.timeoutMs ?? 64 * this.#core.timers.t1Ms;
+    const isOffer = method === 'UPDATE' && options.body !== undefined;
+    if (isOffer) this.#updating = true;
+    try {
+      return this.#judge(await this.#transact(method, options, timeoutMs), method);
+    } finally {
+      if (isOffer) this.#updating = false;
+    }
+  }
+
+  bye(options: { headers?: readonly Header[] } = {}): Promise<void> {
+    return this.hangUp('bye', options.headers);
+  }
+
+  /** Sends BYE and ends the dialog at once; the promise waits for the answer. */
+  hangUp(why: SipCloseReason, headers: readonly Header[] = []): Promise<void> {
+    if (this.#bye !== undefined) return this.#bye;
+    if (this.#ended) return Promise.resolve();
+    this.#bye = this.#transact('BYE', { headers }, 64 * this.#core.timers.t1Ms)
+      .then(
+        () => undefined,
+        () => undefined,
+      )
+      .finally(() => {
+        this.#forget();
+      });
+    this.#end(why);
+    return this.#bye;
+  }
+
+  // --- for the user agent and the INVITE that made the dialog
+
+  /** The called side waits for the ACK of its 2xx: a BYE is taken at once, the rest is held back. */
+  awaitAck(answer: AcceptedAnswer): void {
+    this.#firstAnswer = answer;
+  }
+
+  /** Lets requests through, once those who await the dialog had their turn. */
+  open(): void {
+    this.#firstAnswer = undefined;
+    setImmediate(() => {
+      const held = this.#held ?? [];
+      this.#held = undefined;
+      for (const transaction of held) this.receive(transaction);
+    });
+  }
+
+  receive(transaction: ServerTransaction): void {
+    const { request, flow } = transaction;
+    if (this.#ended) {
+      // BYEs that cross are both answered well.
+      respond(this.#core, transaction, { status: request.method === 'BYE' ? 200 : 481 });
+      return;
+    }
+    const early = this.#firstAnswer !== undefined && request.method === 'BYE';
+    if (this.#held !== undefined && !early) {
+      if (this.#held.length < HELD_MAX) this.#held.push(transaction);
+      else this.#refuseForNow(transaction);
+      return;
+    }
+    const seq = parseCSeq(request.headers.get('CSeq') ?? '')?.number ?? 0;
+    if (this.#state.remoteSeq !== undefined && seq < this.#state.remoteSeq) {
+      respond(this.#core, transaction, { status: 500, reason: 'CSeq Out Of Order' });
+      return;
+    }
+    this.#state.remoteSeq = seq;
+    this.#watch(flow);
+    this.#handle(transaction);
+  }
+
+  receiveAck(ack: SipRequest): void {
+    const seq = parseCSeq(ack.headers.get('CSeq') ?? '')?.number;
+    const established = parseCSeq(this.established.headers.get('CSeq') ?? '')?.number;
+    if (this.#firstAnswer !== undefined && seq === established) this.#firstAnswer.acknowledge(ack);
+    if (seq !== undefined) this.#incoming.get(seq)?.acknowledge(ack);
+  }
+
+  /** Acknowledges a 2xx, or does so again when it is a retransmission (13.2.2.4). */
+  acknowledge(response: SipResponse, content: Content = {}): void {
+    const seq = parseCSeq(response.headers.get('CSeq') ?? '')?.number ?? 0;
+    if (this.#lastAck?.seq === seq) {
+      this.#lastAck.resend.then(
+        (resend) => {
+          resend();
+        },
+        () => undefined,
+      );
+      return;
+    }
+    const spec = this.#spec('ACK', seq, content);
+    if (spec === undefined) return;
+    const resend = this.#core.sender.sendOnce(spec);
+    this.#lastAck = { seq, resend };
+    resend.catch((error: unknown) => {
+      this.#core.logger.info({ err: error, callId: this.callId }, 'ACK could not be sent');
+    });
+  }
+
+  /** The user agent is closed and waits no longer. */
+  drop(): void {
+    this.#end('closed');
+    this.#forget();
+  }
+
+  // --- requests of the peer
+
+  #handle(transaction: ServerTransaction): void {
+    const { request } = transaction;
+    switch (request.method) {
+      case 'BYE':
+        respond(this.#core, transaction, { status: 200 });
+        this.#emit('bye', request);
+        this.#end('bye');
+        this.#forget();
+        return;
+      case 'INVITE':
+        if ([...this.#incoming.values()].some((earlier) => !earlier.answered))
+          this.#refuseForNow(transaction);
+        else if (this.#inviting || this.#updating)
+          respond(this.#core, transaction, { status: 491 });
+        else this.#offerUp(transaction);
+        return;
+      case 'UPDATE':
+        // RFC 3311 section 5.2.
+        if (this.#incomingUpdate !== undefined) this.#refuseForNow(transaction);
+        else if (carriesSdp(request) && (this.#inviting || this.#updating))
+          respond(this.#core, transaction, { status: 491 });
+        else this.#offerUp(transaction);
+        return;
+      case 'OPTIONS':
+        respond(this.#core, transaction, {
+          status: 200,
+          headers: [['Accept', this.#core.identity.accept.join(', ')]],
+        });
+        return;
+      default: {
+        const { transport, remote } = transaction.flow;
+        const incoming = new IncomingRequest(request, { transport, ...remote }, (init) => {
+          respond(this.#core, transaction, init);
+        });
+        if (!this.#emit('request', incoming)) incoming.respond({ status: 405 });
+      }
+    }
+  }
+
+  #offerUp(transaction: ServerTransaction): void {
+    const isUpdate = transaction.request.method === 'UPDATE';
+    const seq = parseCSeq(transaction.request.headers.get('CSeq') ?? '')?.number ?? 0;
+    const reinvite = new ServerReinvite({
+      core: this.#core,
+      transaction,
+      contact: contactHeader(this.#contact, this.#contactParams),
+      onAccepted: () => {
+        this.#state.refreshTarget(transaction.request.headers);
+      },
+      onDone: () => {
+        if (isUpdate) {
+          if (this.#incomingUpdate === reinvite) this.#incomingUpdate = undefined;
+          return;
+        }
+        this.#incoming.delete(seq);
+        const waiting = this.#incomingDone;
+        this.#incomingDone = [];
+        for (const resume of waiting) resume();
+      },
+      onUnacknowledged: () => {
+        void this.hangUp('timeout');
+      },
+    });
+    if (isUpdate) this.#incomingUpdate = reinvite;
+    else this.#incoming.set(seq, reinvite);
+    if (!this.#emit('reinvite', reinvite)) reinvite.reject(488);
+  }
+
+  #refuseForNow(transaction: ServerTransaction): void {
+    // Section 14.2: a random 0 to 10 s.
+    const headers: Header[] = [['Retry-After', String(randomInt(11))]];
+    respond(this.#core, transaction, { status: 500, headers });
+  }
+
+  // --- requests of ours
+
+  async #reinvite(options: ReinviteOptions): Promise<SipResponse> {
+    const timeoutMs = options.timeoutMs ?? 64 * this.#core.timers.t1Ms;
+    for (let attempt = 1; ; attempt++) {
+      while (this.#incoming.size > 0 && !this.#ended)
+        await new Promise<void>((resume) => this.#incomingDone.push(resume));
+      this.#inviting = true;
+      let response: SipResponse;
+      try {
+        response = await this.#transact('INVITE', options, timeoutMs, options.answer);
+      } finally {
+        this.#inviting = false;
+      }
+      if (response.status !== 491 || attempt >= GLARE_ATTEMPTS_MAX)
+        return this.#judge(response, 'INVITE');
+      await this.#wait(this.#side === 'caller' ? 2_100 + 10 * randomInt(191) : 10 * randomInt(201));
+    }
+  }
+
+  /** What a final response means for the dialog (12.2.1.2). */
+  #judge(response: SipResponse, method: string): SipResponse {
+    if (response.status < 300) {
+      if (method === 'INVITE' || method === 'UPDATE') this.#state.refreshTarget(response.headers);
+      return response;
+    }
+    if (response.status === 481) {
+      this.#end('gone');
+      this.#forget();
+    } else if (response.status === 408) void this.hangUp('timeout');
+    throw SipFailure.refused(response);
+  }
+
+  /** Sends one request and waits for its final response, whatever that says. */
+  #transact(
+    method: string,
+    content: Content,
+    timeoutMs: number,
+    answer?: ReinviteOptions['answer'],
+  ): Promise<SipResponse> {
+    if (this.#ended) return Promise.reject(SipFailure.cancelled('The dialog is over'));
+    const seq = ++this.#state.localSeq;
+    const spec = this.#spec(method, seq, content);
+    if (spec === undefined)
+      return Promise.reject(
+        SipFailure.transport(new Error('the Contact of the peer is no SIP URI')),
+      );
+    const { promise, resolve, reject } = Promise.withResolvers<SipResponse>();
+    const { clock, sender } = this.#core;
+    const isBye = method === 'BYE';
+    const settle = (): void => {
+      clock.clearTimeout(timer);
+      this.#pending.delete(cancel);
+    };
+    const cancel = (failure: SipFailure): void => {
+      settle();
+      if (method === 'INVITE') sent.cancel();
+      reject(failure);
+    };
+    const expire = (): void => {
+      if (method === 'INVITE') sent.cancel();
+      else sent.abandon();
+      settle();
+      reject(SipFailure.timeout());
+      if (!isBye) void this.hangUp('timeout');
+    };
+    const sent = sender.send(spec, {
+      onResponse: (response, flow) => {
+        if (response.status < 200) return;
+        if (!this.#ended) this.#watch(flow);
+        settle();
+        if (method === 'INVITE' && response.status < 300) {
+          try {
+            const body = answer !== undefined && content.body === undefined ? answer(response) : {};
+            this.acknowledge(response, body);
+          } catch (error) {
+            this.acknowledge(response);
+            reject(error instanceof Error ? error : new Error(String(error)));
+          }
+        }
+        resolve(response);
+      },
+      onFailure: (failure) => {
+        settle();
+        reject(failure);
+        if (!isBye && failure.kind === 'timeout') void this.hangUp('timeout');
+      },
+    });
+    const timer = clock.setTimeout(expire, timeoutMs);
+    if (!isBye) this.#pending.add(cancel);
+    return promise;
+  }
+
+  #spec(method: string, seq: number, content: Content): RequestSpec | undefined {
+    const nextHop = this.#state.nextHop();
+    if (nextHop === undefined) return undefined;
+    return {
+      nextHop,
+      flow: this.#flow,
+      build: (contact) => {
+        const request = this.#state.request(method, seq, content);
+        if (method === 'INVITE' || method === 'UPDATE') {
+          this.#contact = contact;
+          request.headers.add('Contact', contactHeader(contact, this.#contactParams));
+        }
+        if (method !== 'ACK') addIdentity(request.headers, this.#core.identity, 'request');
+        return request;
+      },
+    };
+  }
+
+  #wait(delayMs: number): Promise<void> {
+    const { clock } = this.#core;
+    return new Promise((resolve, reject) => {
+      const timer = clock.setTimeout(() => {
+        this.#pending.delete(cancel);
+        resolve();
+      }, delayMs);
+      const cancel = (failure: SipFailure): void => {
+        this.#pending.delete(cancel);
+        clock.clearTimeout(timer);
+        reject(failure);
+      };
+      this.#pending.add(cancel);
+    });
+  }
+
+  // --- life
+
+  /** Follows the connection that carries the dialog. */
+  #watch(flow: SipFlow): void {
+    if (flow === this.#flow) return;
+    this.#releaseFlow?.();
+    this.#flow = flow;
+    this.#releaseFlow = flow.retain(() => {
+      if (this.#flow !== flow) return;
+      this.#flow = undefined;
+      if (!this.#ended) this.#emit('disconnected');
+    });
+  }
+
+  #end(why: SipCloseReason): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const failure = SipFailure.cancelled('The dialog is over');
+    for (const cancel of [...this.#pending]) cancel(failure);
+    this.#firstAnswer?.abort(failure);
+    for (const incoming of [...this.#incoming.values()]) incoming.cancel(failure);
+    this.#incomingUpdate?.cancel(failure);
+    for (const transaction of this.#held ?? [])
+      respond(this.#core, transaction, {
+        status: transaction.request.method === 'BYE' ? 200 : 481,
+      });
+    this.#held = undefined;
+    this.#emit('closed', why);
+  }
+
+  #forget(): void {
+    this.#releaseFlow?.();
+    this.#releaseFlow = undefined;
+    if (this.#core.dialogs.get(this.#state.key) === this)
+      this.#core.dialogs.delete(this.#state.key);
+  }
+
+  /** A listener that throws must not take the stack with it. */
+  #emit<K extends keyof SipDialogEvents>(event: K, ...values: SipDialogEvents[K]): boolean {
+    try {
+      return (this.emit as (name: K, ...args: SipDialogEvents[K]) => boolean).call(
+        this,
+        event,
+        ...values,
+      );
+    } catch (error) {
+      this.#core.logger.error({ err: error, event, callId: this.callId }, 'SIP dialog listener');
+      return true;
+    }
+  }
+}

@@ -1,0 +1,192 @@
+import { SipHeaders } from '../message/headers.ts';
+import { parseNameAddr } from '../message/name-addr.ts';
+import type { SipRequest, SipResponse } from '../message/sip-message.ts';
+import { formatHost, parseSipUri } from '../message/uri.ts';
+import { newCallId, newTag } from '../transaction/identifiers.ts';
+import type { SipFlow } from '../transport/flow.ts';
+import { contactHeader, contactUri, redirectTargets } from './contact.ts';
+import type { LocalContact } from './contact.ts';
+import type { SipCore } from './core.ts';
+import { DialogSession } from './dialog-session.ts';
+import { DialogState } from './dialog-state.ts';
+import { addIdentity } from './identity.ts';
+import type { SentRequest } from './request-sender.ts';
+import { SipFailure } from './sip-failure.ts';
+import type { InviteOptions } from './user-agent.ts';
+
+/** How long a final response is waited for when the caller names no time: timer C of proxies. */
+const ANSWER_MS_MAX = 180_000;
+const REDIRECTS_DEFAULT = 5;
+
+/** A call that goes out: one INVITE, and more where 3xx responses point elsewhere. */
+export class OutgoingInvite {
+  readonly #core: SipCore;
+  readonly #options: InviteOptions;
+  readonly #callId = newCallId();
+  readonly #fromTag = newTag();
+  readonly #result = Promise.withResolvers<DialogSession>();
+  /** Dialogs that 2xx responses made, by their To tag: more than one when a proxy forked the INVITE. */
+  readonly #dialogs = new Map<string, DialogSession>();
+  #seq = 0;
+  #settled = false;
+  #sent: SentRequest | undefined;
+
+  constructor(core: SipCore, options: InviteOptions) {
+    this.#core = core;
+    this.#options = options;
+  }
+
+  async run(): Promise<DialogSession> {
+    const { signal, timeoutMs } = this.#options;
+    const onAbort = (): void => {
+      this.abort(SipFailure.cancelled('Request Terminated', signal?.reason));
+    };
+    const timer = this.#core.clock.setTimeout(() => {
+      this.abort(SipFailure.timeout());
+    }, timeoutMs ?? ANSWER_MS_MAX);
+    if (signal?.aborted === true) onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      if (!this.#settled) void this.#tryTargets();
+      return await this.#result.promise;
+    } finally {
+      this.#core.clock.clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Rejects at once and lets CANCEL follow; a 2xx that crosses is acknowledged and ended. */
+  abort(failure: SipFailure): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#result.reject(failure);
+    this.#sent?.cancel();
+  }
+
+  async #tryTargets(): Promise<void> {
+    const { uri, maxRedirects = REDIRECTS_DEFAULT } = this.#options;
+    const targets = [uri];
+    const seen = new Set(targets);
+    let redirects = 0;
+    let failure = SipFailure.cancelled();
+    for (let target = targets.shift(); target !== undefined; target = targets.shift()) {
+      if (this.#settled) return;
+      try {
+        const response = await this.#attempt(target);
+        if (response === undefined) return;
+        failure = SipFailure.refused(response);
+        if (response.status >= 600) break;
+        if (response.status < 400) {
+          const room = Math.max(0, maxRedirects - redirects - targets.length);
+          const fresh = redirectTargets(response.headers)
+            .filter((candidate) => parseSipUri(candidate) !== undefined && !seen.has(candidate))
+            .slice(0, room);
+          for (const candidate of fresh) seen.add(candidate);
+          targets.unshift(...fresh);
+        }
+        redirects++;
+      } catch (error) {
+        failure = error instanceof SipFailure ? error : SipFailure.transport(error);
+      }
+    }
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#result.reject(failure);
+  }
+
+  /** @returns the final response, or undefined when a dialog came of it */
+  #attempt(uri: string): Promise<SipResponse | undefined> {
+    const nextHop = parseSipUri(uri);
+    if (nextHop === undefined)
+      return Promise.reject(SipFailure.transport(new Error(`not a SIP URI: ${uri}`)));
+    const seq = ++this.#seq;
+    const { promise, resolve, reject } = Promise.withResolvers<SipResponse | undefined>();
+    let used: LocalContact = { transport: 'udp', address: '', port: 0 };
+    this.#sent = this.#core.sender.send(
+      {
+        nextHop,
+        forced: this.#options.transport,
+        build: (contact) => {
+          used = contact;
+          return this.#request(uri, seq, contact);
+        },
+      },
+      {
+        onResponse: (response, flow) => {
+          if (response.status < 200) return;
+          if (response.status >= 300) {
+            resolve(response);
+            return;
+          }
+          this.#established(response, flow, used);
+          resolve(undefined);
+        },
+        onFailure: reject,
+      },
+    );
+    return promise;
+  }
+
+  #established(response: SipResponse, flow: SipFlow, contact: LocalContact): void {
+    const toTag = parseNameAddr(response.headers.get('To') ?? '')?.params.get('tag') ?? '';
+    const known = this.#dialogs.get(toTag);
+    if (known !== undefined) {
+      known.acknowledge(response);
+      return;
+    }
+    const state = DialogState.ofCaller(response);
+    if (state === undefined) return;
+    const dialog = new DialogSession({
+      core: this.#core,
+      state,
+      established: response,
+      side: 'caller',
+      contact,
+      contactParams: this.#options.contactParams,
+      flow,
+    });
+    this.#dialogs.set(toTag, dialog);
+    dialog.acknowledge(response);
+    if (this.#settled) {
+      // Cancelled too late, or the second answer to a forked INVITE: nobody wants this session.
+      void dialog.hangUp('closed');
+      return;
+    }
+    this.#settled = true;
+    this.#result.resolve(dialog);
+    dialog.open();
+  }
+
+  /** RFC 3261 section 8.1.1, without Via. */
+  #request(uri: string, seq: number, contact: LocalContact): SipRequest {
+    const { fromUri, contactParams, body, contentType, headers: extra = [] } = this.#options;
+    const headers = new SipHeaders([
+      ['Max-Forwards', '70'],
+      ['From', `<${fromUri ?? contactUri({ ...contact, transport: 'udp' })}>;tag=${this.#fromTag}`],
+      ['To', `<${addressOfRecord(this.#options.uri)}>`],
+      ['Call-ID', this.#callId],
+      ['CSeq', `${String(seq)} INVITE`],
+      ['Contact', contactHeader(contact, contactParams)],
+      ...extra,
+      ['Content-Type', contentType],
+    ]);
+    addIdentity(headers, this.#core.identity, 'request');
+    return { kind: 'request', method: 'INVITE', uri: withoutHeaders(uri), headers, body };
+  }
+}
+
+/** A URI as To may hold it: no parameters (table 1 of RFC 3261 section 19.1.1). */
+export function addressOfRecord(uri: string): string {
+  const parsed = parseSipUri(uri);
+  if (parsed === undefined) return uri;
+  const user = parsed.user === '' ? '' : `${parsed.user}@`;
+  const port = parsed.port === undefined ? '' : `:${String(parsed.port)}`;
+  return `${parsed.scheme}:${user}${formatHost(parsed.host)}${port}`;
+}
+
+/** A Request-URI has no headers part. */
+function withoutHeaders(uri: string): string {
+  const at = uri.indexOf('@');
+  const question = uri.indexOf('?', at + 1);
+  return question === -1 ? uri : uri.slice(0, question);
+}
