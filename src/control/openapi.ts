@@ -1,15 +1,10 @@
 import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger';
-import {
-  createJsonSchemaTransform,
-  createJsonSchemaTransformObject,
-} from 'fastify-type-provider-zod';
-import { components } from './schemas/components.ts';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 
 /** Of the HTTP API, not of the package. */
 const apiVersion = '1.0.0';
 
 export function openapiOptions(hasToken: boolean): FastifyDynamicSwaggerOptions {
-  const transformObject = createJsonSchemaTransformObject({ schemaRegistry: components });
   return {
     openapi: {
       openapi: '3.1.0',
@@ -27,8 +22,8 @@ export function openapiOptions(hasToken: boolean): FastifyDynamicSwaggerOptions 
           }
         : {}),
     },
-    transform: createJsonSchemaTransform({ schemaRegistry: components }),
-    transformObject: (document) => dropUnused(transformObject(document)),
+    transform: jsonSchemaTransform,
+    transformObject: (document) => dropUnused(jsonSchemaTransformObject(document)),
   };
 }
 

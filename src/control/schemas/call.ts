@@ -7,7 +7,6 @@ import type {
   PartyState,
   SessionState,
 } from '../../recording/call-state.ts';
-import { components } from './components.ts';
 
 /** Text that ends up in SIP headers, metadata and logs: no control characters, no half surrogates. */
 const text = (charsMax: number) =>
@@ -53,7 +52,7 @@ export const createCallBody: z.ZodType<CallRequest> = z
       .strictObject({ a: partyDescription.exactOptional(), b: partyDescription.exactOptional() })
       .optional(),
   })
-  .register(components, { id: 'CallRequest' });
+  .meta({ id: 'CallRequest' });
 
 export const createdCall = z.strictObject({
   id: callId,
@@ -161,7 +160,7 @@ export const callState: z.ZodType<CallState> = z
     recordings: z.array(legState),
     failovers: z.array(failoverState),
   })
-  .register(components, { id: 'Call' });
+  .meta({ id: 'Call' });
 
 export const callList = z.strictObject({
   calls: z.array(callState).describe('By id'),
@@ -170,7 +169,7 @@ export const callList = z.strictObject({
 
 const callFailover: z.ZodType<FailoverState & { readonly callId: string }> = z
   .strictObject({ callId, ...failoverShape })
-  .register(components, { id: 'Failover' });
+  .meta({ id: 'Failover' });
 
 export const failoverList = z.strictObject({
   failovers: z.array(callFailover).describe('The last ones, as many as are kept'),

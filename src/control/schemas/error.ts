@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import type { ErrorCode } from '../../errors.ts';
 import { statusOf } from '../error-status.ts';
-import { components } from './components.ts';
 
 const errorBody = z
   .strictObject({
@@ -16,7 +15,7 @@ const errorBody = z
         .describe('The field and the value that were refused, or what stands in the way'),
     }),
   })
-  .register(components, { id: 'Error' });
+  .meta({ id: 'Error' });
 
 const meanings = {
   400: 'The request is not valid: `details.field` says where',

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { components } from './components.ts';
 
 /** `degraded`: it works, but not as it should; `problems` says why in a few words, without secrets. */
 export interface Health {
@@ -12,4 +11,4 @@ export const healthBody: z.ZodType<Health> = z
     status: z.enum(['ok', 'degraded', 'unavailable']),
     problems: z.array(z.string()),
   })
-  .register(components, { id: 'Health' });
+  .meta({ id: 'Health' });

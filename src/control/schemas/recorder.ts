@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import type { RecorderState } from '../recorder-directory.ts';
-import { components } from './components.ts';
 
 const recorderId = z
   .string()
@@ -25,7 +24,7 @@ export const recorderBody = z
     tenants: limits.default([]).describe('Empty: for all'),
     sites: limits.default([]).describe('Empty: for all'),
   })
-  .register(components, { id: 'RecorderRequest' });
+  .meta({ id: 'RecorderRequest' });
 
 export const recorderPatch = z.strictObject({ state: assigned });
 
@@ -45,6 +44,6 @@ export const recorderState: z.ZodType<RecorderState> = z
       .describe('Record ids known to belong to it, those from before a restart included'),
     pid: z.int().exactOptional().describe('Process id of an embedded recorder that runs'),
   })
-  .register(components, { id: 'Recorder' });
+  .meta({ id: 'Recorder' });
 
 export const recorderList = z.strictObject({ recorders: z.array(recorderState) });

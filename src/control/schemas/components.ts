@@ -1,4 +1,0 @@
-import { z } from 'zod';
-
-/** Schemas that stand under `components` in the OpenAPI document, by name. */
-export const components = z.registry<{ id: string }>();
