@@ -15,6 +15,20 @@ const ms = (fallback: number, max = 3_600_000): z.ZodDefault<z.ZodInt> =>
   z.int().min(1).max(max).default(fallback);
 const section = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
 
+const portRange = z
+  .strictObject({ min: z.int().min(1_024).max(65_534), max: z.int().min(1_025).max(65_535) })
+  .refine(({ min, max }) => max > min, 'max must be above min');
+
+const embeddedRecorders = z.strictObject({
+  count: z.int().min(0).max(64).default(3),
+  dir: z.string().min(1).default('recordings'),
+  /** Dealt out in turn. */
+  zones: z.array(z.string().min(1)).min(1).default(['zone-1', 'zone-2']),
+  capacity: z.int().min(1).max(1_000_000).default(500),
+  /** Shared out among them. */
+  ports: portRange.default({ min: 40_000, max: 59_999 }),
+});
+
 const recorderEntry = z.strictObject({
   id: z
     .string()
@@ -48,10 +62,7 @@ export const configSchema = z.strictObject({
     host: host.default('127.0.0.1'),
     /** Address for legs to recorders of the other address family, if there are any. */
     legHost: host.optional(),
-    ports: z
-      .strictObject({ min: z.int().min(1_024).max(65_534), max: z.int().min(1_025).max(65_535) })
-      .refine(({ min, max }) => max > min, 'max must be above min')
-      .default({ min: 20_000, max: 39_999 }),
+    ports: portRange.default({ min: 20_000, max: 39_999 }),
     path: z.enum(['mediasoup', 'direct']).default('mediasoup'),
     latch: z.enum(['announced', 'any']).default('announced'),
     ring: section({
@@ -102,14 +113,7 @@ export const configSchema = z.strictObject({
     }),
   }),
   recorders: section({
-    embedded: z
-      .strictObject({
-        count: z.int().min(0).max(64).default(3),
-        dir: z.string().min(1).default('recordings'),
-        zones: z.array(z.string().min(1)).min(1).default(['zone-1', 'zone-2']),
-        capacity: z.int().min(1).max(1_000_000).default(500),
-      })
-      .optional(),
+    embedded: embeddedRecorders.optional(),
     list: z.array(recorderEntry).max(1_000).default([]),
   }),
   log: section({
@@ -148,7 +152,7 @@ export function parseConfig(input: unknown): Config {
       ...config,
       recorders: {
         list: [],
-        embedded: { count: 3, dir: 'recordings', zones: ['zone-1', 'zone-2'], capacity: 500 },
+        embedded: embeddedRecorders.parse({}),
       },
     });
   }

@@ -12,7 +12,7 @@ import type {
   RecordingMode,
 } from './call-state.ts';
 import { Duplicator } from './duplicator.ts';
-import type { CallMedia, Party, PartyMedia } from './interfaces.ts';
+import type { CallMedia, MediaPath, Party, PartyMedia } from './interfaces.ts';
 import type { Leg, LegServices } from './leg.ts';
 import { buildLedger } from './ledger.ts';
 import type { Ledger } from './ledger.ts';
@@ -51,6 +51,10 @@ export class Call {
 
   get state(): CallStateName {
     return this.#state;
+  }
+
+  get kind(): { state: CallStateName; path: MediaPath } {
+    return { state: this.#state, path: this.#describeMedia().path };
   }
 
   get legs(): readonly Leg[] {

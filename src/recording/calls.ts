@@ -156,11 +156,14 @@ export class Calls implements CallService {
     return this.#calls.size;
   }
 
-  /** How many legs are in each state; read at scrape. */
-  legStates(): ReadonlyMap<string, number> {
-    const states = new Map<string, number>();
-    for (const leg of this.#legs()) states.set(leg.lifeState, (states.get(leg.lifeState) ?? 0) + 1);
-    return states;
+  /** Read at scrape. */
+  counts(): { state: string; path: string; count: number }[] {
+    return tally([...this.#calls.values()], (call) => call.kind);
+  }
+
+  /** Legs by state; read at scrape. */
+  legCounts(): { state: string; count: number }[] {
+    return tally(this.#legs(), (leg) => ({ state: leg.lifeState }));
   }
 
   /** Ends every call: BYE to all recorders, files whole. Idempotent. */
@@ -232,6 +235,22 @@ export class Calls implements CallService {
   #leg(recordId: string): Leg | undefined {
     return this.#legs().find((leg) => leg.owns(recordId));
   }
+}
+
+/** How often each kind occurs. */
+function tally<T, K extends Readonly<Record<string, string>>>(
+  items: readonly T[],
+  kindOf: (item: T) => K,
+): (K & { count: number })[] {
+  const tallies = new Map<string, K & { count: number }>();
+  for (const item of items) {
+    const kind = kindOf(item);
+    const key = Object.values(kind).join(' ');
+    const known = tallies.get(key);
+    if (known === undefined) tallies.set(key, { ...kind, count: 1 });
+    else known.count += 1;
+  }
+  return [...tallies.values()];
 }
 
 function forgetOldest(map: Map<string, unknown>, kept: number): void {

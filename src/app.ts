@@ -1,0 +1,201 @@
+import { Registry } from 'prom-client';
+import { systemClock } from './clock.ts';
+import type { Config, Environment } from './config.ts';
+import { HttpServer } from './control/http.ts';
+import type { Health } from './control/schemas/health.ts';
+import { Edge } from './edge/edge.ts';
+import { EmbeddedRecorders } from './embedded-recorders.ts';
+import type { Logger } from './logger.ts';
+import { MediaBridge } from './media/bridge.ts';
+import { createMetrics } from './metrics.ts';
+import { metricsObserver } from './metrics-observer.ts';
+import { Calls } from './recording/calls.ts';
+import { ResourceManager } from './resource/resource-manager.ts';
+import { SipUserAgent } from './sip/ua/user-agent.ts';
+import { SiprecClient } from './siprec/client.ts';
+
+/** What is closed, in this order, when the program ends. */
+interface Part {
+  close(): Promise<void> | void;
+}
+
+/** The composition root: the only place that knows all parts. */
+export class App {
+  readonly httpUrl: string;
+  readonly recorders: number;
+  readonly #parts: readonly Part[];
+  #closing: Promise<void> | undefined;
+
+  private constructor(httpUrl: string, recorders: number, parts: readonly Part[]) {
+    this.httpUrl = httpUrl;
+    this.recorders = recorders;
+    this.#parts = parts;
+  }
+
+  /** Resolves when calls can be placed. What was started is closed again if a later part fails. */
+  static async create(config: Config, environment: Environment, logger: Logger): Promise<App> {
+    const parts: Part[] = [];
+    // Last started, first closed.
+    const started = <P extends Part>(part: P): P => {
+      parts.unshift(part);
+      return part;
+    };
+    try {
+      return await assemble(config, environment, logger, parts, started);
+    } catch (error) {
+      await closeAll(parts);
+      throw error;
+    }
+  }
+
+  /** BYE to every recorder, files whole, ports free. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= closeAll(this.#parts);
+    return this.#closing;
+  }
+
+  /** For the composition only. */
+  static of(httpUrl: string, recorders: number, parts: readonly Part[]): App {
+    return new App(httpUrl, recorders, parts);
+  }
+}
+
+async function assemble(
+  config: Config,
+  environment: Environment,
+  logger: Logger,
+  parts: Part[],
+  started: <P extends Part>(part: P) => P,
+): Promise<App> {
+  const { media, recording, resource, sip } = config;
+  const bridges: MediaBridge[] = [];
+  const edge = started(
+    Edge.create(
+      {
+        threads: media.threads,
+        legHosts: [media.host, ...(media.legHost === undefined ? [] : [media.legHost])],
+        ports: media.ports,
+        ring: media.ring,
+        catchUpRate: media.catchUpRate,
+        rtcpIntervalMs: media.rtcpIntervalMs,
+        cname: `tandem@${media.host}`,
+      },
+      (event) => {
+        for (const bridge of bridges) bridge.handleEdgeEvent(event);
+      },
+      environment.edgeAddon,
+    ),
+  );
+  const registry = new Registry();
+  const metrics = createMetrics(registry, {
+    calls: () => calls.counts(),
+    recordingSessions: () => calls.legCounts(),
+    recorders: () => resources.list(),
+    edge: () => edge.counters(),
+  });
+  const bridge = started(
+    await MediaBridge.create({
+      edge,
+      config: media,
+      workerBin: environment.mediasoupWorker,
+      logger: logger.child({ part: 'media' }),
+      observer: { workerDied: () => metrics.mediasoupWorkersDied.inc() },
+    }),
+  );
+  bridges.push(bridge);
+  bridge.on('interrupted', ({ callId, interruptedMs }) => {
+    metrics.mediaInterruptionSeconds.observe(interruptedMs / 1_000);
+    logger.warn({ callId, interruptedMs }, 'the parties had no media; it flows again');
+  });
+  const userAgent = started(
+    await SipUserAgent.create({
+      host: sip.host,
+      port: sip.port,
+      transports: sip.transports,
+      userAgent: 'Tandem',
+      logger: logger.child({ part: 'sip' }),
+      extensions: ['siprec'],
+      timers: { tcpConnectMs: sip.connectTimeoutMs },
+      handlers: {},
+    }),
+  );
+  const client = new SiprecClient({ userAgent, logger: logger.child({ part: 'siprec' }) });
+  const resources = started(
+    await ResourceManager.create({
+      settings: resource,
+      recorders: config.recorders.list,
+      probe: (uri, timeoutMs) => userAgent.options({ uri, timeoutMs }),
+      logger: logger.child({ part: 'resource' }),
+    }),
+  );
+  const { embedded } = config.recorders;
+  if (embedded !== undefined) {
+    started(
+      await EmbeddedRecorders.create({
+        ...embedded,
+        host: media.host,
+        logLevel: config.log.level,
+        clock: systemClock,
+        logger: logger.child({ part: 'embedded' }),
+        onUp: (recorder) => {
+          resources.put({ ...recorder, weight: 1, tenants: [], sites: [] });
+        },
+        onDown: (id) => {
+          resources.markDown(id, 'sip_closed');
+        },
+      }),
+    );
+  }
+  const calls = started(
+    new Calls(
+      {
+        bridge,
+        allocator: resources,
+        client,
+        clock: systemClock,
+        observer: metricsObserver(metrics),
+        settings: { ...recording, inviteTimeoutMs: sip.inviteTimeoutMs },
+      },
+      {
+        ...recording,
+        ...config.calls,
+        path: media.path,
+        latch: media.latch,
+        probeWindowMs: resource.health.intervalMs * resource.health.failures,
+      },
+      logger.child({ part: 'recording' }),
+    ),
+  );
+  calls.start();
+  const http = started(
+    await HttpServer.create({
+      http: config.http,
+      token: environment.httpToken,
+      calls,
+      recorders: resources,
+      metrics,
+      logger: logger.child({ part: 'http' }),
+      health: () => healthOf(calls, resources),
+    }),
+  );
+  return App.of(urlOf(http.address), resources.list().length, parts);
+}
+
+/** What an operator would want to be woken for. */
+function healthOf(calls: Calls, resources: ResourceManager): Health {
+  const problems: string[] = [];
+  const able = resources.list().filter(({ state }) => state === 'up').length;
+  if (able === 0) problems.push('no recorder is up');
+  else if (able === 1) problems.push('only one recorder is up: calls are recorded once');
+  const unrecorded = calls.legCounts().find(({ state }) => state === 'failed')?.count ?? 0;
+  if (unrecorded > 0) problems.push(`${unrecorded} legs have no recorder`);
+  return { status: problems.length === 0 ? 'ok' : 'degraded', calls: calls.count, problems };
+}
+
+function urlOf({ host, port }: { host: string; port: number }): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+async function closeAll(parts: readonly Part[]): Promise<void> {
+  for (const part of parts) await part.close();
+}
