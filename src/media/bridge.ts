@@ -1,0 +1,338 @@
+import { EventEmitter } from 'node:events';
+import type { Config } from '../config.ts';
+import type { EdgeEvent, ForkReport, OpenedPort, StreamReport } from '../edge/types.ts';
+import { messageOf, TandemError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import type {
+  Bridge,
+  BridgeEvents,
+  CallMedia,
+  MediaAddress,
+  OpenCallRequest,
+  Party,
+  PartyMedia,
+  Payload,
+  RecordedStream,
+} from '../recording/interfaces.ts';
+import { CallRoute } from './call-route.ts';
+import { ForkBook } from './fork-book.ts';
+import type { MediaEdge } from './media-edge.ts';
+import { bothParties, otherParty, PartyPort, streamIndex } from './party.ts';
+import { answerDirection, parseAnswer, parseOffer, type SessionDescription } from './sdp.ts';
+import { WorkerPool, type WorkerSlot } from './worker-pool.ts';
+
+const recoveriesAtOnce = 16;
+const workerWaitMs = 1_000;
+
+export interface MediaBridgeOptions {
+  readonly edge: MediaEdge;
+  readonly config: Config['media'];
+  /** Path of the mediasoup-worker binary; undefined: mediasoup's own. */
+  readonly workerBin: string | undefined;
+  readonly logger: Logger;
+  readonly observer?: BridgeObserver;
+}
+
+/** For metrics. How long the parties had no media is told by the event `interrupted`. */
+export interface BridgeObserver {
+  workerDied?(): void;
+  /** A call that should go through mediasoup takes the direct path, for want of a worker. */
+  fellBack?(): void;
+}
+
+interface BridgeCall {
+  readonly callId: string;
+  readonly shard: number;
+  readonly ports: Readonly<Record<Party, PartyPort>>;
+  readonly route: CallRoute;
+  /** The offer that waits for an answer: `from` is who made it. */
+  pending: { readonly from: Party; readonly offer: SessionDescription } | undefined;
+  answered: boolean;
+  payloads: readonly Payload[];
+}
+
+/** Calls on the edge, and on mediasoup where it can carry them. Give it the edge's events by `handleEdgeEvent`. */
+export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
+  readonly #options: MediaBridgeOptions;
+  readonly #pool: WorkerPool | undefined;
+  readonly #forks: ForkBook;
+  readonly #calls = new Map<string, BridgeCall>();
+  #closed = false;
+
+  private constructor(options: MediaBridgeOptions, pool: WorkerPool | undefined) {
+    super();
+    this.#options = options;
+    this.#pool = pool;
+    this.#forks = new ForkBook(options.edge);
+  }
+
+  /** Starts the mediasoup workers, unless the configuration wants every call direct. Errors: WORKER_LOST. */
+  static async create(options: MediaBridgeOptions): Promise<MediaBridge> {
+    const { config, workerBin, logger } = options;
+    const pool =
+      config.path === 'direct'
+        ? undefined
+        : await WorkerPool.create({ workers: config.workers, workerBin, logger });
+    const bridge = new MediaBridge(options, pool);
+    pool?.on('died', (slot, at) => void bridge.#recoverCalls(slot, at));
+    bridge.#forks.on('refused', (event) => bridge.emit('forkRefused', event));
+    bridge.#forks.on('live', (event) => bridge.emit('forkLive', event));
+    return bridge;
+  }
+
+  handleEdgeEvent(event: EdgeEvent): void {
+    this.#forks.handle(event);
+  }
+
+  /** For gauges. */
+  counts(): { calls: Record<CallMedia['path'], number>; workers: number } {
+    const calls = { mediasoup: 0, direct: 0 };
+    for (const { route } of this.#calls.values()) calls[route.path] += 1;
+    return { calls, workers: this.#pool?.alive ?? 0 };
+  }
+
+  workerPids(): readonly number[] {
+    return this.#pool?.pids() ?? [];
+  }
+
+  async openCall(request: OpenCallRequest): Promise<{ offer: string }> {
+    const offer = parseOffer(request.offer, { first: true });
+    const wanted = this.#pool ? request.path : 'direct';
+    this.#admit(request.callId);
+    if (wanted === 'mediasoup' && !(await this.#pool?.ready(workerWaitMs))) {
+      throw new TandemError('WORKER_LOST', 'no mediasoup worker is alive');
+    }
+    // Again: another one may have come in while a worker was awaited.
+    this.#admit(request.callId);
+
+    const { edge, config, logger, observer } = this.#options;
+    const { callId, latch } = request;
+    const shard = edge.pickShard();
+    const opened: OpenedPort[] = [];
+    try {
+      const [a, b] = bothParties.map(() => {
+        const port = edge.openPort({ shard, host: config.host, latch });
+        opened.push(port);
+        return port;
+      }) as [OpenedPort, OpenedPort];
+      const ports = { a: new PartyPort(a), b: new PartyPort(b) };
+      const route = new CallRoute({
+        edge,
+        pool: this.#pool,
+        wanted,
+        opened: { a, b },
+        relayAddress: edge.relayAddress(shard),
+        relayPorts: portsBeside(config.ports),
+        logger: logger.child({ callId }),
+        onFallback: () => observer?.fellBack?.(),
+      });
+      const call: BridgeCall = {
+        callId,
+        shard,
+        ports,
+        route,
+        pending: { from: 'a', offer },
+        answered: false,
+        payloads: [],
+      };
+      ports.a.check(offer.audio);
+      this.#setRemote(ports.a, offer, offer.audio.payloads);
+      const sdp = ports.b.write(offer, offer.audio.rtcpMux);
+      this.#calls.set(callId, call);
+      return { offer: sdp };
+    } catch (error) {
+      for (const { portId } of opened) edge.closePort(portId);
+      throw error;
+    }
+  }
+
+  async answerCall(callId: string, answer: string): Promise<{ answer: string }> {
+    const call = this.#find(callId);
+    const { pending } = call;
+    if (!pending) throw new TandemError('ANSWER_ALREADY_GIVEN', 'no offer waits for an answer');
+    const { from, offer } = pending;
+    const offerer = call.ports[from];
+    const answerer = call.ports[otherParty(from)];
+    const description = parseAnswer(answer, offer);
+    answerer.check(description.audio);
+    // Taken before anything is awaited: a second answer finds none.
+    call.pending = undefined;
+
+    const { payloads } = description.audio;
+    await call.route.carry(payloads, () => {
+      this.#setRemote(offerer, offer, payloads);
+      this.#setRemote(answerer, description, payloads);
+      call.payloads = payloads;
+      call.answered = true;
+    });
+    const audio = {
+      ...description.audio,
+      protocol: offer.audio.protocol,
+      rtcpGiven: offer.audio.rtcpGiven,
+      direction: answerDirection(offer.audio.direction, description.audio.direction),
+    };
+    return { answer: offerer.write({ ...description, audio }, offer.audio.rtcpMux) };
+  }
+
+  // Nothing is awaited here; other bridges may have to.
+  // eslint-disable-next-line @typescript-eslint/require-await
+  async reofferCall(callId: string, party: Party, offer: string): Promise<{ offer: string }> {
+    const call = this.#find(callId);
+    if (!call.answered) {
+      throw new TandemError('CALL_STATE', 'the first offer is not answered yet');
+    }
+    if (call.pending && call.pending.from !== party) {
+      throw new TandemError('CALL_STATE', 'an offer of the other party waits for its answer', {
+        details: { pending: call.pending.from },
+      });
+    }
+    const description = parseOffer(offer, { first: false });
+    call.ports[party].check(description.audio);
+    call.pending = { from: party, offer: description };
+    const other = call.ports[otherParty(party)];
+    return { offer: other.write(description, description.audio.rtcpMux) };
+  }
+
+  closeCall(callId: string): CallMedia | undefined {
+    const call = this.#calls.get(callId);
+    if (!call) return undefined;
+    this.#calls.delete(callId);
+    this.#forks.forgetCall(callId);
+    call.route.close();
+    return this.#describe(call, (portId) => this.#options.edge.closePort(portId));
+  }
+
+  describeCall(callId: string): CallMedia {
+    return this.#describe(this.#find(callId), (portId) => this.#options.edge.streamReport(portId));
+  }
+
+  /** Empty until answered, and while the parties exchange no media (port 0). */
+  recordedStreams(callId: string): readonly RecordedStream[] {
+    const call = this.#find(callId);
+    if (call.payloads.length === 0) return [];
+    return bothParties.map((party) => {
+      const own = call.ports[party].audio;
+      // What a party sends is shaped by what the other said it takes.
+      const peer = call.ports[otherParty(party)].audio;
+      const payloads = call.payloads.map((payload) => {
+        const said = [peer, own].flatMap((audio) => audio?.payloads ?? []);
+        const stated = said.find(
+          ({ payloadType, fmtp }) => payloadType === payload.payloadType && fmtp !== undefined,
+        );
+        return stated ?? payload;
+      });
+      const ptimeMs = peer?.ptimeMs ?? own?.ptimeMs;
+      return {
+        party,
+        index: streamIndex[party],
+        ssrc: call.ports[party].opened.ssrc,
+        payloads,
+        ...(ptimeMs !== undefined && { ptimeMs }),
+      };
+    });
+  }
+
+  legAddresses(callId: string, family: 4 | 6): Readonly<Record<Party, MediaAddress>> {
+    const { shard } = this.#find(callId);
+    const { edge } = this.#options;
+    return {
+      a: edge.legAddress(shard, streamIndex.a, family),
+      b: edge.legAddress(shard, streamIndex.b, family),
+    };
+  }
+
+  startForks(options: Parameters<Bridge['startForks']>[0]): void {
+    const { ports } = this.#find(options.callId);
+    const portIds = { a: ports.a.opened.portId, b: ports.b.opened.portId };
+    this.#forks.start({ ...options, portIds });
+  }
+
+  retargetForks(recordId: string, to: Partial<Readonly<Record<Party, MediaAddress>>>): void {
+    this.#forks.retarget(recordId, to);
+  }
+
+  pauseForks(recordId: string): void {
+    this.#forks.pause(recordId);
+  }
+
+  resumeForks(recordId: string): void {
+    this.#forks.resume(recordId);
+  }
+
+  stopForks(recordId: string): Partial<Record<Party, ForkReport>> | undefined {
+    return this.#forks.stop(recordId);
+  }
+
+  forkReports(recordId: string): Partial<Record<Party, ForkReport>> {
+    return this.#forks.reports(recordId);
+  }
+
+  /** Idempotent. Ends all calls and the workers; the edge is its owner's to close. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const callId of [...this.#calls.keys()]) this.closeCall(callId);
+    this.#pool?.close();
+  }
+
+  #admit(callId: string): void {
+    const { callsMax } = this.#options.config;
+    if (this.#calls.has(callId)) {
+      throw new TandemError('CALL_EXISTS', `call ${callId} exists already`);
+    }
+    if (this.#calls.size >= callsMax) {
+      throw new TandemError('CALL_LIMIT', `${callsMax} calls are the most that are carried`, {
+        details: { callsMax },
+      });
+    }
+  }
+
+  #find(callId: string): BridgeCall {
+    const call = this.#calls.get(callId);
+    if (!call) throw new TandemError('CALL_NOT_FOUND', `no call ${callId}`);
+    return call;
+  }
+
+  #setRemote(port: PartyPort, { audio }: SessionDescription, negotiated: readonly Payload[]): void {
+    const clockRates = Object.fromEntries(
+      negotiated.map(({ payloadType, clockRate }) => [payloadType, clockRate]),
+    );
+    const remote = port.agree(audio, clockRates);
+    if (remote) this.#options.edge.setRemote(port.opened.portId, remote);
+  }
+
+  #describe(call: BridgeCall, report: (portId: number) => StreamReport): CallMedia {
+    const describe = (port: PartyPort): PartyMedia => ({
+      local: port.opened.rtp,
+      ...(port.remote && { remote: port.remote }),
+      report: report(port.opened.portId),
+    });
+    const parties = { a: describe(call.ports.a), b: describe(call.ports.b) };
+    return { callId: call.callId, path: call.route.path, parties };
+  }
+
+  async #recoverCalls(slot: WorkerSlot, at: number): Promise<void> {
+    const { logger, observer } = this.#options;
+    observer?.workerDied?.();
+    const lost = [...this.#calls.values()].filter(({ route }) => route.lose(slot, at));
+    const recoverInTurn = async (): Promise<void> => {
+      for (let call = lost.shift(); call; call = lost.shift()) {
+        const { callId, route } = call;
+        try {
+          const interruptedMs = await route.recover();
+          if (interruptedMs !== undefined) this.emit('interrupted', { callId, interruptedMs });
+        } catch (error) {
+          logger.error({ callId, err: error }, `media did not come back: ${messageOf(error)}`);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: recoveriesAtOnce }, recoverInTurn));
+  }
+}
+
+/** mediasoup's loopback ports must not take those that are pinned for parties: the larger part beside them. */
+function portsBeside(pinned: { min: number; max: number }): { min: number; max: number } {
+  const below = { min: 1_024, max: pinned.min - 1 };
+  const above = { min: pinned.max + 1, max: 65_535 };
+  return above.max - above.min >= below.max - below.min ? above : below;
+}

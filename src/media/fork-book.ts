@@ -1,0 +1,198 @@
+import { EventEmitter } from 'node:events';
+import type { EdgeEvent, ForkReport, ForkStart } from '../edge/types.ts';
+import { TandemError } from '../errors.ts';
+import type { MediaAddress, Party } from '../recording/interfaces.ts';
+import type { MediaEdge } from './media-edge.ts';
+import { bothParties, streamIndex } from './party.ts';
+
+type ByParty<T> = Partial<Record<Party, T>>;
+
+interface Entry {
+  readonly recordId: string;
+  readonly callId: string;
+  readonly portIds: Readonly<Record<Party, number>>;
+  readonly forkIds: ByParty<number>;
+  /** Forks that have not reached the newest packet yet. */
+  readonly behind: Set<number>;
+  paused: boolean;
+  refusedTold: boolean;
+  liveTold: boolean;
+}
+
+/** Which forks of which call feed which recording session. */
+export class ForkBook extends EventEmitter<{
+  refused: [{ recordId: string; at: number }];
+  live: [{ recordId: string }];
+}> {
+  readonly #edge: MediaEdge;
+  readonly #entries = new Map<string, Entry>();
+  readonly #byFork = new Map<number, Entry>();
+  readonly #byCall = new Map<string, Set<Entry>>();
+
+  constructor(edge: MediaEdge) {
+    super();
+    this.#edge = edge;
+  }
+
+  /** All forks, or none. Errors: CALL_STATE when `recordId` has forks already; EDGE_FAILED. */
+  start(options: {
+    readonly callId: string;
+    readonly recordId: string;
+    readonly portIds: Readonly<Record<Party, number>>;
+    readonly to: Readonly<ByParty<MediaAddress>>;
+    readonly from: Readonly<ByParty<ForkStart>>;
+    readonly paused: boolean;
+  }): void {
+    const { callId, recordId, portIds, to, from, paused } = options;
+    if (this.#entries.has(recordId)) {
+      throw new TandemError('CALL_STATE', `recording session ${recordId} has its media already`);
+    }
+    const entry: Entry = {
+      recordId,
+      callId,
+      portIds,
+      forkIds: {},
+      behind: new Set(),
+      paused,
+      refusedTold: false,
+      liveTold: false,
+    };
+    this.#entries.set(recordId, entry);
+    const ofCall = this.#byCall.get(callId) ?? new Set();
+    this.#byCall.set(callId, ofCall.add(entry));
+    try {
+      for (const party of bothParties) {
+        const target = to[party];
+        if (target) this.#add(entry, party, target, from[party] ?? { kind: 'live' });
+      }
+    } catch (error) {
+      this.stop(recordId);
+      throw error;
+    }
+    this.#tellLiveSoon(entry);
+  }
+
+  /** A party that is new in `to` begins live; one that is missing ends. Nothing happens when there are no forks. */
+  retarget(recordId: string, to: Readonly<ByParty<MediaAddress>>): void {
+    const entry = this.#entries.get(recordId);
+    if (!entry) return;
+    entry.refusedTold = false;
+    for (const party of bothParties) {
+      const target = to[party];
+      const forkId = entry.forkIds[party];
+      if (target && forkId !== undefined) {
+        this.#edge.setForkTarget(forkId, target.rtp, target.rtcp);
+      } else if (target) {
+        this.#add(entry, party, target, { kind: 'live' });
+      } else if (forkId !== undefined) {
+        this.#remove(entry, party, forkId);
+      }
+    }
+    this.#tellLiveSoon(entry);
+  }
+
+  pause(recordId: string): void {
+    const entry = this.#entries.get(recordId);
+    if (!entry) return;
+    entry.paused = true;
+    for (const forkId of forksOf(entry)) this.#edge.pauseFork(forkId);
+  }
+
+  resume(recordId: string): void {
+    const entry = this.#entries.get(recordId);
+    if (!entry) return;
+    entry.paused = false;
+    for (const forkId of forksOf(entry)) this.#edge.resumeFork(forkId);
+  }
+
+  /** Idempotent. */
+  stop(recordId: string): ByParty<ForkReport> | undefined {
+    const entry = this.#entries.get(recordId);
+    if (!entry) return undefined;
+    this.#forget(entry);
+    const reports: ByParty<ForkReport> = {};
+    for (const party of bothParties) {
+      const forkId = entry.forkIds[party];
+      if (forkId !== undefined) reports[party] = this.#edge.removeFork(forkId);
+    }
+    return reports;
+  }
+
+  reports(recordId: string): ByParty<ForkReport> {
+    const entry = this.#entries.get(recordId);
+    const reports: ByParty<ForkReport> = {};
+    for (const party of bothParties) {
+      const forkId = entry?.forkIds[party];
+      if (forkId !== undefined) reports[party] = this.#edge.forkReport(forkId);
+    }
+    return reports;
+  }
+
+  /** The call's ports are about to be closed; forks end with them. */
+  forgetCall(callId: string): void {
+    for (const entry of this.#byCall.get(callId) ?? []) this.#forget(entry);
+  }
+
+  handle(event: EdgeEvent): void {
+    if (event.type !== 'fork-refused' && event.type !== 'fork-live') return;
+    const entry = this.#byFork.get(event.forkId);
+    if (!entry) return;
+    if (event.type === 'fork-live') {
+      entry.behind.delete(event.forkId);
+      this.#tellLive(entry);
+    } else if (!entry.refusedTold) {
+      entry.refusedTold = true;
+      const refusals = forksOf(entry).map((forkId) => this.#edge.forkReport(forkId).refused?.at);
+      const at = Math.min(event.at, ...refusals.filter((time) => time !== undefined));
+      this.emit('refused', { recordId: entry.recordId, at });
+    }
+  }
+
+  #add(entry: Entry, party: Party, target: MediaAddress, from: ForkStart): void {
+    const forkId = this.#edge.addFork({
+      portId: entry.portIds[party],
+      streamIndex: streamIndex[party],
+      rtp: target.rtp,
+      rtcp: target.rtcp,
+      from,
+      paused: entry.paused,
+    });
+    entry.forkIds[party] = forkId;
+    this.#byFork.set(forkId, entry);
+    if (from.kind !== 'live') entry.behind.add(forkId);
+  }
+
+  #remove(entry: Entry, party: Party, forkId: number): void {
+    // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- two keys, known
+    delete entry.forkIds[party];
+    entry.behind.delete(forkId);
+    this.#byFork.delete(forkId);
+    this.#edge.removeFork(forkId);
+  }
+
+  #forget(entry: Entry): void {
+    this.#entries.delete(entry.recordId);
+    for (const forkId of forksOf(entry)) this.#byFork.delete(forkId);
+    const ofCall = this.#byCall.get(entry.callId);
+    ofCall?.delete(entry);
+    if (ofCall?.size === 0) this.#byCall.delete(entry.callId);
+  }
+
+  /** Not from within `start`: its caller has not got to listening for this recording session yet. */
+  #tellLiveSoon(entry: Entry): void {
+    setImmediate(() => {
+      this.#tellLive(entry);
+    });
+  }
+
+  #tellLive(entry: Entry): void {
+    const current = this.#entries.get(entry.recordId) === entry;
+    if (!current || entry.liveTold || entry.behind.size > 0 || forksOf(entry).length === 0) return;
+    entry.liveTold = true;
+    this.emit('live', { recordId: entry.recordId });
+  }
+}
+
+function forksOf(entry: Entry): number[] {
+  return bothParties.flatMap((party) => entry.forkIds[party] ?? []);
+}

@@ -1,0 +1,185 @@
+import { EventEmitter } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createWorker } from 'mediasoup';
+import type { Worker } from 'mediasoup/types';
+import { messageOf, TandemError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+
+const restartDelayInitialMs = 50;
+const restartDelayMaxMs = 5_000;
+
+export interface WorkerPoolOptions {
+  readonly workers: number;
+  /** Path of the mediasoup-worker binary; undefined: mediasoup's own. */
+  readonly workerBin: string | undefined;
+  readonly logger: Logger;
+}
+
+/** One worker process's life. Its successor is another slot of the same `index`. */
+export class WorkerSlot {
+  readonly index: number;
+  readonly worker: Worker;
+  #calls = 0;
+
+  constructor(index: number, worker: Worker) {
+    this.index = index;
+    this.worker = worker;
+  }
+
+  get calls(): number {
+    return this.#calls;
+  }
+
+  enter(): this {
+    this.#calls += 1;
+    return this;
+  }
+
+  leave(): void {
+    this.#calls -= 1;
+  }
+}
+
+/** `died`: everything on the slot is gone, at `at` (Unix ms); its successor is already being started. */
+export class WorkerPool extends EventEmitter<{ died: [slot: WorkerSlot, at: number] }> {
+  readonly #options: WorkerPoolOptions;
+  /** By index: a slot, or the promise of its successor. */
+  readonly #slots: (WorkerSlot | Promise<WorkerSlot>)[] = [];
+  readonly #abort = new AbortController();
+
+  private constructor(options: WorkerPoolOptions) {
+    super();
+    this.#options = options;
+  }
+
+  /** Errors: WORKER_LOST when a worker does not start. */
+  static async create(options: WorkerPoolOptions): Promise<WorkerPool> {
+    const pool = new WorkerPool(options);
+    const indices = Array.from({ length: options.workers }, (_, index) => index);
+    const results = await Promise.allSettled(indices.map((index) => pool.#start(index)));
+    const failure = results.find((result) => result.status === 'rejected');
+    if (failure) {
+      pool.close();
+      throw failure.reason;
+    }
+    return pool;
+  }
+
+  get alive(): number {
+    return this.#live().length;
+  }
+
+  pids(): readonly number[] {
+    return this.#live().map(({ worker }) => worker.pid);
+  }
+
+  /** A place on the least-loaded worker, or undefined when there is none alive. */
+  enter(): WorkerSlot | undefined {
+    const live = this.#live();
+    const [first, ...others] = live;
+    if (!first) return undefined;
+    return others.reduce((least, slot) => (slot.calls < least.calls ? slot : least), first).enter();
+  }
+
+  /**
+   * A place on the worker that takes the dead one's, so that the others are not overrun; on another one if it does not start
+   * within `waitMs`.
+   */
+  async enterSuccessor(dead: WorkerSlot, waitMs: number): Promise<WorkerSlot | undefined> {
+    const successor = await this.#orTimeout(this.#slots[dead.index], waitMs);
+    return successor && !successor.worker.closed ? successor.enter() : this.enter();
+  }
+
+  /** Whether a worker is alive, waiting for one that is being started. */
+  async ready(waitMs: number): Promise<boolean> {
+    const slot = await this.enterSoon(waitMs);
+    slot?.leave();
+    return slot !== undefined;
+  }
+
+  /** A place on any worker, waiting for one that is being started. */
+  async enterSoon(waitMs: number): Promise<WorkerSlot | undefined> {
+    const now = this.enter();
+    if (now) return now;
+    const starting = this.#slots.filter((slot) => slot instanceof Promise);
+    if (starting.length === 0) return undefined;
+    await this.#orTimeout(Promise.any(starting), waitMs);
+    return this.enter();
+  }
+
+  /** Idempotent; ends the processes. */
+  close(): void {
+    if (this.#abort.signal.aborted) return;
+    this.#abort.abort();
+    for (const { worker } of this.#live()) worker.close();
+    this.#slots.length = 0;
+  }
+
+  #live(): WorkerSlot[] {
+    return this.#slots.filter(
+      (slot): slot is WorkerSlot => slot instanceof WorkerSlot && !slot.worker.closed,
+    );
+  }
+
+  async #start(index: number): Promise<WorkerSlot> {
+    const { workerBin, logger } = this.#options;
+    let worker: Worker;
+    try {
+      worker = await createWorker({
+        logLevel: 'error',
+        ...(workerBin !== undefined && { workerBin }),
+      });
+    } catch (cause) {
+      throw new TandemError('WORKER_LOST', `mediasoup worker does not start: ${messageOf(cause)}`, {
+        cause,
+        details: { workerBin: workerBin ?? null },
+      });
+    }
+    if (this.#abort.signal.aborted) {
+      worker.close();
+      throw new TandemError('WORKER_LOST', 'mediasoup workers are being shut down');
+    }
+    const slot = new WorkerSlot(index, worker);
+    this.#slots[index] = slot;
+    worker.once('died', (error) => {
+      const at = Date.now();
+      logger.error({ worker: worker.pid, calls: slot.calls, err: error }, 'mediasoup worker died');
+      const successor = this.#restart(index);
+      successor.catch(() => undefined);
+      if (!this.#abort.signal.aborted) this.#slots[index] = successor;
+      this.emit('died', slot, at);
+    });
+    logger.info({ worker: worker.pid, index }, 'mediasoup worker started');
+    return slot;
+  }
+
+  async #restart(index: number): Promise<WorkerSlot> {
+    const { signal } = this.#abort;
+    for (let waitMs = restartDelayInitialMs; ; waitMs = Math.min(waitMs * 2, restartDelayMaxMs)) {
+      signal.throwIfAborted();
+      try {
+        return await this.#start(index);
+      } catch (error) {
+        this.#options.logger.error(
+          { index, err: error },
+          'mediasoup worker could not be restarted',
+        );
+      }
+      await delay(waitMs, undefined, { signal });
+    }
+  }
+
+  async #orTimeout(
+    slot: WorkerSlot | Promise<WorkerSlot> | undefined,
+    waitMs: number,
+  ): Promise<WorkerSlot | undefined> {
+    const timer = new AbortController();
+    try {
+      return await Promise.race([slot, delay(waitMs, undefined, { signal: timer.signal })]);
+    } catch {
+      return undefined;
+    } finally {
+      timer.abort();
+    }
+  }
+}
