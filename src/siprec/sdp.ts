@@ -20,7 +20,9 @@ export interface MediaLine {
   /** Any token; scoped to the message that carries it. */
   readonly label?: string;
   readonly direction: Direction;
-  /** Absent when the line is refused or removed (port 0) or its address is null (0.0.0.0, ::). */
+  /** Port 0, refused or taken away: as read. */
+  readonly removed?: boolean;
+  /** Absent when the line is removed or its address is null (0.0.0.0, ::). */
   readonly address?: MediaAddress;
   /** The format list as it stands in the m-line. */
   readonly formats: string;
@@ -93,8 +95,8 @@ function addressOf(
   connectionIp: string | undefined,
   port: number,
   position: number,
-): { address?: MediaAddress } {
-  if (port === 0) return {};
+): { address?: MediaAddress; removed?: boolean } {
+  if (port === 0) return { removed: true };
   // A multicast TTL (RFC 4566 section 5.7) has no place here, but some write one.
   const ip = connectionIp?.split('/', 1)[0] ?? '';
   if (isIP(ip) === 0) throw invalid(`m-line ${String(position)}: address ${ip}`);

@@ -1,0 +1,98 @@
+import type { Logger } from 'pino';
+import { messageOf, TandemError } from '../errors.ts';
+import type { IncomingInvite } from '../sip/ua/incoming-invite.ts';
+import { readSiprecBody } from './body.ts';
+import { mediaTypeOf } from './multipart.ts';
+import { readSdp } from './sdp.ts';
+import { SrsSession, statusOf } from './srs-session.ts';
+import type { OfferedStream, RecordingSink } from './srs-session.ts';
+
+export interface RecordingRequest {
+  /** User part of the Request-URI, unescaped, `''` when there is none. From outside: not to be trusted. */
+  readonly user: string;
+  readonly sipCallId: string;
+  readonly source: string;
+  readonly streams: readonly OfferedStream[];
+}
+
+export interface SiprecServerOptions {
+  /** Makes room for a recording, or throws a TandemError that says why not: the SRC gets its status. */
+  readonly open: (request: RecordingRequest, session: SrsSession) => Promise<RecordingSink>;
+  readonly logger: Logger;
+}
+
+/** The session recording server (RFC 7866): takes SIPREC from anyone. `onInvite` is the user agent's handler. */
+export class SiprecServer {
+  readonly #open: SiprecServerOptions['open'];
+  readonly #logger: Logger;
+
+  constructor({ open, logger }: SiprecServerOptions) {
+    this.#open = open;
+    this.#logger = logger;
+  }
+
+  readonly onInvite = (invite: IncomingInvite): void => {
+    void this.#take(invite);
+  };
+
+  async #take(invite: IncomingInvite): Promise<void> {
+    const logger = this.#logger.child({ user: invite.requestUser });
+    const session = new SrsSession(logger);
+    let answer: Buffer;
+    try {
+      const body = readSiprecBody(invite.contentType, invite.body);
+      if (body.sdp === undefined) {
+        refuseWithoutSdp(invite);
+        return;
+      }
+      const lines = readSdp(body.sdp);
+      const streams = SrsSession.streamsOf(lines);
+      const sink = await this.#open(
+        {
+          user: invite.requestUser,
+          sipCallId: invite.headers.get('Call-ID') ?? '',
+          source: `${invite.source.address}:${String(invite.source.port)}`,
+          streams,
+        },
+        session,
+      );
+      answer = session.open(sink, lines, sink.offered(streams));
+      session.takeMetadata(body.metadata);
+    } catch (error) {
+      const status = error instanceof TandemError ? statusOf(error) : 500;
+      logger.warn({ status, reason: messageOf(error) }, 'recording session refused');
+      // Reason phrases are one line of text; ours may quote a path or a file system's words.
+      invite.reject(status, undefined, [['Warning', `399 tandem "${quotable(messageOf(error))}"`]]);
+      session.end(`refused: ${messageOf(error)}`);
+      return;
+    }
+    try {
+      session.attach(
+        await invite.accept({
+          body: answer,
+          contentType: 'application/sdp',
+          contactParams: '+sip.srs',
+        }),
+      );
+    } catch (error) {
+      logger.warn({ reason: messageOf(error) }, 'recording session not acknowledged');
+      session.end(`not acknowledged: ${messageOf(error)}`);
+    }
+  }
+}
+
+function refuseWithoutSdp(invite: IncomingInvite): void {
+  const type = mediaTypeOf(invite.contentType);
+  if (invite.body.length > 0 && type !== 'application/sdp' && !type.startsWith('multipart/')) {
+    invite.reject(415, undefined, [['Accept', 'application/sdp, multipart/mixed']]);
+  } else {
+    invite.reject(488, 'Offer Expected');
+  }
+}
+
+function quotable(text: string): string {
+  return text
+    .replace(/[^\x20-\x7e]/g, ' ')
+    .replace(/["\\]/g, "'")
+    .slice(0, 200);
+}
