@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest';
+import { legDelivery, sequenceAt } from '../../../src/recording/delivery.ts';
+import { forkReport, range, streamReport } from '../../support/reports.ts';
+
+const everything = { paused: [] };
+
+describe('delivery of a stream to a leg', () => {
+  it('is whole when all that arrived was sent to a recorder that lives', () => {
+    const delivery = legDelivery(
+      streamReport([range(100, 199), range(205, 300)]),
+      everything,
+      [{ fork: forkReport([range(100, 199), range(205, 300)]) }],
+      Infinity,
+    );
+    expect(delivery).toMatchObject({ sentPackets: 196, lostPackets: 0, lostMs: 0 });
+  });
+
+  it('has lost what a dead recorder was sent, up to where the next one began', () => {
+    const delivery = legDelivery(
+      streamReport([range(100, 300)]),
+      everything,
+      [
+        { fork: forkReport([range(100, 205)]), deadFrom: 200 },
+        { fork: forkReport([range(210, 300)]) },
+      ],
+      Infinity,
+    );
+    expect(delivery.lost).toEqual([{ first: 200, last: 209 }]);
+    expect(delivery).toMatchObject({ lostPackets: 10, lostMs: 200, sentPackets: 191 });
+  });
+
+  it('has lost nothing when the next session was sent it again', () => {
+    const delivery = legDelivery(
+      streamReport([range(100, 300)]),
+      everything,
+      [
+        { fork: forkReport([range(100, 205)]), deadFrom: 200 },
+        { fork: forkReport([range(190, 300)], { replayed: [range(190, 230)] }) },
+      ],
+      Infinity,
+    );
+    expect(delivery).toMatchObject({ lostPackets: 0, sentPackets: 201 });
+  });
+
+  it('does not count what is still on its way', () => {
+    const sessions = [{ fork: forkReport([range(100, 250)]) }];
+    const stream = streamReport([range(100, 300)]);
+    expect(legDelivery(stream, everything, sessions, 251).lostPackets).toBe(0);
+    expect(legDelivery(stream, everything, sessions, Infinity).lostPackets).toBe(50);
+  });
+
+  it('does not count pauses, nor what came before the start and after the stop', () => {
+    const window = { from: 120, to: 280, paused: [{ first: 150, last: 160 }] };
+    const fork = forkReport([range(120, 149), range(162, 280)], { withheld: [range(161, 161)] });
+    const delivery = legDelivery(streamReport([range(100, 300)]), window, [{ fork }], Infinity);
+    expect(delivery).toMatchObject({ lostPackets: 0, sentPackets: 149 });
+  });
+
+  it('does not blame the leg for what never arrived', () => {
+    const delivery = legDelivery(
+      streamReport([range(100, 149), range(180, 300)]),
+      everything,
+      [{ fork: forkReport([range(100, 149), range(180, 300)]) }],
+      Infinity,
+    );
+    expect(delivery.lostPackets).toBe(0);
+  });
+});
+
+describe('the sequence number at a time', () => {
+  const received = [range(100, 199), range(205, 300)];
+
+  it.each([
+    [0, 100],
+    [100 * 20, 100],
+    [150 * 20, 150],
+    [150 * 20 + 1, 151],
+    [202 * 20, 205],
+    [300 * 20, 300],
+    [400 * 20, 301],
+  ])('at %i ms is %i', (at, sequence) => {
+    expect(sequenceAt(received, at)).toBe(sequence);
+  });
+
+  it('is unknown before the first packet', () => {
+    expect(sequenceAt([], 0)).toBeUndefined();
+  });
+});

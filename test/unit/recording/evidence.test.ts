@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import type { ForkReport } from '../../../src/edge/types.ts';
+import { weigh } from '../../../src/recording/evidence.ts';
+import { forkReport } from '../../support/reports.ts';
+
+const startedAt = 0;
+const graceMs = 200;
+
+/** Receiver reports every 500 ms, the last one at `at`. */
+function reporting(at: number): ForkReport {
+  return forkReport([], {
+    receiverReports: Math.floor(at / 500),
+    receiverReport: {
+      at,
+      highestSequence: 0,
+      fractionLost: 0,
+      cumulativeLost: 0,
+      jitterMs: 0,
+    },
+  });
+}
+
+describe('a suspicion', () => {
+  it('is confirmed at once by an ICMP refusal', () => {
+    const refused = forkReport([], { refused: { at: 5, sequence: 1, count: 1 } });
+    expect(weigh([reporting(5_000), refused], 5_000, 5_000, startedAt, graceMs)).toBe('dead');
+  });
+
+  it('waits while the next receiver report is not due', () => {
+    expect(weigh([reporting(5_000)], 5_010, 5_600, startedAt, graceMs)).toBe('wait');
+  });
+
+  it('is cleared by a receiver report that is newer', () => {
+    expect(weigh([reporting(5_500)], 5_010, 5_600, startedAt, graceMs)).toBe('alive');
+  });
+
+  it('is not cleared by a report that was under way when it was raised', () => {
+    expect(weigh([reporting(5_050)], 5_010, 5_060, startedAt, graceMs)).toBe('wait');
+  });
+
+  it('is confirmed when reports that used to come stay out', () => {
+    expect(weigh([reporting(5_000)], 5_010, 5_900, startedAt, graceMs)).toBe('dead');
+  });
+
+  it('follows the pace of the recorder: one that reports every 5 s is given longer', () => {
+    const slow = { ...reporting(10_000), receiverReports: 2 };
+    expect(weigh([slow], 10_010, 16_000, startedAt, graceMs)).toBe('wait');
+    expect(weigh([slow], 10_010, 18_000, startedAt, graceMs)).toBe('dead');
+  });
+
+  it('gives a recorder that never reported its grace, and no more', () => {
+    expect(weigh([forkReport([])], 1_000, 1_150, startedAt, graceMs)).toBe('wait');
+    expect(weigh([forkReport([])], 1_000, 1_201, startedAt, graceMs)).toBe('dead');
+  });
+});
