@@ -135,7 +135,7 @@ export class SipUserAgent {
     const timers = { ...DEFAULT_SIP_TIMERS, ...options.timers };
     const limits = { ...DEFAULT_SIP_LIMITS, ...options.limits };
     // One socket may receive while the next is being opened: what comes early waits until everything stands.
-    let userAgent: SipUserAgent | undefined;
+    let ready = false;
     const early: (() => void)[] = [];
     const transactions: TransactionLayer = new TransactionLayer({
       clock,
@@ -143,10 +143,10 @@ export class SipUserAgent {
       limits,
       logger,
       onRequest: (transaction) => {
-        if (userAgent !== undefined) userAgent.#receive(transaction);
+        userAgent.#receive(transaction);
       },
       onAck: (ack) => {
-        if (userAgent !== undefined) userAgent.#receiveAck(ack);
+        userAgent.#receiveAck(ack);
       },
     });
     const transports = await TransportLayer.create({
@@ -158,7 +158,7 @@ export class SipUserAgent {
       clock,
       logger,
       onMessage: (outcome, flow) => {
-        if (userAgent !== undefined) transactions.receive(outcome, flow);
+        if (ready) transactions.receive(outcome, flow);
         else if (early.length < EARLY_MESSAGES_MAX)
           early.push(() => {
             transactions.receive(outcome, flow);
@@ -185,7 +185,13 @@ export class SipUserAgent {
       dialogs: new Map(),
       cancellable: new Map(),
     };
-    userAgent = new SipUserAgent({ core, transports, transactions, handlers: options.handlers });
+    const userAgent: SipUserAgent = new SipUserAgent({
+      core,
+      transports,
+      transactions,
+      handlers: options.handlers,
+    });
+    ready = true;
     for (const receive of early) receive();
     return userAgent;
   }
