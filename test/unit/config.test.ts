@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { loadConfig, parseConfig } from '../../src/config.ts';
+import { TandemError } from '../../src/errors.ts';
+
+const example = new URL('../../tandem.example.yaml', import.meta.url);
+
+function refusal(input: unknown): TandemError {
+  try {
+    parseConfig(input);
+  } catch (error) {
+    if (error instanceof TandemError) return error;
+  }
+  throw new Error('was taken');
+}
+
+describe('the configuration', () => {
+  it('has the defaults that the annotated example states', () => {
+    expect(parseConfig(parse(readFileSync(example, 'utf8')))).toEqual(parseConfig({}));
+  });
+
+  it('names every key in the annotated example', () => {
+    const text = readFileSync(example, 'utf8');
+    const keys = (value: object): string[] =>
+      Object.entries(value).flatMap(([key, inner]: [string, unknown]) => [
+        key,
+        ...(typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+          ? keys(inner)
+          : []),
+      ]);
+    for (const key of keys(parseConfig({}))) expect(text).toMatch(new RegExp(`\\b${key}:`));
+  });
+
+  it.each([
+    [{ http: { prot: 1 } }, 'http.prot: unknown key'],
+    [{ htp: {} }, 'htp: unknown key'],
+    [{ media: { ring: { seconds: 'ten' } } }, 'media.ring.seconds: '],
+    [{ media: { ports: { min: 3000, max: 2000 } } }, 'media.ports: max must be above min'],
+    [{ recorders: { list: [{ id: 'r1' }] } }, 'recorders.list.0.uri: '],
+    [{ recorders: { list: [{ id: 'a/b', uri: 'sip:x' }] } }, 'recorders.list.0.id: '],
+    [
+      {
+        recorders: {
+          list: [
+            { id: 'r1', uri: 'sip:x' },
+            { id: 'r1', uri: 'sip:y' },
+          ],
+        },
+      },
+      'id r1 stands twice',
+    ],
+  ])('refuses %j and says where', (input, message) => {
+    const error = refusal(input);
+    expect(error.code).toBe('CONFIG_INVALID');
+    expect(error.message).toContain(message);
+  });
+
+  it('starts embedded recorders only when none is configured', () => {
+    expect(parseConfig({}).recorders.embedded?.count).toBe(3);
+    const list = [{ id: 'r1', uri: 'sip:127.0.0.1:5070' }];
+    expect(parseConfig({ recorders: { list } }).recorders.embedded).toBeUndefined();
+  });
+
+  it('is frozen', () => {
+    expect(Object.isFrozen(parseConfig({}).media.ring)).toBe(true);
+  });
+
+  it('says which file cannot be read', () => {
+    expect(() => loadConfig('/nowhere/tandem.yaml')).toThrow('/nowhere/tandem.yaml');
+  });
+});
