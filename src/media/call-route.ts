@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { OpenedPort, SocketAddress } from '../edge/types.ts';
+import type { OpenedPort, PortRoute, SocketAddress } from '../edge/types.ts';
 import { messageOf, TandemError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { MediaPath, Party, Payload } from '../recording/interfaces.ts';
@@ -67,6 +67,8 @@ export class CallRoute {
   lose(slot: WorkerSlot, at: number): boolean {
     if (this.#closed || this.#relay?.slot !== slot) return false;
     this.#lostAt ??= this.#lastEgressBefore(at);
+    // The dead worker's ports may be another call's at once: the edge must not send there, nor take from there.
+    this.#setRoutes(() => ({ kind: 'none' }));
     return true;
   }
 
@@ -102,20 +104,35 @@ export class CallRoute {
   }
 
   #turnTo(relay: Relay | undefined, flowing: boolean): void {
-    const { edge, opened } = this.#options;
-    for (const party of bothParties) {
-      const { portId } = opened[party];
-      if (!flowing) {
-        edge.setRoute(portId, { kind: 'none' });
-      } else if (relay) {
-        edge.setRoute(portId, { kind: 'relay', to: relay.addresses[party] });
-      } else {
-        edge.setRoute(portId, { kind: 'direct', peerPortId: opened[otherParty(party)].portId });
+    const { opened, logger, onFallback } = this.#options;
+    let next = relay;
+    const direct = (party: Party): PortRoute => ({
+      kind: 'direct',
+      peerPortId: opened[otherParty(party)].portId,
+    });
+    if (!flowing) {
+      this.#setRoutes(() => ({ kind: 'none' }));
+    } else if (!relay) {
+      this.#setRoutes(direct);
+    } else {
+      try {
+        this.#setRoutes((party) => ({ kind: 'relay', to: relay.addresses[party] }));
+      } catch (error) {
+        logger.error({ err: error }, 'no way to mediasoup: media takes the direct path');
+        this.#setRoutes(direct);
+        relay.close();
+        next = undefined;
+        onFallback();
       }
     }
-    if (this.#relay !== relay) this.#relay?.close();
-    this.#relay = relay;
-    if (flowing) this.#path = relay ? 'mediasoup' : 'direct';
+    if (this.#relay !== next) this.#relay?.close();
+    this.#relay = next;
+    if (flowing) this.#path = next ? 'mediasoup' : 'direct';
+  }
+
+  #setRoutes(routeOf: (party: Party) => PortRoute): void {
+    const { edge, opened } = this.#options;
+    for (const party of bothParties) edge.setRoute(opened[party].portId, routeOf(party));
   }
 
   /** Undefined: no worker can take it, so that the call goes direct. The call comes first. */

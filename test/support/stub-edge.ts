@@ -1,0 +1,131 @@
+import type {
+  AddForkOptions,
+  ForkReport,
+  PortRemote,
+  PortRoute,
+  StreamReport,
+} from '../../src/edge/types.ts';
+import { TandemError } from '../../src/errors.ts';
+import type { MediaEdge } from '../../src/media/media-edge.ts';
+
+interface StubFork extends AddForkOptions {
+  state: ForkReport['state'];
+}
+
+/** An edge that moves no packets and remembers what it was told. */
+export class StubEdge implements MediaEdge {
+  readonly remotes = new Map<number, PortRemote>();
+  readonly routes = new Map<number, PortRoute>();
+  readonly forks = new Map<number, StubFork>();
+  readonly open = new Set<number>();
+  readonly refusedAt = new Map<number, number>();
+  portsMax = Infinity;
+  forksMax = Infinity;
+  #nextId = 1;
+
+  pickShard(): number {
+    return 0;
+  }
+
+  relayAddress() {
+    return { ip: '127.0.0.1', port: 9_999 };
+  }
+
+  legAddress(_shard: number, index: number, family: 4 | 6) {
+    const ip = family === 4 ? '127.0.0.1' : '::1';
+    return { rtp: { ip, port: 9_000 + 2 * index }, rtcp: { ip, port: 9_001 + 2 * index } };
+  }
+
+  openPort({ host }: { readonly host: string }) {
+    if (this.open.size >= this.portsMax) throw new TandemError('NO_PORT', 'no free port');
+    const portId = this.#nextId++;
+    this.open.add(portId);
+    const port = 20_000 + 2 * portId;
+    return {
+      portId,
+      rtp: { ip: host, port },
+      rtcp: { ip: host, port: port + 1 },
+      ssrc: 1_000 + portId,
+    };
+  }
+
+  setRemote(portId: number, remote: PortRemote): void {
+    this.remotes.set(portId, remote);
+  }
+
+  setRoute(portId: number, route: PortRoute): void {
+    this.routes.set(portId, route);
+  }
+
+  closePort(portId: number): StreamReport {
+    this.open.delete(portId);
+    return this.streamReport(portId);
+  }
+
+  streamReport(portId: number): StreamReport {
+    return {
+      ssrc: 1_000 + portId,
+      packets: 0,
+      bytes: 0,
+      duplicates: 0,
+      reordered: 0,
+      refused: {},
+      kernelDrops: 0,
+      received: [],
+      rangesJoined: 0,
+      ssrcChanges: [],
+      ssrcChangeCount: 0,
+      packetMs: 20,
+      egressPackets: 0,
+      egressErrors: 0,
+    };
+  }
+
+  addFork(options: AddForkOptions): number {
+    if (this.forks.size >= this.forksMax) throw new TandemError('EDGE_FAILED', 'too many forks');
+    const forkId = this.#nextId++;
+    this.forks.set(forkId, { ...options, state: options.paused ? 'paused' : 'live' });
+    return forkId;
+  }
+
+  setForkTarget(forkId: number, rtp: AddForkOptions['rtp'], rtcp: AddForkOptions['rtcp']): void {
+    this.forks.set(forkId, { ...this.#fork(forkId), rtp, rtcp });
+  }
+
+  pauseFork(forkId: number): void {
+    this.#fork(forkId).state = 'paused';
+  }
+
+  resumeFork(forkId: number): void {
+    this.#fork(forkId).state = 'live';
+  }
+
+  removeFork(forkId: number): ForkReport {
+    const report = this.forkReport(forkId);
+    this.forks.delete(forkId);
+    return { ...report, state: 'ended' };
+  }
+
+  forkReport(forkId: number): ForkReport {
+    const at = this.refusedAt.get(forkId);
+    return {
+      forkId,
+      state: this.#fork(forkId).state,
+      sentPackets: 0,
+      sentBytes: 0,
+      sendErrors: 0,
+      sent: [],
+      replayed: [],
+      overrun: [],
+      withheld: [],
+      receiverReports: 0,
+      ...(at !== undefined && { refused: { at, sequence: 65_536, count: 1 } }),
+    };
+  }
+
+  #fork(forkId: number): StubFork {
+    const fork = this.forks.get(forkId);
+    if (!fork) throw new TandemError('EDGE_FAILED', `no fork ${forkId}`);
+    return fork;
+  }
+}

@@ -1,0 +1,303 @@
+import { once } from 'node:events';
+import { pino } from 'pino';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { parseConfig } from '../../../src/config.ts';
+import { MediaBridge } from '../../../src/media/bridge.ts';
+import { parseOffer } from '../../../src/media/sdp.ts';
+import { plainSdp, asteriskOffer, linphoneOffer } from '../../support/sdp-samples.ts';
+import { StubEdge } from '../../support/stub-edge.ts';
+
+const { media } = parseConfig({ media: { path: 'direct', callsMax: 3 } });
+const logger = pino({ level: 'silent' });
+const target = (port: number) => ({
+  rtp: { ip: '127.0.0.1', port },
+  rtcp: { ip: '127.0.0.1', port: port + 1 },
+});
+
+let edge: StubEdge;
+let bridge: MediaBridge;
+
+beforeEach(async () => {
+  edge = new StubEdge();
+  bridge = await MediaBridge.create({ edge, config: media, workerBin: undefined, logger });
+});
+
+const openCall = (callId = 'c1', offer = plainSdp({ port: 4_000 })) =>
+  bridge.openCall({ callId, offer, path: 'mediasoup', latch: 'announced' });
+
+async function answeredCall(callId = 'c1'): Promise<void> {
+  await openCall(callId, plainSdp({ port: 4_000, formats: '0 8 13' }));
+  await bridge.answerCall(callId, plainSdp({ port: 6_000, formats: '0 13' }));
+}
+
+const audioOf = (sdp: string) => parseOffer(sdp, { first: false }).audio;
+const portId = { a: 1, b: 2 };
+
+describe('a call', () => {
+  it('offers b\u2019s port to b and answers a with a\u2019s port', async () => {
+    const { offer } = await openCall();
+    expect(audioOf(offer).rtp).toEqual({ ip: '127.0.0.1', port: 20_004 });
+    const { answer } = await bridge.answerCall('c1', plainSdp({ port: 6_000 }));
+    expect(audioOf(answer).rtp).toEqual({ ip: '127.0.0.1', port: 20_002 });
+    expect(bridge.describeCall('c1')).toMatchObject({
+      path: 'direct',
+      parties: {
+        a: { local: { port: 20_002 }, remote: { port: 4_000 } },
+        b: { local: { port: 20_004 }, remote: { port: 6_000 } },
+      },
+    });
+  });
+
+  it('knows a before the answer, and lets media flow from the answer on', async () => {
+    await openCall();
+    expect(edge.remotes.get(portId.a)).toMatchObject({ rtp: { port: 4_000 }, send: true });
+    expect(edge.remotes.has(portId.b)).toBe(false);
+    expect(edge.routes.size).toBe(0);
+    await bridge.answerCall('c1', plainSdp({ port: 6_000 }));
+    expect(edge.remotes.get(portId.b)).toEqual({
+      ...target(6_000),
+      send: true,
+      clockRates: { 0: 8_000 },
+    });
+    expect(edge.routes.get(portId.a)).toEqual({ kind: 'direct', peerPortId: portId.b });
+    expect(edge.routes.get(portId.b)).toEqual({ kind: 'direct', peerPortId: portId.a });
+  });
+
+  it('takes muxed RTCP on each side by itself', async () => {
+    await openCall('c1', plainSdp({ attributes: ['rtcp-mux'] }));
+    const { answer } = await bridge.answerCall('c1', plainSdp({ port: 6_000 }));
+    expect(audioOf(answer).rtcpMux).toBe(true);
+    expect(edge.remotes.get(portId.a)?.rtcp.port).toBe(4_000);
+    expect(edge.remotes.get(portId.b)?.rtcp.port).toBe(6_001);
+  });
+
+  it('has no media when b refuses it', async () => {
+    await openCall();
+    const { answer } = await bridge.answerCall('c1', plainSdp({ port: 0 }));
+    expect(audioOf(answer).active).toBe(false);
+    expect(edge.routes.get(portId.a)).toEqual({ kind: 'none' });
+    expect(bridge.recordedStreams('c1')).toEqual([]);
+  });
+
+  it('answers video that a had refused with port 0, in its place', async () => {
+    await openCall('c1', linphoneOffer);
+    const b = `${plainSdp({ formats: '0' })}m=video 0 RTP/AVP 96\r\n`;
+    const { answer } = await bridge.answerCall('c1', b);
+    expect(answer.match(/^m=.*$/gm)).toEqual(['m=audio 20002 RTP/AVP 0', 'm=video 0 RTP/AVP 96']);
+  });
+
+  it('tells what to record: negotiated payload types under the stable SSRC', async () => {
+    await openCall('c1', asteriskOffer);
+    await bridge.answerCall('c1', plainSdp({ formats: '18 101', attributes: ['ptime:30'] }));
+    expect(bridge.recordedStreams('c1')).toMatchObject([
+      {
+        party: 'a',
+        index: 0,
+        ssrc: 1_001,
+        ptimeMs: 30,
+        payloads: [{ encodingName: 'G729', fmtp: 'annexb=no' }, { payloadType: 101 }],
+      },
+      { party: 'b', index: 1, ssrc: 1_002, ptimeMs: 20 },
+    ]);
+  });
+
+  it('ends once, with the last account, and frees its ports', async () => {
+    await answeredCall();
+    expect(bridge.closeCall('c1')).toMatchObject({ callId: 'c1', parties: { a: {}, b: {} } });
+    expect(bridge.closeCall('c1')).toBeUndefined();
+    expect(edge.open.size).toBe(0);
+  });
+});
+
+describe('a call that cannot be', () => {
+  it('frees what it took when the second port fails', async () => {
+    edge.portsMax = 1;
+    await expect(openCall()).rejects.toMatchObject({ code: 'NO_PORT' });
+    expect(edge.open.size).toBe(0);
+    expect(() => bridge.describeCall('c1')).toThrow(
+      expect.objectContaining({ code: 'CALL_NOT_FOUND' }),
+    );
+  });
+
+  it.each<[string, () => Promise<unknown>, string]>([
+    ['the same id', () => openCall('c1'), 'CALL_EXISTS'],
+    ['another address family', () => openCall('c2', plainSdp({ ip: '::1' })), 'SDP_INVALID'],
+    ['no SDP', () => openCall('c2', 'hello'), 'SDP_INVALID'],
+    ['an answer to no call', () => bridge.answerCall('c9', plainSdp({})), 'CALL_NOT_FOUND'],
+    ['a second answer', () => bridge.answerCall('c1', plainSdp({})), 'ANSWER_ALREADY_GIVEN'],
+    ['a re-offer to no call', () => bridge.reofferCall('c9', 'a', ''), 'CALL_NOT_FOUND'],
+  ])('is refused: %s', async (_, act, code) => {
+    await answeredCall();
+    await expect(act()).rejects.toMatchObject({ code });
+    expect(edge.open.size).toBe(2);
+  });
+
+  it('is refused beyond the most that are carried', async () => {
+    for (const id of ['c1', 'c2', 'c3']) await openCall(id);
+    await expect(openCall('c4')).rejects.toMatchObject({ code: 'CALL_LIMIT' });
+  });
+
+  it('can still be answered after an answer that was refused', async () => {
+    await openCall();
+    const stranger = bridge.answerCall('c1', plainSdp({ formats: '8' }));
+    await expect(stranger).rejects.toMatchObject({ code: 'SDP_INVALID' });
+    await expect(bridge.answerCall('c1', plainSdp({}))).resolves.toBeDefined();
+  });
+});
+
+describe('a re-offer', () => {
+  it('changes nothing until it is answered, then moves the party', async () => {
+    await answeredCall();
+    await bridge.reofferCall('c1', 'b', plainSdp({ port: 6_500 }));
+    expect(edge.remotes.get(portId.b)?.rtp.port).toBe(6_000);
+    await bridge.answerCall('c1', plainSdp({ port: 4_000 }));
+    expect(edge.remotes.get(portId.b)?.rtp.port).toBe(6_500);
+    expect(edge.routes.get(portId.b)).toEqual({ kind: 'direct', peerPortId: portId.a });
+  });
+
+  it('keeps the session of each side and counts its versions up', async () => {
+    const { offer } = await openCall();
+    const { answer } = await bridge.answerCall('c1', plainSdp({ port: 6_000 }));
+    const hold = await bridge.reofferCall('c1', 'a', plainSdp({ attributes: ['sendonly'] }));
+    const held = await bridge.answerCall('c1', plainSdp({ attributes: ['recvonly'] }));
+    const origin = (sdp: string) => /o=- (\d+) (\d+) /.exec(sdp)!.slice(1);
+    expect(origin(hold.offer)).toEqual([origin(offer)[0], '2']);
+    expect(origin(held.answer)).toEqual([origin(answer)[0], '2']);
+    expect(origin(offer)[0]).not.toBe(origin(answer)[0]);
+  });
+
+  it.each([
+    ['sendonly', 'recvonly', false, true],
+    ['inactive', 'inactive', false, false],
+    ['sendrecv', 'sendrecv', true, true],
+  ])('%s, answered with %s, decides who is sent to', async (offered, answered, toA, toB) => {
+    await answeredCall();
+    const { offer } = await bridge.reofferCall('c1', 'a', plainSdp({ attributes: [offered] }));
+    expect(audioOf(offer).direction).toBe(offered);
+    const { answer } = await bridge.answerCall('c1', plainSdp({ attributes: [answered] }));
+    expect(audioOf(answer).direction).toBe(answered);
+    expect(edge.remotes.get(portId.a)?.send).toBe(toA);
+    expect(edge.remotes.get(portId.b)?.send).toBe(toB);
+  });
+
+  it('holds by 0.0.0.0, and remembers where the party was', async () => {
+    await answeredCall();
+    await bridge.reofferCall('c1', 'a', plainSdp({ ip: '0.0.0.0', port: 4_000 }));
+    await bridge.answerCall('c1', plainSdp({ port: 6_000 }));
+    expect(edge.remotes.get(portId.a)).toMatchObject({
+      rtp: { ip: '127.0.0.1', port: 4_000 },
+      send: false,
+    });
+  });
+
+  it('replaces the same party\u2019s pending one; the other party\u2019s is glare', async () => {
+    await answeredCall();
+    await bridge.reofferCall('c1', 'a', plainSdp({ port: 4_100 }));
+    await bridge.reofferCall('c1', 'a', plainSdp({ port: 4_200 }));
+    const glare = bridge.reofferCall('c1', 'b', plainSdp({ port: 6_100 }));
+    await expect(glare).rejects.toMatchObject({ code: 'CALL_STATE' });
+    await bridge.answerCall('c1', plainSdp({ port: 6_000 }));
+    expect(edge.remotes.get(portId.a)?.rtp.port).toBe(4_200);
+  });
+
+  it('is too early before the first answer', async () => {
+    await openCall();
+    const early = bridge.reofferCall('c1', 'a', plainSdp({}));
+    await expect(early).rejects.toMatchObject({ code: 'CALL_STATE' });
+  });
+});
+
+describe('forks', () => {
+  const start = (recordId: string, from = {}) => {
+    bridge.startForks({
+      callId: 'c1',
+      recordId,
+      to: { a: target(7_000), b: target(7_002) },
+      from,
+      paused: false,
+    });
+  };
+  const forkOf = (port: number) =>
+    [...edge.forks].find(([, fork]) => fork.rtp.port === port)?.[0] ?? -1;
+
+  beforeEach(async () => {
+    await answeredCall();
+  });
+
+  it('copies each party\u2019s stream to where the recorder wants it', () => {
+    start('r1');
+    expect([...edge.forks.values()]).toMatchObject([
+      { portId: portId.a, streamIndex: 0, rtp: { port: 7_000 }, from: { kind: 'live' } },
+      { portId: portId.b, streamIndex: 1, rtp: { port: 7_002 }, from: { kind: 'live' } },
+    ]);
+    expect(Object.keys(bridge.forkReports('r1'))).toEqual(['a', 'b']);
+  });
+
+  it('starts all or none', () => {
+    edge.forksMax = 1;
+    expect(() => {
+      start('r1');
+    }).toThrow(expect.objectContaining({ code: 'EDGE_FAILED' }));
+    expect(edge.forks.size).toBe(0);
+    edge.forksMax = 2;
+    start('r1');
+  });
+
+  it('follows a recorder that moves one stream and refuses the other', () => {
+    start('r1');
+    bridge.retargetForks('r1', { b: target(7_102) });
+    expect([...edge.forks.values()]).toMatchObject([{ portId: portId.b, rtp: { port: 7_102 } }]);
+    bridge.retargetForks('r1', { a: target(7_200), b: target(7_102) });
+    expect(edge.forks.size).toBe(2);
+  });
+
+  it('keeps a stream that comes in later as paused as the rest', () => {
+    start('r1');
+    bridge.pauseForks('r1');
+    bridge.retargetForks('r1', { a: target(7_000) });
+    bridge.retargetForks('r1', { a: target(7_000), b: target(7_002) });
+    expect([...edge.forks.values()].map(({ state }) => state)).toEqual(['paused', 'paused']);
+    bridge.resumeForks('r1');
+    expect([...edge.forks.values()].map(({ state }) => state)).toEqual(['live', 'live']);
+  });
+
+  it('tells of a refusal once a recording session, with the earliest time', () => {
+    start('r1');
+    const told: unknown[] = [];
+    bridge.on('forkRefused', (event) => told.push(event));
+    const [a, b] = [forkOf(7_000), forkOf(7_002)];
+    edge.refusedAt.set(a, 50);
+    bridge.handleEdgeEvent({ type: 'fork-refused', forkId: b, at: 60 });
+    bridge.handleEdgeEvent({ type: 'fork-refused', forkId: a, at: 50 });
+    expect(told).toEqual([{ recordId: 'r1', at: 50 }]);
+  });
+
+  it('tells that a session is live when all its forks have caught up', () => {
+    start('r1', { a: { kind: 'oldest' }, b: { kind: 'oldest' } });
+    const told: unknown[] = [];
+    bridge.on('forkLive', (event) => told.push(event));
+    bridge.handleEdgeEvent({ type: 'fork-live', forkId: forkOf(7_000) });
+    expect(told).toEqual([]);
+    bridge.handleEdgeEvent({ type: 'fork-live', forkId: forkOf(7_002) });
+    bridge.handleEdgeEvent({ type: 'fork-live', forkId: forkOf(7_002) });
+    expect(told).toEqual([{ recordId: 'r1' }]);
+  });
+
+  it('tells it of forks that begin live, too, once its caller can listen', async () => {
+    start('r1');
+    expect(await once(bridge, 'forkLive')).toEqual([{ recordId: 'r1' }]);
+  });
+
+  it('end once, with their reports', () => {
+    start('r1');
+    expect(Object.keys(bridge.stopForks('r1') ?? {})).toEqual(['a', 'b']);
+    expect(bridge.stopForks('r1')).toBeUndefined();
+    expect(bridge.forkReports('r1')).toEqual({});
+  });
+
+  it('end with their call', () => {
+    start('r1');
+    bridge.closeCall('c1');
+    expect(bridge.stopForks('r1')).toBeUndefined();
+  });
+});
