@@ -106,6 +106,7 @@ export type RefusalReason =
   | 'malformed_extension'
   | 'malformed_padding'
   | 'malformed_rtcp'
+  | 'oversize'
   | 'stranger'
   | 'second_source'
   | 'not_ready';

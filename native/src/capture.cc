@@ -1,0 +1,171 @@
+#include "capture.h"
+
+#include "clock.h"
+#include "rtcp.h"
+
+namespace tandem {
+
+CaptureStream::CaptureStream(Capture& capture, uint32_t index, std::string label, UdpPair sockets, LatchPolicy latch,
+                             const ClockRates& rates, uint32_t ownSsrc)
+    : capture_(capture),
+      index_(index),
+      label_(std::move(label)),
+      sockets_(std::move(sockets)),
+      latch_(latch),
+      rtcpLatch_(latch),
+      rates_(rates),
+      ownSsrc_(ownSsrc) {}
+
+void CaptureStream::setRemote(const Address& rtp, const Address& rtcp) {
+  latch_.announce(rtp);
+  rtcpLatch_.announce(rtcp);
+  muxed_ = rtp == rtcp;
+}
+
+void CaptureStream::onRtpReady(ShardContext& context) {
+  const uint32_t before = rtpDrops_;
+  const size_t count = context.batch.receive(sockets_.rtp.fd.get(), rtpDrops_);
+  kernelDrops_ += rtpDrops_ - before;
+  context.counters.kernelDrops += rtpDrops_ - before;
+  for (size_t i = 0; i < count; ++i) {
+    Datagram& datagram = context.batch[i];
+    if (looksLikeRtcp(datagram.data, datagram.size)) {
+      takeRtcp(context, datagram, true);
+    } else {
+      takeRtp(context, datagram);
+    }
+  }
+}
+
+void CaptureStream::onRtcpReady(ShardContext& context) {
+  const uint32_t before = rtcpDrops_;
+  const size_t count = context.batch.receive(sockets_.rtcp.fd.get(), rtcpDrops_);
+  kernelDrops_ += rtcpDrops_ - before;
+  context.counters.kernelDrops += rtcpDrops_ - before;
+  for (size_t i = 0; i < count; ++i) takeRtcp(context, context.batch[i], false);
+}
+
+void CaptureStream::takeRtp(ShardContext& context, const Datagram& datagram) {
+  RtpHeader header;
+  Refusal refusal = datagram.truncated ? Refusal::kOversize : parseRtp(datagram.data, datagram.size, header);
+  if (refusal == Refusal::kNone) {
+    refusal = latch_.check(datagram.from, reception_.ssrc() == header.ssrc, datagram.arrivalNs).refusal;
+  }
+  if (refusal != Refusal::kNone) {
+    refuse(context, refusal);
+    return;
+  }
+  ++packets_;
+  bytes_ += datagram.size;
+  if (firstNs_ == 0) firstNs_ = datagram.arrivalNs;
+  lastNs_ = datagram.arrivalNs;
+  ++context.counters.packetsIn;
+  context.counters.bytesIn += datagram.size;
+  reception_.onRtp(header, datagram.arrivalNs, rates_.of(header.payloadType));
+  capture_.file().append(index_, datagram.arrivalNs, datagram.from, sockets_.rtp.local, datagram.data, datagram.size);
+  capture_.markDirty(context);
+}
+
+void CaptureStream::takeRtcp(ShardContext& context, Datagram& datagram, bool onRtpSocket) {
+  Refusal refusal = Refusal::kNone;
+  if (datagram.truncated || !isRtcp(datagram.data, datagram.size)) {
+    refusal = Refusal::kMalformedRtcp;
+  } else if (onRtpSocket) {
+    refusal = latch_.admits(datagram.from);
+  } else {
+    const bool sameStream = datagram.size >= 8 && reception_.ssrc() == read32(datagram.data + 4);
+    refusal = rtcpLatch_.check(datagram.from, sameStream, datagram.arrivalNs).refusal;
+  }
+  if (refusal != Refusal::kNone) {
+    refuse(context, refusal);
+    return;
+  }
+  ++rtcpPackets_;
+  ++context.counters.rtcpIn;
+  if (const auto report = findSenderReport(datagram.data, datagram.size)) {
+    reception_.onSenderReport(*report, datagram.arrivalNs);
+  }
+  const Address& to = onRtpSocket ? sockets_.rtp.local : sockets_.rtcp.local;
+  capture_.file().append(index_, datagram.arrivalNs, datagram.from, to, datagram.data, datagram.size);
+  capture_.markDirty(context);
+}
+
+void CaptureStream::refuse(ShardContext& context, Refusal reason) {
+  refused_.add(reason);
+  context.countRefusal(reason);
+}
+
+void CaptureStream::tick(ShardContext& context) {
+  if (!reception_.ssrc() || context.monotonicNow < nextReportNs_) return;
+  nextReportNs_ = context.monotonicNow + context.rtcpIntervalNs;
+  sendReport(context, false);
+}
+
+void CaptureStream::sendBye(ShardContext& context) {
+  if (reception_.ssrc()) sendReport(context, true);
+}
+
+void CaptureStream::sendReport(ShardContext& context, bool bye) {
+  const Address* to = muxed_ ? latch_.destination() : rtcpLatch_.destination();
+  if (to == nullptr || to->port() == 0) return;
+  uint8_t packet[kRtcpBuildBytes];
+  const ReportBlock block = reception_.nextReport(wallNs());
+  size_t size = writeReceiverReport(packet, ownSsrc_, &block);
+  size += writeSourceDescription(packet + size, ownSsrc_, context.cname);
+  if (bye) size += writeBye(packet + size, ownSsrc_);
+  const int fd = muxed_ ? sockets_.rtp.fd.get() : sockets_.rtcp.fd.get();
+  if (sendto(fd, packet, size, MSG_DONTWAIT, to->raw(), to->length()) >= 0) {
+    ++context.counters.rtcpOut;
+  } else {
+    ++context.counters.sendErrors;
+  }
+}
+
+CaptureStreamReport CaptureStream::report() const {
+  CaptureStreamReport report;
+  report.label = label_;
+  report.packets = packets_;
+  report.bytes = bytes_;
+  report.rtcpPackets = rtcpPackets_;
+  report.lostPackets = reception_.lost();
+  report.ssrc = reception_.ssrc();
+  report.firstNs = firstNs_;
+  report.lastNs = lastNs_;
+  report.kernelDrops = kernelDrops_;
+  report.refused = refused_;
+  return report;
+}
+
+void Capture::markDirty(ShardContext& context) {
+  if (dirty_) return;
+  dirty_ = true;
+  context.dirtyCaptures.push_back(this);
+}
+
+void Capture::flush(ShardContext& context) {
+  dirty_ = false;
+  const int error = file_->flush();
+  if (error == 0 || failureTold_) return;
+  failureTold_ = true;
+  context.events.emit({.type = Event::Type::kCaptureFailed, .id = id_, .address = {}, .error = error});
+}
+
+void Capture::tick(ShardContext& context) {
+  for (auto& stream : streams_) stream->tick(context);
+}
+
+void Capture::finish(ShardContext& context) {
+  for (auto& stream : streams_) stream->sendBye(context);
+  flush(context);
+}
+
+CaptureReport Capture::report() const {
+  CaptureReport report;
+  report.captureId = id_;
+  report.fileBytes = file_->bytes();
+  report.failed = file_->failed();
+  for (const auto& stream : streams_) report.streams.push_back(stream->report());
+  return report;
+}
+
+}  // namespace tandem

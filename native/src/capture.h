@@ -1,0 +1,99 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "clock_rates.h"
+#include "latch.h"
+#include "pcapng.h"
+#include "reception.h"
+#include "reports.h"
+#include "shard_context.h"
+#include "udp.h"
+
+namespace tandem {
+
+class Capture;
+
+/** One stream of a recording session, as its recorder receives it. */
+class CaptureStream {
+ public:
+  CaptureStream(Capture& capture, uint32_t index, std::string label, UdpPair sockets, LatchPolicy latch,
+                const ClockRates& rates, uint32_t ownSsrc);
+
+  const UdpPair& sockets() const { return sockets_; }
+  Source& rtpSource() { return rtpReady_; }
+  Source& rtcpSource() { return rtcpReady_; }
+  void setRemote(const Address& rtp, const Address& rtcp);
+  void tick(ShardContext& context);
+  void sendBye(ShardContext& context);
+  CaptureStreamReport report() const;
+
+ private:
+  void onRtpReady(ShardContext& context);
+  void onRtcpReady(ShardContext& context);
+  void takeRtp(ShardContext& context, const Datagram& datagram);
+  void takeRtcp(ShardContext& context, Datagram& datagram, bool onRtpSocket);
+  void refuse(ShardContext& context, Refusal reason);
+  void sendReport(ShardContext& context, bool bye);
+
+  Capture& capture_;
+  const uint32_t index_;
+  const std::string label_;
+  UdpPair sockets_;
+  Ready<CaptureStream, &CaptureStream::onRtpReady> rtpReady_{*this};
+  Ready<CaptureStream, &CaptureStream::onRtcpReady> rtcpReady_{*this};
+  Latch latch_;
+  Latch rtcpLatch_;
+  bool muxed_ = false;
+  ClockRates rates_;
+  const uint32_t ownSsrc_;
+  Reception reception_;
+  uint64_t packets_ = 0;
+  uint64_t bytes_ = 0;
+  uint64_t rtcpPackets_ = 0;
+  int64_t firstNs_ = 0;
+  int64_t lastNs_ = 0;
+  uint64_t kernelDrops_ = 0;
+  uint32_t rtpDrops_ = 0;
+  uint32_t rtcpDrops_ = 0;
+  RefusalCounts refused_;
+  int64_t nextReportNs_ = 0;
+};
+
+/** The recorder's side: every packet of a session into one pcapng file, and receiver reports back. */
+class Capture {
+ public:
+  Capture(uint32_t id, std::unique_ptr<PcapngFile> file) : id_(id), file_(std::move(file)) {}
+
+  uint32_t id() const { return id_; }
+  PcapngFile& file() { return *file_; }
+  void addStream(std::unique_ptr<CaptureStream> stream) { streams_.push_back(std::move(stream)); }
+  size_t streamCount() const { return streams_.size(); }
+  CaptureStream& stream(size_t index) { return *streams_.at(index); }
+
+  template <typename Watch>
+  void watchAll(Watch&& watch) {
+    for (auto& stream : streams_) {
+      watch(stream->sockets().rtp.fd.get(), stream->rtpSource());
+      watch(stream->sockets().rtcp.fd.get(), stream->rtcpSource());
+    }
+  }
+
+  /** Something was appended in this wake-up. */
+  void markDirty(ShardContext& context);
+  void flush(ShardContext& context);
+  void tick(ShardContext& context);
+  void finish(ShardContext& context);
+  CaptureReport report() const;
+
+ private:
+  const uint32_t id_;
+  std::unique_ptr<PcapngFile> file_;
+  std::vector<std::unique_ptr<CaptureStream>> streams_;
+  bool dirty_ = false;
+  bool failureTold_ = false;
+};
+
+}  // namespace tandem

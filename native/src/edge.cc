@@ -1,0 +1,255 @@
+#include "edge.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+
+#include "error.h"
+
+namespace tandem {
+
+namespace {
+
+uint32_t randomSsrc() {
+  uint32_t ssrc = 0;
+  while (ssrc == 0) {
+    if (getrandom(&ssrc, sizeof ssrc, 0) != sizeof ssrc) failErrno("getrandom");
+  }
+  return ssrc;
+}
+
+const UdpOptions kPortSockets{.receiveBufferBytes = kReceiveBufferBytes};
+const UdpOptions kLegSockets{
+    .receiveBufferBytes = kSharedBufferBytes, .sendBufferBytes = kSharedBufferBytes, .reportErrors = true};
+
+void checkFamily(const Address& address, int family, const char* what) {
+  if (address.family() != family) fail(std::string(what) + " " + address.ip() + " is not of the port's address family");
+}
+
+}  // namespace
+
+Edge::Edge(const EdgeOptions& options, EventSink& events)
+    : options_(options), ports_(options.portMin, options.portMax) {
+  if (options.threads < 1 || options.threads > kThreadsMax) fail("threads is not within 1.." + std::to_string(kThreadsMax));
+  if (options.ring.keepNs <= 0 || options.catchUpRate <= 1 || options.rtcpIntervalNs <= 0) {
+    fail("ring.seconds and rtcpIntervalMs are above 0, catchUpRate above 1");
+  }
+  for (uint32_t i = 0; i < options.threads; ++i) {
+    shards_.push_back(std::make_unique<Shard>(
+        ShardOptions{i, options.catchUpRate, options.rtcpIntervalNs, options.cname}, events));
+  }
+  load_.resize(options.threads);
+  openLegs(options);
+}
+
+void Edge::openLegs(const EdgeOptions& options) {
+  for (uint32_t shard = 0; shard < shards_.size(); ++shard) {
+    for (const Address& host : options.legHosts) {
+      for (uint32_t stream = 0; stream < kLegStreams; ++stream) {
+        const bool twice = std::any_of(legs_.begin(), legs_.end(), [&](const LegAddress& leg) {
+          return leg.shard == shard && leg.streamIndex == stream && leg.rtp.family() == host.family();
+        });
+        if (twice) fail("legHosts has two addresses of one family");
+        UdpPair pair = ports_.open(host, kLegSockets);
+        legs_.push_back({shard, stream, pair.rtp.local, pair.rtcp.local});
+        shards_[shard]->run([&](Shard& s) { s.addLegSocket(host.family(), stream, std::move(pair)); });
+      }
+    }
+  }
+}
+
+Shard& Edge::shardAt(uint32_t index) const {
+  if (shards_.empty()) fail("the edge is closed");
+  if (index >= shards_.size()) fail("no shard " + std::to_string(index));
+  return *shards_[index];
+}
+
+// An id says which shard it lives on.
+Shard& Edge::shardOf(uint32_t id) { return shardAt(id % kThreadsMax); }
+
+uint32_t Edge::nextId(uint32_t shard) {
+  idCounter_ = idCounter_ % (UINT32_MAX / kThreadsMax) + 1;
+  return idCounter_ * kThreadsMax + shard;
+}
+
+uint32_t Edge::pickShard() const {
+  shardAt(0);
+  return static_cast<uint32_t>(std::min_element(load_.begin(), load_.end()) - load_.begin());
+}
+
+Address Edge::relayAddress(uint32_t shard) const { return shardAt(shard).relay().local(); }
+
+std::pair<Address, Address> Edge::legAddress(uint32_t shard, uint32_t streamIndex, int family) const {
+  for (const LegAddress& leg : legs_) {
+    if (leg.shard == shard && leg.streamIndex == streamIndex && leg.rtp.family() == family) return {leg.rtp, leg.rtcp};
+  }
+  fail("no leg socket for shard " + std::to_string(shard) + ", stream " + std::to_string(streamIndex) +
+       (family == AF_INET ? " over IPv4" : " over IPv6"));
+}
+
+OpenedPort Edge::openPort(uint32_t shard, const Address& host, LatchPolicy latch) {
+  Shard& home = shardAt(shard);
+  if (portCount_ >= kPortsMax) throw EdgeError("NO_PORT", "at most " + std::to_string(kPortsMax) + " ports are open at a time");
+  UdpPair pair = ports_.open(host, kPortSockets);
+  const OpenedPort opened{nextId(shard), pair.rtp.local, pair.rtcp.local, randomSsrc()};
+  try {
+    auto port = std::make_unique<Port>(opened.portId, std::move(pair), latch, options_.ring, opened.ssrc, randomSsrc());
+    home.run([&](Shard& s) { s.addPort(std::move(port)); });
+  } catch (...) {
+    ports_.release(opened.rtp.port());
+    throw;
+  }
+  owned_.emplace(opened.portId, Owned{{opened.rtp.port()}, host.family()});
+  ++load_[shard];
+  ++portCount_;
+  return opened;
+}
+
+void Edge::setRemote(uint32_t portId, const PortRemote& remote) {
+  const auto found = owned_.find(portId);
+  if (found == owned_.end()) fail("no port " + std::to_string(portId));
+  checkFamily(remote.rtp, found->second.family, "remote");
+  checkFamily(remote.rtcp, found->second.family, "remote");
+  shardOf(portId).run([&](Shard& s) { s.port(portId).setRemote(remote); });
+}
+
+void Edge::routeNowhere(uint32_t portId) {
+  shardOf(portId).run([&](Shard& s) { s.setRoute(portId, std::nullopt, std::nullopt); });
+}
+
+void Edge::routeDirect(uint32_t portId, uint32_t peerPortId) {
+  if (portId % kThreadsMax != peerPortId % kThreadsMax) fail("two ports of a call live on one shard");
+  shardOf(portId).run([&](Shard& s) { s.setRoute(portId, peerPortId, std::nullopt); });
+}
+
+void Edge::routeRelay(uint32_t portId, const Address& to) {
+  shardOf(portId).run([&](Shard& s) { s.setRoute(portId, std::nullopt, to); });
+}
+
+StreamReport Edge::closePort(uint32_t portId) {
+  StreamReport report = shardOf(portId).run([&](Shard& s) { return s.closePort(portId); });
+  release(portId);
+  --portCount_;
+  return report;
+}
+
+StreamReport Edge::streamReport(uint32_t portId) {
+  return shardOf(portId).run([&](Shard& s) { return s.port(portId).report(); });
+}
+
+uint32_t Edge::addFork(const AddForkOptions& options) {
+  if (options.streamIndex >= kLegStreams) fail("streamIndex is not within 0.." + std::to_string(kLegStreams - 1));
+  if (options.rtp.family() != options.rtcp.family()) fail("rtp and rtcp of a fork are of one address family");
+  const uint32_t id = nextId(options.portId % kThreadsMax);
+  shardOf(options.portId).run([&](Shard& s) {
+    s.addFork(id, options.portId, options.streamIndex, options.rtp, options.rtcp, options.from, options.paused);
+  });
+  return id;
+}
+
+void Edge::setForkTarget(uint32_t forkId, const Address& rtp, const Address& rtcp) {
+  if (rtp.family() != rtcp.family()) fail("rtp and rtcp of a fork are of one address family");
+  shardOf(forkId).run([&](Shard& s) { s.setForkTarget(forkId, rtp, rtcp); });
+}
+
+void Edge::pauseFork(uint32_t forkId) {
+  shardOf(forkId).run([&](Shard& s) { s.fork(forkId).pause(); });
+}
+
+void Edge::resumeFork(uint32_t forkId) {
+  shardOf(forkId).run([&](Shard& s) { s.fork(forkId).resume(); });
+}
+
+ForkReport Edge::removeFork(uint32_t forkId) {
+  return shardOf(forkId).run([&](Shard& s) { return s.removeFork(forkId); });
+}
+
+ForkReport Edge::forkReport(uint32_t forkId) {
+  return shardOf(forkId).run([&](Shard& s) { return s.fork(forkId).report(); });
+}
+
+OpenedCapture Edge::openCapture(const OpenCaptureOptions& options) {
+  const uint32_t shard = pickShard();
+  if (captureCount_ >= kCapturesMax) fail("at most " + std::to_string(kCapturesMax) + " captures are open at a time");
+  if (options.streams.empty() || options.streams.size() > kStreamsPerCaptureMax) {
+    fail("a capture has 1.." + std::to_string(kStreamsPerCaptureMax) + " streams");
+  }
+  std::vector<std::string> labels;
+  for (const CaptureStreamOptions& stream : options.streams) {
+    checkFamily(stream.rtp, options.host.family(), "remote");
+    checkFamily(stream.rtcp, options.host.family(), "remote");
+    labels.push_back(stream.label);
+  }
+  OpenedCapture opened{nextId(shard), {}};
+  Owned owned{{}, options.host.family()};
+  try {
+    // Ports first: without them no file is left behind.
+    std::vector<UdpPair> pairs;
+    for (size_t i = 0; i < options.streams.size(); ++i) {
+      pairs.push_back(ports_.open(options.host, kPortSockets));
+      owned.rtpPorts.push_back(pairs.back().rtp.local.port());
+    }
+    auto file = std::make_unique<PcapngFile>(options.file, options.comment, labels);
+    auto capture = std::make_unique<Capture>(opened.captureId, std::move(file));
+    for (size_t i = 0; i < options.streams.size(); ++i) {
+      const CaptureStreamOptions& from = options.streams[i];
+      opened.streams.emplace_back(pairs[i].rtp.local, pairs[i].rtcp.local);
+      auto stream = std::make_unique<CaptureStream>(*capture, static_cast<uint32_t>(i), from.label, std::move(pairs[i]),
+                                                    options.latch, from.clockRates, randomSsrc());
+      stream->setRemote(from.rtp, from.rtcp);
+      capture->addStream(std::move(stream));
+    }
+    shardAt(shard).run([&](Shard& s) { s.addCapture(std::move(capture)); });
+  } catch (...) {
+    for (const uint16_t port : owned.rtpPorts) ports_.release(port);
+    throw;
+  }
+  owned_.emplace(opened.captureId, owned);
+  ++load_[shard];
+  ++captureCount_;
+  return opened;
+}
+
+void Edge::setCaptureRemote(uint32_t captureId, uint32_t streamIndex, const Address& rtp, const Address& rtcp) {
+  const auto found = owned_.find(captureId);
+  if (found == owned_.end()) fail("no capture " + std::to_string(captureId));
+  checkFamily(rtp, found->second.family, "remote");
+  checkFamily(rtcp, found->second.family, "remote");
+  shardOf(captureId).run([&](Shard& s) {
+    Capture& capture = s.capture(captureId);
+    if (streamIndex >= capture.streamCount()) fail("no stream " + std::to_string(streamIndex));
+    capture.stream(streamIndex).setRemote(rtp, rtcp);
+  });
+}
+
+CaptureReport Edge::closeCapture(uint32_t captureId) {
+  CaptureReport report = shardOf(captureId).run([&](Shard& s) { return s.closeCapture(captureId); });
+  release(captureId);
+  --captureCount_;
+  return report;
+}
+
+CaptureReport Edge::captureReport(uint32_t captureId) {
+  return shardOf(captureId).run([&](Shard& s) { return s.capture(captureId).report(); });
+}
+
+void Edge::release(uint32_t id) {
+  const auto found = owned_.find(id);
+  if (found == owned_.end()) return;
+  for (const uint16_t port : found->second.rtpPorts) ports_.release(port);
+  owned_.erase(found);
+  --load_[id % kThreadsMax];
+}
+
+Counters Edge::counters() {
+  Counters sum;
+  for (auto& shard : shards_) sum.add(shard->run([](Shard& s) { return s.counters(); }));
+  return sum;
+}
+
+void Edge::close() {
+  for (auto& shard : shards_) shard->stop();
+  shards_.clear();
+}
+
+}  // namespace tandem

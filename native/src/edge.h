@@ -1,0 +1,126 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "clock_rates.h"
+#include "events.h"
+#include "latch.h"
+#include "shard.h"
+#include "udp.h"
+
+namespace tandem {
+
+struct EdgeOptions {
+  uint32_t threads;
+  std::vector<Address> legHosts;
+  uint16_t portMin;
+  uint16_t portMax;
+  RingLimits ring;
+  double catchUpRate;
+  int64_t rtcpIntervalNs;
+  std::string cname;
+};
+
+struct OpenedPort {
+  uint32_t portId;
+  Address rtp;
+  Address rtcp;
+  uint32_t ssrc;
+};
+
+struct AddForkOptions {
+  uint32_t portId;
+  uint32_t streamIndex;
+  Address rtp;
+  Address rtcp;
+  ForkStart from;
+  bool paused;
+};
+
+struct CaptureStreamOptions {
+  Address rtp;
+  Address rtcp;
+  std::string label;
+  ClockRates clockRates;
+};
+
+struct OpenCaptureOptions {
+  std::string file;
+  Address host;
+  LatchPolicy latch;
+  std::string comment;
+  std::vector<CaptureStreamOptions> streams;
+};
+
+struct OpenedCapture {
+  uint32_t captureId;
+  std::vector<std::pair<Address, Address>> streams;
+};
+
+/** All shards, seen from the JavaScript thread, which alone opens sockets and hands out ports and ids. */
+class Edge {
+ public:
+  Edge(const EdgeOptions& options, EventSink& events);
+  ~Edge() { close(); }
+
+  uint32_t pickShard() const;
+  Address relayAddress(uint32_t shard) const;
+  std::pair<Address, Address> legAddress(uint32_t shard, uint32_t streamIndex, int family) const;
+
+  OpenedPort openPort(uint32_t shard, const Address& host, LatchPolicy latch);
+  void setRemote(uint32_t portId, const PortRemote& remote);
+  void routeNowhere(uint32_t portId);
+  void routeDirect(uint32_t portId, uint32_t peerPortId);
+  void routeRelay(uint32_t portId, const Address& to);
+  StreamReport closePort(uint32_t portId);
+  StreamReport streamReport(uint32_t portId);
+
+  uint32_t addFork(const AddForkOptions& options);
+  void setForkTarget(uint32_t forkId, const Address& rtp, const Address& rtcp);
+  void pauseFork(uint32_t forkId);
+  void resumeFork(uint32_t forkId);
+  ForkReport removeFork(uint32_t forkId);
+  ForkReport forkReport(uint32_t forkId);
+
+  OpenedCapture openCapture(const OpenCaptureOptions& options);
+  void setCaptureRemote(uint32_t captureId, uint32_t streamIndex, const Address& rtp, const Address& rtcp);
+  CaptureReport closeCapture(uint32_t captureId);
+  CaptureReport captureReport(uint32_t captureId);
+
+  Counters counters();
+  void close();
+
+ private:
+  struct LegAddress {
+    uint32_t shard;
+    uint32_t streamIndex;
+    Address rtp;
+    Address rtcp;
+  };
+  struct Owned {
+    std::vector<uint16_t> rtpPorts;
+    int family;
+  };
+
+  Shard& shardOf(uint32_t id);
+  Shard& shardAt(uint32_t index) const;
+  uint32_t nextId(uint32_t shard);
+  void openLegs(const EdgeOptions& options);
+  void release(uint32_t id);
+
+  EdgeOptions options_;
+  PortRange ports_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::vector<LegAddress> legs_;
+  /** Ports and captures, with the port numbers that each holds. */
+  std::unordered_map<uint32_t, Owned> owned_;
+  std::vector<size_t> load_;
+  size_t portCount_ = 0;
+  size_t captureCount_ = 0;
+  uint32_t idCounter_ = 0;
+};
+
+}  // namespace tandem

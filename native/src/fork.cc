@@ -1,0 +1,239 @@
+#include "fork.h"
+
+#include <algorithm>
+
+#include "clock.h"
+#include "leg_socket.h"
+#include "port.h"
+#include "sequence.h"
+
+namespace tandem {
+
+namespace {
+
+/** Packets that one fork may send in one tick while it catches up. */
+constexpr size_t kCatchUpBurst = 64;
+/** Between two overrun events of one fork. */
+constexpr int64_t kOverrunTellNs = kNsPerSecond;
+
+uint64_t findStart(const Ring& ring, const ForkStart& from) {
+  uint64_t index = ring.first();
+  switch (from.kind) {
+    case StartKind::kLive:
+      return ring.head();
+    case StartKind::kOldest:
+      return index;
+    case StartKind::kTime:
+      while (index < ring.head() && ring.at(index).arrivalNs < from.atNs) ++index;
+      return index;
+    case StartKind::kSequence:
+      while (index < ring.head() && ring.at(index).extended < from.extended) ++index;
+      return index;
+  }
+  return ring.head();
+}
+
+}  // namespace
+
+Fork::Fork(uint32_t id, Port& port, LegSocket& leg, const Address& rtp, const Address& rtcp)
+    : id_(id), port_(port), leg_(&leg), rtp_(rtp), rtcp_(rtcp) {}
+
+void Fork::start(ShardContext& context, const ForkStart& from, bool paused) {
+  const Ring& ring = port_.ring();
+  cursor_ = findStart(ring, from);
+  if (from.kind == StartKind::kSequence) {
+    // What was asked for and had left the ring already is lost in us, as much as what leaves it later.
+    const uint64_t oldest = ring.empty() ? port_.normaliser().highest() + 1 : ring.at(ring.first()).extended;
+    if (port_.normaliser().started() && from.extended < oldest) {
+      for (const Range& range : port_.received().within(from.extended, oldest - 1)) {
+        overrun_.addRange(range);
+        overrunUntold_ += range.last - range.first + 1;
+      }
+    }
+  }
+  state_ = ForkState::kLive;
+  if (paused) {
+    pause();
+  } else if (from.kind != StartKind::kLive) {
+    enterCatchUp(context);
+  }
+}
+
+void Fork::pause() {
+  if (state_ == ForkState::kPaused || state_ == ForkState::kEnded) return;
+  state_ = ForkState::kPaused;
+  withholdPending();
+}
+
+void Fork::resume() {
+  if (state_ != ForkState::kPaused) return;
+  withholdPending();
+  state_ = ForkState::kLive;
+}
+
+void Fork::end(ShardContext& context) {
+  if (state_ == ForkState::kEnded) return;
+  state_ = ForkState::kEnded;
+  if (sentPackets_ > 0) sendReport(context, true);
+}
+
+void Fork::setTarget(LegSocket& leg, const Address& rtp, const Address& rtcp) {
+  leg_ = &leg;
+  rtp_ = rtp;
+  rtcp_ = rtcp;
+  refusalTold_ = false;
+}
+
+void Fork::withholdPending() {
+  const Ring& ring = port_.ring();
+  for (; cursor_ < ring.head(); ++cursor_) {
+    const Ring::Entry& entry = ring.at(cursor_);
+    withheld_.add(entry.extended, entry.arrivalNs);
+  }
+}
+
+void Fork::offer(ShardContext& context) {
+  if (state_ == ForkState::kPaused) {
+    withholdPending();
+    return;
+  }
+  const uint64_t head = port_.ring().head();
+  while (state_ == ForkState::kLive && cursor_ < head) {
+    if (!leg_->queue(context, *this, cursor_, false)) {
+      fallBehind(context, cursor_);
+      return;
+    }
+    if (state_ == ForkState::kLive) ++cursor_;
+  }
+}
+
+void Fork::enterCatchUp(ShardContext& context) {
+  state_ = ForkState::kCatchingUp;
+  repace_ = true;
+  if (listed_) return;
+  listed_ = true;
+  context.catchingUp.push_back(this);
+}
+
+void Fork::fallBehind(ShardContext& context, uint64_t index) {
+  if (state_ != ForkState::kLive && state_ != ForkState::kCatchingUp) return;
+  cursor_ = std::min(cursor_, index);
+  enterCatchUp(context);
+}
+
+void Fork::paceFromHere(ShardContext& context) {
+  paceArrivalNs_ = port_.ring().at(cursor_).arrivalNs;
+  paceMonotonicNs_ = context.monotonicNow;
+  repace_ = false;
+}
+
+void Fork::catchUp(ShardContext& context) {
+  if (state_ != ForkState::kCatchingUp) return;
+  const Ring& ring = port_.ring();
+  if (cursor_ < ring.first()) cursor_ = ring.first();
+  if (cursor_ == ring.head()) return;
+  if (repace_) paceFromHere(context);
+  const auto paced = static_cast<int64_t>(static_cast<double>(context.monotonicNow - paceMonotonicNs_) *
+                                          context.catchUpRate);
+  const int64_t until = paceArrivalNs_ + paced;
+  for (size_t i = 0; i < kCatchUpBurst && cursor_ < ring.head() && ring.at(cursor_).arrivalNs <= until; ++i) {
+    if (!leg_->queue(context, *this, cursor_, true)) {
+      fallBehind(context, cursor_);
+      return;
+    }
+    if (repace_) return;
+    ++cursor_;
+  }
+}
+
+bool Fork::settle(ShardContext& context) {
+  if (state_ == ForkState::kCatchingUp) {
+    if (cursor_ < port_.ring().head()) return false;
+    state_ = ForkState::kLive;
+    context.events.emit({.type = Event::Type::kForkLive, .id = id_, .address = {}});
+  }
+  listed_ = false;
+  return true;
+}
+
+void Fork::onSent(const Ring::Entry& entry, bool replayed) {
+  ++sentPackets_;
+  sentBytes_ += entry.size;
+  sentOctets_ += static_cast<uint64_t>(entry.size - entry.headerBytes);
+  lastSent_ = entry.extended;
+  sent_.add(entry.extended, entry.arrivalNs);
+  if (replayed) replayed_.add(entry.extended, entry.arrivalNs);
+}
+
+void Fork::onRefused(ShardContext& context, std::optional<uint16_t> sequence) {
+  const int64_t now = wallNs();
+  if (refused_) {
+    ++refused_->count;
+  } else {
+    refused_ = ForkRefusal{now, sequence ? extendNear(lastSent_, *sequence) : lastSent_, 1};
+  }
+  if (refusalTold_) return;
+  refusalTold_ = true;
+  context.events.emit({.type = Event::Type::kForkRefused, .id = id_, .address = {}, .atNs = now});
+}
+
+void Fork::onReceiverReport(const ReportBlock& block, int64_t arrivalNs) {
+  if (block.ssrc != port_.ssrc() || sentPackets_ == 0) return;
+  ReceiverReport report{};
+  report.atNs = arrivalNs;
+  // The recorder counts cycles from zero, we from one and from before it joined: the low bits say which packet it was.
+  report.highest = extendNear(lastSent_, static_cast<uint16_t>(block.highestSequence));
+  report.fractionLost = block.fractionLost / 256.0;
+  report.cumulativeLost = block.cumulativeLost;
+  const uint32_t hz = port_.clockRates().of(port_.normaliser().payloadType());
+  report.jitterMs = 1000.0 * block.jitter / hz;
+  if (block.lastSenderReport != 0) {
+    // RFC 3550 section 6.4.1: A - LSR - DLSR, in 1/65,536 s. A clock step may make it negative.
+    const auto trip = static_cast<int32_t>(toCompactNtp(arrivalNs) - block.lastSenderReport - block.delaySinceLast);
+    report.roundTripMs = std::max(0.0, trip * 1000.0 / 65536.0);
+  }
+  receiverReport_ = report;
+  ++receiverReports_;
+}
+
+void Fork::tick(ShardContext& context) {
+  if (overrunUntold_ > 0 && context.monotonicNow - overrunToldNs_ >= kOverrunTellNs) {
+    context.events.emit(
+        {.type = Event::Type::kForkOverrun, .id = id_, .address = {}, .packets = overrunUntold_});
+    overrunUntold_ = 0;
+    overrunToldNs_ = context.monotonicNow;
+  }
+  if (state_ == ForkState::kPaused || sentPackets_ == 0 || context.monotonicNow < nextReportNs_) return;
+  nextReportNs_ = context.monotonicNow + context.rtcpIntervalNs;
+  sendReport(context, false);
+}
+
+void Fork::sendReport(ShardContext& context, bool bye) {
+  uint8_t packet[kRtcpBuildBytes];
+  const int64_t now = wallNs();
+  const SenderInfo info{port_.ssrc(), toNtp(now), port_.normaliser().timestampAt(now),
+                        static_cast<uint32_t>(sentPackets_), static_cast<uint32_t>(sentOctets_)};
+  size_t size = writeSenderReport(packet, info);
+  size += writeSourceDescription(packet + size, port_.ssrc(), context.cname);
+  if (bye) size += writeBye(packet + size, port_.ssrc());
+  leg_->sendRtcp(context, *this, packet, size);
+}
+
+ForkReport Fork::report() const {
+  ForkReport report;
+  report.forkId = id_;
+  report.state = state_;
+  report.sentPackets = sentPackets_;
+  report.sentBytes = sentBytes_;
+  report.sendErrors = sendErrors_;
+  report.sent = sent_.list();
+  report.replayed = replayed_.list();
+  report.overrun = overrun_.list();
+  report.withheld = withheld_.list();
+  report.refused = refused_;
+  report.receiverReport = receiverReport_;
+  report.receiverReports = receiverReports_;
+  return report;
+}
+
+}  // namespace tandem

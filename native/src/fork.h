@@ -1,0 +1,109 @@
+#pragma once
+
+#include <optional>
+
+#include "address.h"
+#include "ranges.h"
+#include "reports.h"
+#include "ring.h"
+#include "rtcp.h"
+#include "shard_context.h"
+
+namespace tandem {
+
+class LegSocket;
+class Port;
+
+enum class StartKind : uint8_t { kLive, kOldest, kTime, kSequence };
+
+struct ForkStart {
+  StartKind kind = StartKind::kLive;
+  int64_t atNs = 0;
+  uint64_t extended = 0;
+};
+
+/**
+ * A cursor over a port's ring, on its way to one recorder. Live, it follows the head; behind, it is paced until it
+ * reaches it, in order all the time, since what arrives meanwhile simply lies further on in the ring.
+ */
+class Fork {
+ public:
+  Fork(uint32_t id, Port& port, LegSocket& leg, const Address& rtp, const Address& rtcp);
+
+  uint32_t id() const { return id_; }
+  Port& port() { return port_; }
+  LegSocket& leg() { return *leg_; }
+  const Address& rtp() const { return rtp_; }
+  const Address& rtcp() const { return rtcp_; }
+  ForkState state() const { return state_; }
+
+  void start(ShardContext& context, const ForkStart& from, bool paused);
+  void pause();
+  void resume();
+  void end(ShardContext& context);
+  void setTarget(LegSocket& leg, const Address& rtp, const Address& rtcp);
+
+  /** New packets are in the ring. */
+  void offer(ShardContext& context);
+  /** Paced sending while behind. */
+  void catchUp(ShardContext& context);
+  /** After the flush: true once the fork need not be paced any more. */
+  bool settle(ShardContext& context);
+  /** The packet at `index` could not be sent now; it is tried again from the ring. */
+  void fallBehind(ShardContext& context, uint64_t index);
+
+  void onEvict(const Ring::Entry& entry, uint64_t index) {
+    if (index < cursor_ || state_ == ForkState::kEnded) return;
+    overrun_.add(entry.extended, entry.arrivalNs);
+    ++overrunUntold_;
+    cursor_ = index + 1;
+  }
+  void onSent(const Ring::Entry& entry, bool replayed);
+  void onSendError() { ++sendErrors_; }
+  /** ICMP: the recorder's RTP port is closed. `sequence` is what the ICMP message quoted, if it did. */
+  void onRefused(ShardContext& context, std::optional<uint16_t> sequence);
+  void onReceiverReport(const ReportBlock& block, int64_t arrivalNs);
+
+  /** Slow duties: sender reports, and telling of overruns. */
+  void tick(ShardContext& context);
+
+  ForkReport report() const;
+
+ private:
+  void paceFromHere(ShardContext& context);
+  void enterCatchUp(ShardContext& context);
+  void withholdPending();
+  void sendReport(ShardContext& context, bool bye);
+
+  const uint32_t id_;
+  Port& port_;
+  LegSocket* leg_;
+  Address rtp_;
+  Address rtcp_;
+  ForkState state_ = ForkState::kLive;
+  uint64_t cursor_ = 0;
+  bool listed_ = false;
+  bool repace_ = false;
+  int64_t paceArrivalNs_ = 0;
+  int64_t paceMonotonicNs_ = 0;
+
+  uint64_t sentPackets_ = 0;
+  uint64_t sentBytes_ = 0;
+  uint64_t sentOctets_ = 0;
+  uint64_t sendErrors_ = 0;
+  uint64_t lastSent_ = 0;
+  Ranges sent_;
+  Ranges replayed_;
+  Ranges overrun_;
+  Ranges withheld_;
+  uint64_t overrunUntold_ = 0;
+  int64_t overrunToldNs_ = 0;
+
+  std::optional<ForkRefusal> refused_;
+  bool refusalTold_ = false;
+  std::optional<ReceiverReport> receiverReport_;
+  uint64_t receiverReports_ = 0;
+  int64_t nextReportNs_ = 0;
+};
+
+}  // namespace tandem

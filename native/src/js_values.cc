@@ -1,0 +1,369 @@
+#include "js_values.h"
+
+#include <string.h>
+
+#include <cmath>
+
+#include "error.h"
+
+namespace tandem {
+
+namespace {
+
+double toMs(int64_t ns) { return static_cast<double>(ns) / static_cast<double>(kNsPerMs); }
+
+double readNumber(const Napi::Value& value, const char* field) {
+  if (!value.IsNumber()) fail(std::string(field) + " is not a number");
+  const double number = value.As<Napi::Number>().DoubleValue();
+  if (!std::isfinite(number)) fail(std::string(field) + " is not finite");
+  return number;
+}
+
+double readWithin(const Napi::Value& value, double min, double max, const char* field) {
+  const double number = readNumber(value, field);
+  if (number < min || number > max) fail(std::string(field) + " is out of range");
+  return number;
+}
+
+uint16_t readPort(const Napi::Value& value, const char* field) {
+  return static_cast<uint16_t>(readWithin(value, 0, 65535, field));
+}
+
+bool readBoolean(const Napi::Value& value, const char* field) {
+  if (!value.IsBoolean()) fail(std::string(field) + " is not a boolean");
+  return value.As<Napi::Boolean>().Value();
+}
+
+Napi::Array readArray(const Napi::Value& value, const char* field) {
+  if (!value.IsArray()) fail(std::string(field) + " is not an array");
+  return value.As<Napi::Array>();
+}
+
+ClockRates readClockRates(const Napi::Value& value) {
+  ClockRates rates;
+  const Napi::Object object = readObject(value, "clockRates");
+  const Napi::Array keys = object.GetPropertyNames();
+  for (uint32_t i = 0; i < keys.Length(); ++i) {
+    const Napi::Value key = keys.Get(i);
+    const double payloadType = key.ToNumber().DoubleValue();
+    if (!(payloadType >= 0 && payloadType <= 127)) fail("clockRates has a payload type that is not within 0..127");
+    rates.set(static_cast<uint8_t>(payloadType),
+              static_cast<uint32_t>(readWithin(object.Get(key), 1, 1'000'000, "clockRates")));
+  }
+  return rates;
+}
+
+ForkStart readForkStart(const Napi::Value& value) {
+  const Napi::Object object = readObject(value, "from");
+  const std::string kind = readString(object.Get("kind"), "from.kind");
+  if (kind == "live") return {StartKind::kLive};
+  if (kind == "oldest") return {StartKind::kOldest};
+  if (kind == "time") {
+    return {StartKind::kTime, static_cast<int64_t>(readWithin(object.Get("at"), 0, 1e13, "from.at") * kNsPerMs)};
+  }
+  if (kind == "sequence") {
+    return {StartKind::kSequence, 0, static_cast<uint64_t>(readWithin(object.Get("sequence"), 0, 9e15, "from.sequence"))};
+  }
+  fail("from.kind is not live, oldest, time or sequence");
+}
+
+Napi::Value toJs(Napi::Env env, const std::vector<Range>& ranges) {
+  Napi::Array list = Napi::Array::New(env, ranges.size());
+  for (uint32_t i = 0; i < ranges.size(); ++i) {
+    Napi::Object item = Napi::Object::New(env);
+    item.Set("first", static_cast<double>(ranges[i].first));
+    item.Set("last", static_cast<double>(ranges[i].last));
+    item.Set("firstAt", toMs(ranges[i].firstAtNs));
+    item.Set("lastAt", toMs(ranges[i].lastAtNs));
+    list.Set(i, item);
+  }
+  return list;
+}
+
+Napi::Value toJs(Napi::Env env, const RefusalCounts& counts) {
+  Napi::Object object = Napi::Object::New(env);
+  for (size_t i = 1; i < counts.byReason.size(); ++i) {
+    if (counts.byReason[i] > 0) object.Set(kRefusalNames[i], static_cast<double>(counts.byReason[i]));
+  }
+  return object;
+}
+
+void set(Napi::Object& object, const char* name, uint64_t value) { object.Set(name, static_cast<double>(value)); }
+
+}  // namespace
+
+Napi::Object readObject(const Napi::Value& value, const char* field) {
+  if (!value.IsObject()) fail(std::string(field) + " is not an object");
+  return value.As<Napi::Object>();
+}
+
+std::string readString(const Napi::Value& value, const char* field) {
+  if (!value.IsString()) fail(std::string(field) + " is not a string");
+  return value.As<Napi::String>().Utf8Value();
+}
+
+uint32_t readUint32(const Napi::Value& value, const char* field) {
+  return static_cast<uint32_t>(readWithin(value, 0, UINT32_MAX, field));
+}
+
+Address readSocketAddress(const Napi::Value& value, const char* field) {
+  const Napi::Object object = readObject(value, field);
+  const std::string ip = readString(object.Get("ip"), field);
+  const auto address = Address::parse(ip, readPort(object.Get("port"), field));
+  if (!address) fail(std::string(field) + " is not an IP address: " + ip);
+  return *address;
+}
+
+Address readHost(const Napi::Value& value, const char* field) {
+  const std::string ip = readString(value, field);
+  const auto address = Address::parse(ip, 0);
+  if (!address) fail(std::string(field) + " is not an IP address: " + ip);
+  return *address;
+}
+
+LatchPolicy readLatch(const Napi::Value& value) {
+  const std::string latch = readString(value, "latch");
+  if (latch == "announced") return LatchPolicy::kAnnounced;
+  if (latch == "any") return LatchPolicy::kAny;
+  fail("latch is not announced or any");
+}
+
+EdgeOptions readEdgeOptions(const Napi::Value& value) {
+  const Napi::Object object = readObject(value, "options");
+  EdgeOptions options;
+  options.threads = readUint32(object.Get("threads"), "threads");
+  const Napi::Array hosts = readArray(object.Get("legHosts"), "legHosts");
+  for (uint32_t i = 0; i < hosts.Length(); ++i) options.legHosts.push_back(readHost(hosts.Get(i), "legHosts"));
+  const Napi::Object ports = readObject(object.Get("ports"), "ports");
+  options.portMin = readPort(ports.Get("min"), "ports.min");
+  options.portMax = readPort(ports.Get("max"), "ports.max");
+  if (options.portMin == 0 || options.portMin > options.portMax) fail("ports is not a range");
+  const Napi::Object ring = readObject(object.Get("ring"), "ring");
+  options.ring.keepNs = static_cast<int64_t>(readWithin(ring.Get("seconds"), 0.001, 3600, "ring.seconds") * kNsPerSecond);
+  options.ring.bytes = static_cast<size_t>(readWithin(ring.Get("bytes"), 0, 1 << 30, "ring.bytes"));
+  options.catchUpRate = readWithin(object.Get("catchUpRate"), 1, 1000, "catchUpRate");
+  options.rtcpIntervalNs =
+      static_cast<int64_t>(readWithin(object.Get("rtcpIntervalMs"), 1, 3.6e6, "rtcpIntervalMs") * kNsPerMs);
+  options.cname = readString(object.Get("cname"), "cname");
+  return options;
+}
+
+PortRemote readPortRemote(const Napi::Value& value) {
+  const Napi::Object object = readObject(value, "remote");
+  return {readSocketAddress(object.Get("rtp"), "remote.rtp"), readSocketAddress(object.Get("rtcp"), "remote.rtcp"),
+          readBoolean(object.Get("send"), "remote.send"), readClockRates(object.Get("clockRates"))};
+}
+
+AddForkOptions readAddFork(const Napi::Value& value) {
+  const Napi::Object object = readObject(value, "fork");
+  return {readUint32(object.Get("portId"), "portId"),
+          readUint32(object.Get("streamIndex"), "streamIndex"),
+          readSocketAddress(object.Get("rtp"), "rtp"),
+          readSocketAddress(object.Get("rtcp"), "rtcp"),
+          readForkStart(object.Get("from")),
+          readBoolean(object.Get("paused"), "paused")};
+}
+
+OpenCaptureOptions readOpenCapture(const Napi::Value& value) {
+  const Napi::Object object = readObject(value, "capture");
+  OpenCaptureOptions options{readString(object.Get("file"), "file"), readHost(object.Get("host"), "host"),
+                             readLatch(object.Get("latch")), readString(object.Get("comment"), "comment"), {}};
+  if (options.comment.size() > UINT16_MAX) fail("comment is too long");
+  const Napi::Array streams = readArray(object.Get("streams"), "streams");
+  for (uint32_t i = 0; i < streams.Length(); ++i) {
+    const Napi::Object stream = readObject(streams.Get(i), "streams");
+    const Napi::Object remote = readObject(stream.Get("remote"), "streams.remote");
+    CaptureStreamOptions read{readSocketAddress(remote.Get("rtp"), "streams.remote.rtp"),
+                              readSocketAddress(remote.Get("rtcp"), "streams.remote.rtcp"),
+                              readString(stream.Get("label"), "streams.label"),
+                              readClockRates(stream.Get("clockRates"))};
+    if (read.label.size() > UINT16_MAX) fail("streams.label is too long");
+    options.streams.push_back(std::move(read));
+  }
+  return options;
+}
+
+Napi::Value toJs(Napi::Env env, const Address& address) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("ip", address.ip());
+  object.Set("port", static_cast<double>(address.port()));
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const std::pair<Address, Address>& pair) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("rtp", toJs(env, pair.first));
+  object.Set("rtcp", toJs(env, pair.second));
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const OpenedPort& port) {
+  Napi::Object object = Napi::Object::New(env);
+  set(object, "portId", port.portId);
+  object.Set("rtp", toJs(env, port.rtp));
+  object.Set("rtcp", toJs(env, port.rtcp));
+  set(object, "ssrc", port.ssrc);
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const StreamReport& report) {
+  Napi::Object object = Napi::Object::New(env);
+  set(object, "ssrc", report.ssrc);
+  if (report.sourceSsrc) set(object, "sourceSsrc", *report.sourceSsrc);
+  if (report.latched) object.Set("latched", toJs(env, *report.latched));
+  set(object, "packets", report.packets);
+  set(object, "bytes", report.bytes);
+  set(object, "duplicates", report.duplicates);
+  set(object, "reordered", report.reordered);
+  object.Set("refused", toJs(env, report.refused));
+  set(object, "kernelDrops", report.kernelDrops);
+  object.Set("received", toJs(env, report.received));
+  set(object, "rangesJoined", report.rangesJoined);
+  Napi::Array changes = Napi::Array::New(env, report.ssrcChanges.size());
+  for (uint32_t i = 0; i < report.ssrcChanges.size(); ++i) {
+    const SsrcChange& change = report.ssrcChanges[i];
+    Napi::Object item = Napi::Object::New(env);
+    item.Set("at", toMs(change.atNs));
+    set(item, "from", change.from);
+    set(item, "to", change.to);
+    set(item, "sequence", change.extended);
+    changes.Set(i, item);
+  }
+  object.Set("ssrcChanges", changes);
+  set(object, "ssrcChangeCount", report.ssrcChangeCount);
+  object.Set("packetMs", report.packetMs);
+  if (report.lastPayloadType) set(object, "lastPayloadType", *report.lastPayloadType);
+  set(object, "egressPackets", report.egressPackets);
+  set(object, "egressErrors", report.egressErrors);
+  if (report.lastEgressNs != 0) object.Set("lastEgressAt", toMs(report.lastEgressNs));
+  if (report.ringFirst) set(object, "ringFirst", *report.ringFirst);
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const ForkReport& report) {
+  static constexpr const char* kStates[] = {"catching-up", "live", "paused", "ended"};
+  Napi::Object object = Napi::Object::New(env);
+  set(object, "forkId", report.forkId);
+  object.Set("state", kStates[static_cast<size_t>(report.state)]);
+  set(object, "sentPackets", report.sentPackets);
+  set(object, "sentBytes", report.sentBytes);
+  set(object, "sendErrors", report.sendErrors);
+  object.Set("sent", toJs(env, report.sent));
+  object.Set("replayed", toJs(env, report.replayed));
+  object.Set("overrun", toJs(env, report.overrun));
+  object.Set("withheld", toJs(env, report.withheld));
+  if (report.refused) {
+    Napi::Object refused = Napi::Object::New(env);
+    refused.Set("at", toMs(report.refused->atNs));
+    set(refused, "sequence", report.refused->extended);
+    set(refused, "count", report.refused->count);
+    object.Set("refused", refused);
+  }
+  if (report.receiverReport) {
+    Napi::Object received = Napi::Object::New(env);
+    received.Set("at", toMs(report.receiverReport->atNs));
+    set(received, "highestSequence", report.receiverReport->highest);
+    received.Set("fractionLost", report.receiverReport->fractionLost);
+    received.Set("cumulativeLost", static_cast<double>(report.receiverReport->cumulativeLost));
+    received.Set("jitterMs", report.receiverReport->jitterMs);
+    if (report.receiverReport->roundTripMs) received.Set("roundTripMs", *report.receiverReport->roundTripMs);
+    object.Set("receiverReport", received);
+  }
+  set(object, "receiverReports", report.receiverReports);
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const OpenedCapture& capture) {
+  Napi::Object object = Napi::Object::New(env);
+  set(object, "captureId", capture.captureId);
+  Napi::Array streams = Napi::Array::New(env, capture.streams.size());
+  for (uint32_t i = 0; i < capture.streams.size(); ++i) streams.Set(i, toJs(env, capture.streams[i]));
+  object.Set("streams", streams);
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const CaptureReport& report) {
+  Napi::Object object = Napi::Object::New(env);
+  set(object, "captureId", report.captureId);
+  set(object, "fileBytes", report.fileBytes);
+  if (report.failed != 0) object.Set("failed", strerrorname_np(report.failed));
+  Napi::Array streams = Napi::Array::New(env, report.streams.size());
+  for (uint32_t i = 0; i < report.streams.size(); ++i) {
+    const CaptureStreamReport& stream = report.streams[i];
+    Napi::Object item = Napi::Object::New(env);
+    item.Set("label", stream.label);
+    set(item, "packets", stream.packets);
+    set(item, "bytes", stream.bytes);
+    set(item, "rtcpPackets", stream.rtcpPackets);
+    item.Set("lostPackets", static_cast<double>(stream.lostPackets));
+    if (stream.ssrc) set(item, "ssrc", *stream.ssrc);
+    if (stream.firstNs != 0) item.Set("firstAt", toMs(stream.firstNs));
+    if (stream.lastNs != 0) item.Set("lastAt", toMs(stream.lastNs));
+    set(item, "kernelDrops", stream.kernelDrops);
+    item.Set("refused", toJs(env, stream.refused));
+    streams.Set(i, item);
+  }
+  object.Set("streams", streams);
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const Counters& counters) {
+  Napi::Object object = Napi::Object::New(env);
+  set(object, "wakeups", counters.wakeups);
+  set(object, "packetsIn", counters.packetsIn);
+  set(object, "bytesIn", counters.bytesIn);
+  set(object, "packetsToParties", counters.packetsToParties);
+  set(object, "packetsToRelay", counters.packetsToRelay);
+  set(object, "packetsToLegs", counters.packetsToLegs);
+  set(object, "rtcpIn", counters.rtcpIn);
+  set(object, "rtcpOut", counters.rtcpOut);
+  set(object, "icmpErrors", counters.icmpErrors);
+  set(object, "sendErrors", counters.sendErrors);
+  set(object, "kernelDrops", counters.kernelDrops);
+  set(object, "droppedEvents", counters.droppedEvents);
+  object.Set("refused", toJs(env, counters.refused));
+  set(object, "ports", counters.ports);
+  set(object, "forks", counters.forks);
+  set(object, "captures", counters.captures);
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const Event& event) {
+  Napi::Object object = Napi::Object::New(env);
+  switch (event.type) {
+    case Event::Type::kLatched:
+    case Event::Type::kMoved:
+      object.Set("type", event.type == Event::Type::kLatched ? "latched" : "moved");
+      set(object, "portId", event.id);
+      object.Set("address", toJs(env, event.address));
+      break;
+    case Event::Type::kSsrcChanged:
+      object.Set("type", "ssrc-changed");
+      set(object, "portId", event.id);
+      set(object, "from", event.from);
+      set(object, "to", event.to);
+      break;
+    case Event::Type::kForkRefused:
+      object.Set("type", "fork-refused");
+      set(object, "forkId", event.id);
+      object.Set("at", toMs(event.atNs));
+      break;
+    case Event::Type::kForkLive:
+      object.Set("type", "fork-live");
+      set(object, "forkId", event.id);
+      break;
+    case Event::Type::kForkOverrun:
+      object.Set("type", "fork-overrun");
+      set(object, "forkId", event.id);
+      set(object, "packets", event.packets);
+      break;
+    case Event::Type::kCaptureFailed:
+      object.Set("type", "capture-failed");
+      set(object, "captureId", event.id);
+      object.Set("errno", strerrorname_np(event.error));
+      break;
+  }
+  return object;
+}
+
+}  // namespace tandem

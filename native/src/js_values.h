@@ -1,0 +1,32 @@
+#pragma once
+
+#include <napi.h>
+
+#include "edge.h"
+
+namespace tandem {
+
+// Plain data between JavaScript and the edge. Reading throws EdgeError on what does not fit, naming the field.
+
+EdgeOptions readEdgeOptions(const Napi::Value& value);
+uint32_t readUint32(const Napi::Value& value, const char* field);
+Address readSocketAddress(const Napi::Value& value, const char* field);
+Address readHost(const Napi::Value& value, const char* field);
+LatchPolicy readLatch(const Napi::Value& value);
+PortRemote readPortRemote(const Napi::Value& value);
+AddForkOptions readAddFork(const Napi::Value& value);
+OpenCaptureOptions readOpenCapture(const Napi::Value& value);
+Napi::Object readObject(const Napi::Value& value, const char* field);
+std::string readString(const Napi::Value& value, const char* field);
+
+Napi::Value toJs(Napi::Env env, const Address& address);
+Napi::Value toJs(Napi::Env env, const std::pair<Address, Address>& pair);
+Napi::Value toJs(Napi::Env env, const OpenedPort& port);
+Napi::Value toJs(Napi::Env env, const StreamReport& report);
+Napi::Value toJs(Napi::Env env, const ForkReport& report);
+Napi::Value toJs(Napi::Env env, const OpenedCapture& capture);
+Napi::Value toJs(Napi::Env env, const CaptureReport& report);
+Napi::Value toJs(Napi::Env env, const Counters& counters);
+Napi::Value toJs(Napi::Env env, const Event& event);
+
+}  // namespace tandem

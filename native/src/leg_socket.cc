@@ -1,0 +1,215 @@
+#include "leg_socket.h"
+
+#include <linux/errqueue.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
+
+#include "error.h"
+#include "fork.h"
+#include "port.h"
+#include "rtcp.h"
+
+namespace tandem {
+
+namespace {
+
+/** A message that meets this many pending ICMP errors in a row is given up, so that a flood of them cannot hold the thread. */
+constexpr int kRetriesMax = 256;
+constexpr size_t kErrorsPerRead = 16;
+constexpr size_t kQuotedBytes = 64;
+/** Reads of the error queue in one go. */
+constexpr int kErrorReadsMax = 64;
+
+/** Errors that were pending on the socket: they belong to an earlier packet, not to this one. */
+bool isPendingIcmp(int error) {
+  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH || error == EHOSTDOWN ||
+         error == ENOPROTOOPT || error == EPROTO || error == EACCES || error == EOPNOTSUPP || error == EMSGSIZE ||
+         error == ENONET;
+}
+
+/** Nobody is there: the port, the host or the way to it. */
+bool meansUnreachable(const sock_extended_err& error) {
+  if (error.ee_origin == SO_EE_ORIGIN_ICMP) {
+    return error.ee_type == ICMP_DEST_UNREACH && error.ee_code != ICMP_FRAG_NEEDED;
+  }
+  return error.ee_origin == SO_EE_ORIGIN_ICMP6 && error.ee_type == ICMP6_DST_UNREACH;
+}
+
+}  // namespace
+
+void LegSocket::enroll(Fork& fork) {
+  if (byRtp_.contains(fork.rtp()) || byRtcp_.contains(fork.rtcp())) {
+    fail("another fork goes to " + fork.rtp().ip() + " port " + std::to_string(fork.rtp().port()));
+  }
+  byRtp_.emplace(fork.rtp(), &fork);
+  byRtcp_.emplace(fork.rtcp(), &fork);
+}
+
+void LegSocket::unregister(Fork& fork) {
+  byRtp_.erase(fork.rtp());
+  byRtcp_.erase(fork.rtcp());
+}
+
+bool LegSocket::queue(ShardContext& context, Fork& fork, uint64_t index, bool replayed) {
+  if (queued_ == kSendBatch) flush(context);
+  if (blocked_) return false;
+  const Ring& ring = fork.port().ring();
+  const Ring::Entry& entry = ring.at(index);
+  vectors_[queued_] = {const_cast<uint8_t*>(ring.data(entry)), entry.size};
+  msghdr& header = messages_[queued_].msg_hdr;
+  header.msg_name = const_cast<sockaddr*>(fork.rtp().raw());
+  header.msg_namelen = fork.rtp().length();
+  header.msg_iov = &vectors_[queued_];
+  header.msg_iovlen = 1;
+  items_[queued_] = {&fork, index, replayed};
+  ++queued_;
+  return true;
+}
+
+void LegSocket::flush(ShardContext& context) {
+  const int fd = sockets_.rtp.fd.get();
+  size_t next = 0;
+  int retries = 0;
+  while (next < queued_) {
+    const int done = sendmmsg(fd, &messages_[next], static_cast<unsigned>(queued_ - next), MSG_DONTWAIT);
+    if (done > 0) {
+      for (const size_t end = next + static_cast<size_t>(done); next < end; ++next) {
+        const Item& item = items_[next];
+        item.fork->onSent(item.fork->port().ring().at(item.index), item.replayed);
+      }
+      context.counters.packetsToLegs += static_cast<uint64_t>(done);
+      retries = 0;
+      continue;
+    }
+    const int error = errno;
+    if (error == EINTR) continue;
+    if (error == EAGAIN || error == ENOBUFS) {
+      giveBack(context, next);
+      break;
+    }
+    if (isPendingIcmp(error) && ++retries <= kRetriesMax) {
+      // sendmmsg stops at a message because of an earlier one's ICMP error: that message has not been sent.
+      // An error that is this message's own comes again at once, with nothing in the queue.
+      const size_t drained = drainErrors(context, fd, true);
+      if (drained > 0 || error == ECONNREFUSED || retries == 1) continue;
+    }
+    items_[next].fork->onSendError();
+    ++context.counters.sendErrors;
+    ++next;
+    retries = 0;
+  }
+  queued_ = 0;
+}
+
+void LegSocket::giveBack(ShardContext& context, size_t from) {
+  blocked_ = true;
+  for (size_t i = from; i < queued_; ++i) items_[i].fork->fallBehind(context, items_[i].index);
+}
+
+void LegSocket::sendRtcp(ShardContext& context, Fork& fork, const uint8_t* data, size_t size) {
+  const bool muxed = fork.rtp() == fork.rtcp();
+  const int fd = muxed ? sockets_.rtp.fd.get() : sockets_.rtcp.fd.get();
+  const Address& to = fork.rtcp();
+  for (int attempt = 0; attempt < 8; ++attempt) {
+    if (sendto(fd, data, size, MSG_DONTWAIT, to.raw(), to.length()) >= 0) {
+      ++context.counters.rtcpOut;
+      return;
+    }
+    if (!isPendingIcmp(errno)) break;
+    drainErrors(context, fd, muxed);
+  }
+  ++context.counters.sendErrors;
+}
+
+void LegSocket::onRtpReady(ShardContext& context) {
+  drainErrors(context, sockets_.rtp.fd.get(), true);
+  receive(context, sockets_.rtp.fd.get(), rtpDrops_);
+}
+
+void LegSocket::onRtcpReady(ShardContext& context) {
+  drainErrors(context, sockets_.rtcp.fd.get(), false);
+  receive(context, sockets_.rtcp.fd.get(), rtcpDrops_);
+}
+
+void LegSocket::receive(ShardContext& context, int fd, uint32_t& drops) {
+  const uint32_t before = drops;
+  const size_t count = context.batch.receive(fd, drops);
+  context.counters.kernelDrops += drops - before;
+  for (size_t i = 0; i < count; ++i) {
+    Datagram& datagram = context.batch[i];
+    if (datagram.truncated || !isRtcp(datagram.data, datagram.size)) {
+      context.countRefusal(Refusal::kMalformedRtcp);
+      continue;
+    }
+    auto found = byRtcp_.find(datagram.from);
+    if (found == byRtcp_.end()) {
+      found = byRtp_.find(datagram.from);
+      if (found == byRtp_.end()) {
+        context.countRefusal(Refusal::kStranger);
+        continue;
+      }
+    }
+    ++context.counters.rtcpIn;
+    Fork* fork = found->second;
+    forEachReportBlock(datagram.data, datagram.size, [fork, &datagram](const ReportBlock& block) {
+      fork->onReceiverReport(block, datagram.arrivalNs);
+    });
+  }
+}
+
+size_t LegSocket::drainErrors(ShardContext& context, int fd, bool rtp) {
+  std::array<mmsghdr, kErrorsPerRead> messages{};
+  std::array<iovec, kErrorsPerRead> vectors;
+  std::array<Address, kErrorsPerRead> names;
+  struct alignas(8) Control {
+    char bytes[256];
+  };
+  std::array<Control, kErrorsPerRead> controls;
+  std::array<std::array<uint8_t, kQuotedBytes>, kErrorsPerRead> quoted;
+  size_t drained = 0;
+  for (int read = 0; read < kErrorReadsMax; ++read) {
+    for (size_t i = 0; i < kErrorsPerRead; ++i) {
+      vectors[i] = {quoted[i].data(), kQuotedBytes};
+      msghdr& header = messages[i].msg_hdr;
+      header.msg_iov = &vectors[i];
+      header.msg_iovlen = 1;
+      header.msg_name = names[i].raw();
+      header.msg_namelen = Address::capacity();
+      header.msg_control = controls[i].bytes;
+      header.msg_controllen = sizeof controls[i].bytes;
+    }
+    const int count = recvmmsg(fd, messages.data(), kErrorsPerRead, MSG_ERRQUEUE | MSG_DONTWAIT, nullptr);
+    for (int i = 0; i < count; ++i) {
+      const size_t size = std::min<size_t>(messages[i].msg_len, kQuotedBytes);
+      onIcmp(context, messages[i].msg_hdr, names[i], quoted[i].data(), size, rtp);
+      ++drained;
+    }
+    if (count < static_cast<int>(kErrorsPerRead)) break;
+  }
+  return drained;
+}
+
+void LegSocket::onIcmp(ShardContext& context, msghdr& header, const Address& to, const uint8_t* quoted, size_t size,
+                       bool rtp) {
+  ++context.counters.icmpErrors;
+  sock_extended_err error{};
+  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
+    const bool v4 = c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR;
+    const bool v6 = c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR;
+    if (v4 || v6) memcpy(&error, CMSG_DATA(c), sizeof error);
+  }
+  // A recorder without RTCP refuses the RTCP port and is none the worse.
+  if (!rtp || !meansUnreachable(error) || header.msg_namelen == 0) return;
+  const auto found = byRtp_.find(to);
+  if (found == byRtp_.end()) return;
+  Fork& fork = *found->second;
+  std::optional<uint16_t> sequence;
+  if (size >= kRtpHeaderBytes && !looksLikeRtcp(quoted, size)) {
+    // A late error about whoever was sent to at this address before.
+    if (read32(quoted + 8) != fork.port().ssrc()) return;
+    sequence = read16(quoted + 2);
+  }
+  fork.onRefused(context, sequence);
+}
+
+}  // namespace tandem

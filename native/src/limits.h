@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tandem {
+
+inline constexpr uint32_t kThreadsMax = 64;
+inline constexpr size_t kPortsMax = 8192;
+inline constexpr size_t kForksPerPortMax = 8;
+inline constexpr size_t kForksMax = 16384;
+inline constexpr size_t kCapturesMax = 4096;
+inline constexpr size_t kStreamsPerCaptureMax = 8;
+inline constexpr size_t kEventQueueMax = 4096;
+/** Streams of a call that have leg sockets of their own: party a and party b. */
+inline constexpr size_t kLegStreams = 2;
+
+/** Largest datagram taken. RTP audio stays within an MTU; what is larger is refused as `oversize`. */
+inline constexpr size_t kDatagramMax = 16384;
+/** Datagrams read from one socket in one wake-up. More wait for the next, so that no socket starves another. */
+inline constexpr size_t kReceiveBatch = 16;
+/** Sockets looked at in one wake-up. */
+inline constexpr size_t kReadyMax = 256;
+/** Messages in one sendmmsg. The kernel takes up to 1,024 (UIO_MAXIOV). */
+inline constexpr size_t kSendBatch = 512;
+
+inline constexpr int kReceiveBufferBytes = 256 * 1024;
+inline constexpr int kSharedBufferBytes = 4 * 1024 * 1024;
+
+inline constexpr size_t kRangesMax = 4096;
+inline constexpr size_t kSsrcChangesMax = 64;
+
+/** Packets a second that a ring has index entries for. */
+inline constexpr size_t kRingPacketsPerSecond = 200;
+
+}  // namespace tandem

@@ -1,0 +1,266 @@
+#include "shard.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "clock.h"
+
+namespace tandem {
+
+namespace {
+
+/** Between two bursts of forks that catch up. */
+constexpr int64_t kPaceNs = 5 * kNsPerMs;
+/** Slow duties: RTCP that is due, events held back. */
+constexpr int64_t kTickNs = 50 * kNsPerMs;
+
+}  // namespace
+
+Shard::Shard(const ShardOptions& options, EventSink& events)
+    : index_(options.index), context_(events), epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  if (!epoll_.valid() || !wake_.valid()) failErrno("epoll");
+  context_.relay = &relay_;
+  context_.catchUpRate = options.catchUpRate;
+  context_.rtcpIntervalNs = options.rtcpIntervalNs;
+  context_.cname = options.cname;
+  watch(wake_.get(), nullptr);
+  watch(relay_.fd(), &relay_.source());
+  // Signals are for the main thread.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { loop(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_setname_np(thread_.native_handle(), ("edge-" + std::to_string(index_)).c_str());
+}
+
+Shard::~Shard() { stop(); }
+
+void Shard::stop() {
+  if (!thread_.joinable()) return;
+  stopping_.store(true);
+  eventfd_write(wake_.get(), 1);
+  thread_.join();
+}
+
+void Shard::submit(const std::function<void()>& command) {
+  if (!thread_.joinable()) fail("the edge is closed");
+  command_.store(&command, std::memory_order_release);
+  eventfd_write(wake_.get(), 1);
+  done_.acquire();
+}
+
+void Shard::watch(int fd, Source* source) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = source;
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) failErrno("epoll_ctl");
+}
+
+void Shard::loop() {
+  std::array<epoll_event, kReadyMax> events;
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    const int ready = epoll_wait(epoll_.get(), events.data(), kReadyMax, timeoutMs());
+    ++context_.counters.wakeups;
+    context_.monotonicNow = monotonicNs();
+    bool commanded = false;
+    // The parties' packets, to each other and into the rings.
+    for (int i = 0; i < ready; ++i) {
+      auto* source = static_cast<Source*>(events[static_cast<size_t>(i)].data.ptr);
+      if (source == nullptr) {
+        commanded = true;
+      } else {
+        source->onReady(context_);
+      }
+    }
+    relay_.flush(context_);
+    // And only then the recorders.
+    sendToLegs();
+    for (Capture* capture : context_.dirtyCaptures) capture->flush(context_);
+    context_.dirtyCaptures.clear();
+    // A command may take away what was woken, so it comes when all that were woken are served.
+    if (commanded) runCommand();
+  }
+}
+
+int Shard::timeoutMs() const {
+  int64_t due = INT64_MAX;
+  if (!context_.catchingUp.empty()) due = nextPaceNs_;
+  if (!forks_.empty() || !captures_.empty()) due = std::min(due, nextTickNs_);
+  if (due == INT64_MAX) return -1;
+  const int64_t left = due - monotonicNs();
+  return left <= 0 ? 0 : static_cast<int>((left + kNsPerMs - 1) / kNsPerMs);
+}
+
+void Shard::sendToLegs() {
+  for (Leg& leg : legs_) leg.socket->unblock();
+  for (Port* port : context_.dirty) {
+    port->dirty = false;
+    for (Fork* fork : port->forks()) fork->offer(context_);
+  }
+  context_.dirty.clear();
+  const bool pace = !context_.catchingUp.empty() && context_.monotonicNow >= nextPaceNs_;
+  if (pace) {
+    nextPaceNs_ = context_.monotonicNow + kPaceNs;
+    // By index: the list may grow while packets are queued.
+    for (size_t i = 0; i < context_.catchingUp.size(); ++i) context_.catchingUp[i]->catchUp(context_);
+  }
+  for (Leg& leg : legs_) leg.socket->flush(context_);
+  if (pace) std::erase_if(context_.catchingUp, [this](Fork* fork) { return fork->settle(context_); });
+  if (context_.monotonicNow >= nextTickNs_) runTick();
+}
+
+void Shard::runTick() {
+  nextTickNs_ = context_.monotonicNow + kTickNs;
+  for (auto& [id, fork] : forks_) fork->tick(context_);
+  for (auto& [id, capture] : captures_) capture->tick(context_);
+}
+
+void Shard::runCommand() {
+  eventfd_t ignored;
+  eventfd_read(wake_.get(), &ignored);
+  const std::function<void()>* command = command_.exchange(nullptr, std::memory_order_acquire);
+  if (command == nullptr) return;
+  (*command)();
+  done_.release();
+}
+
+void Shard::addLegSocket(int family, size_t streamIndex, UdpPair sockets) {
+  legs_.push_back({family, streamIndex, std::make_unique<LegSocket>(std::move(sockets))});
+  LegSocket& socket = *legs_.back().socket;
+  watch(socket.sockets().rtp.fd.get(), &socket.rtpSource());
+  watch(socket.sockets().rtcp.fd.get(), &socket.rtcpSource());
+}
+
+Shard::Leg& Shard::legFor(int family, size_t streamIndex) {
+  for (Leg& leg : legs_) {
+    if (leg.family == family && leg.streamIndex == streamIndex) return leg;
+  }
+  fail(std::string("no leg socket for stream ") + std::to_string(streamIndex) +
+       (family == AF_INET ? " over IPv4" : " over IPv6"));
+}
+
+void Shard::addPort(std::unique_ptr<Port> port) {
+  watch(port->sockets().rtp.fd.get(), &port->rtpSource());
+  watch(port->sockets().rtcp.fd.get(), &port->rtcpSource());
+  const uint32_t id = port->id();
+  ports_.emplace(id, std::move(port));
+}
+
+Port& Shard::port(uint32_t id) {
+  const auto found = ports_.find(id);
+  if (found == ports_.end()) fail("no port " + std::to_string(id));
+  return *found->second;
+}
+
+StreamReport Shard::closePort(uint32_t id) {
+  Port& closing = port(id);
+  while (!closing.forks().empty()) removeFork(closing.forks().back()->id());
+  closing.routeNowhere(context_);
+  for (auto& [otherId, other] : ports_) {
+    if (other->routesTo(closing)) other->routeNowhere(context_);
+  }
+  StreamReport report = closing.report();
+  ports_.erase(id);
+  return report;
+}
+
+void Shard::setRoute(uint32_t id, std::optional<uint32_t> peer, std::optional<Address> relay) {
+  Port& from = port(id);
+  if (peer) {
+    from.routeDirect(context_, port(*peer));
+  } else if (relay) {
+    from.routeRelay(context_, *relay);
+  } else {
+    from.routeNowhere(context_);
+  }
+}
+
+void Shard::addFork(uint32_t id, uint32_t portId, size_t streamIndex, const Address& rtp, const Address& rtcp,
+                    const ForkStart& from, bool paused) {
+  Port& source = port(portId);
+  if (source.forks().size() >= kForksPerPortMax) fail("a port has at most " + std::to_string(kForksPerPortMax) + " forks");
+  LegSocket& leg = *legFor(rtp.family(), streamIndex).socket;
+  auto fork = std::make_unique<Fork>(id, source, leg, rtp, rtcp);
+  leg.enroll(*fork);
+  source.forks().push_back(fork.get());
+  fork->start(context_, from, paused);
+  forks_.emplace(id, std::move(fork));
+}
+
+Fork& Shard::fork(uint32_t id) {
+  const auto found = forks_.find(id);
+  if (found == forks_.end()) fail("no fork " + std::to_string(id));
+  return *found->second;
+}
+
+void Shard::setForkTarget(uint32_t id, const Address& rtp, const Address& rtcp) {
+  Fork& moving = fork(id);
+  const Address oldRtp = moving.rtp();
+  const Address oldRtcp = moving.rtcp();
+  LegSocket& oldLeg = moving.leg();
+  LegSocket& newLeg = *legFor(rtp.family(), streamIndexOf(moving)).socket;
+  oldLeg.unregister(moving);
+  moving.setTarget(newLeg, rtp, rtcp);
+  try {
+    newLeg.enroll(moving);
+  } catch (...) {
+    moving.setTarget(oldLeg, oldRtp, oldRtcp);
+    oldLeg.enroll(moving);
+    throw;
+  }
+}
+
+size_t Shard::streamIndexOf(Fork& fork) const {
+  for (const Leg& leg : legs_) {
+    if (leg.socket.get() == &fork.leg()) return leg.streamIndex;
+  }
+  return 0;
+}
+
+ForkReport Shard::removeFork(uint32_t id) {
+  Fork& ending = fork(id);
+  ending.end(context_);
+  ending.leg().unregister(ending);
+  std::erase(ending.port().forks(), &ending);
+  std::erase(context_.catchingUp, &ending);
+  ForkReport report = ending.report();
+  forks_.erase(id);
+  return report;
+}
+
+void Shard::addCapture(std::unique_ptr<Capture> capture) {
+  capture->watchAll([this](int fd, Source& source) { watch(fd, &source); });
+  const uint32_t id = capture->id();
+  captures_.emplace(id, std::move(capture));
+}
+
+Capture& Shard::capture(uint32_t id) {
+  const auto found = captures_.find(id);
+  if (found == captures_.end()) fail("no capture " + std::to_string(id));
+  return *found->second;
+}
+
+CaptureReport Shard::closeCapture(uint32_t id) {
+  Capture& closing = capture(id);
+  closing.finish(context_);
+  CaptureReport report = closing.report();
+  captures_.erase(id);
+  return report;
+}
+
+Counters Shard::counters() const {
+  Counters counters = context_.counters;
+  counters.ports = ports_.size();
+  counters.forks = forks_.size();
+  counters.captures = captures_.size();
+  return counters;
+}
+
+}  // namespace tandem

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <semaphore>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "capture.h"
+#include "error.h"
+#include "fork.h"
+#include "leg_socket.h"
+#include "port.h"
+#include "relay.h"
+#include "shard_context.h"
+#include "unique_fd.h"
+
+namespace tandem {
+
+struct ShardOptions {
+  uint32_t index;
+  double catchUpRate;
+  int64_t rtcpIntervalNs;
+  std::string cname;
+};
+
+/**
+ * One edge thread with everything that lives on it. Nothing here is locked: JavaScript's commands are run by the thread
+ * itself, between two wake-ups, while the JavaScript thread waits. The edge thread never waits for JavaScript.
+ */
+class Shard {
+ public:
+  Shard(const ShardOptions& options, EventSink& events);
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  const RelaySocket& relay() const { return relay_; }
+
+  /** From the JavaScript thread: runs `body(shard)` on the edge thread and returns what it returns, or throws EdgeError. */
+  template <typename Body>
+  auto run(Body&& body) {
+    using Result = std::invoke_result_t<Body, Shard&>;
+    std::optional<EdgeError> error;
+    if constexpr (std::is_void_v<Result>) {
+      submit([&] { attempt(error, [&] { body(*this); }); });
+      if (error) throw EdgeError(*error);
+    } else {
+      std::optional<Result> result;
+      submit([&] { attempt(error, [&] { result.emplace(body(*this)); }); });
+      if (error) throw EdgeError(*error);
+      return std::move(*result);
+    }
+  }
+  void stop();
+
+  // On the edge thread, by command.
+  void addLegSocket(int family, size_t streamIndex, UdpPair sockets);
+  void addPort(std::unique_ptr<Port> port);
+  StreamReport closePort(uint32_t id);
+  Port& port(uint32_t id);
+  void setRoute(uint32_t id, std::optional<uint32_t> peer, std::optional<Address> relay);
+  void addFork(uint32_t id, uint32_t portId, size_t streamIndex, const Address& rtp, const Address& rtcp,
+               const ForkStart& from, bool paused);
+  void setForkTarget(uint32_t id, const Address& rtp, const Address& rtcp);
+  ForkReport removeFork(uint32_t id);
+  Fork& fork(uint32_t id);
+  void addCapture(std::unique_ptr<Capture> capture);
+  CaptureReport closeCapture(uint32_t id);
+  Capture& capture(uint32_t id);
+  Counters counters() const;
+
+ private:
+  struct Leg {
+    int family;
+    size_t streamIndex;
+    std::unique_ptr<LegSocket> socket;
+  };
+
+  template <typename Body>
+  static void attempt(std::optional<EdgeError>& error, Body&& body) {
+    try {
+      body();
+    } catch (const EdgeError& thrown) {
+      error = thrown;
+    } catch (const std::exception& thrown) {
+      error = EdgeError("EDGE_FAILED", thrown.what());
+    }
+  }
+
+  void submit(const std::function<void()>& command);
+  void loop();
+  int timeoutMs() const;
+  void sendToLegs();
+  void runTick();
+  void runCommand();
+  void watch(int fd, Source* source);
+  Leg& legFor(int family, size_t streamIndex);
+  size_t streamIndexOf(Fork& fork) const;
+
+  const uint32_t index_;
+  ShardContext context_;
+  RelaySocket relay_;
+  UniqueFd epoll_;
+  UniqueFd wake_;
+  std::vector<Leg> legs_;
+  std::unordered_map<uint32_t, std::unique_ptr<Port>> ports_;
+  std::unordered_map<uint32_t, std::unique_ptr<Fork>> forks_;
+  std::unordered_map<uint32_t, std::unique_ptr<Capture>> captures_;
+  int64_t nextPaceNs_ = 0;
+  int64_t nextTickNs_ = 0;
+
+  std::atomic<const std::function<void()>*> command_{nullptr};
+  std::atomic<bool> stopping_{false};
+  std::binary_semaphore done_{0};
+  std::thread thread_;
+};
+
+}  // namespace tandem

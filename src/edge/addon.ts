@@ -1,0 +1,76 @@
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { readEnvironment } from '../config.ts';
+import { messageOf, TandemError } from '../errors.ts';
+import type {
+  AddForkOptions,
+  CaptureReport,
+  EdgeCounters,
+  EdgeEvent,
+  EdgeOptions,
+  ForkReport,
+  OpenCaptureOptions,
+  OpenedCapture,
+  OpenedPort,
+  OpenPortOptions,
+  PortRemote,
+  PortRoute,
+  SocketAddress,
+  StreamReport,
+} from './types.ts';
+
+/** What the addon's object offers; `Edge` in edge.ts says what each means. */
+export interface NativeEdge {
+  pickShard(): number;
+  relayAddress(shard: number): SocketAddress;
+  legAddress(
+    shard: number,
+    streamIndex: number,
+    family: number,
+  ): { rtp: SocketAddress; rtcp: SocketAddress };
+  openPort(options: OpenPortOptions): OpenedPort;
+  setRemote(portId: number, remote: PortRemote): void;
+  setRoute(portId: number, route: PortRoute): void;
+  closePort(portId: number): StreamReport;
+  streamReport(portId: number): StreamReport;
+  addFork(options: AddForkOptions): number;
+  setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): void;
+  pauseFork(forkId: number): void;
+  resumeFork(forkId: number): void;
+  removeFork(forkId: number): ForkReport;
+  forkReport(forkId: number): ForkReport;
+  openCapture(options: OpenCaptureOptions): OpenedCapture;
+  setCaptureRemote(
+    captureId: number,
+    streamIndex: number,
+    remote: { rtp: SocketAddress; rtcp: SocketAddress },
+  ): void;
+  closeCapture(captureId: number): CaptureReport;
+  captureReport(captureId: number): CaptureReport;
+  counters(): EdgeCounters;
+  close(): void;
+}
+
+export interface Addon {
+  Edge: new (options: EdgeOptions, onEvent: (event: EdgeEvent) => void) => NativeEdge;
+  /** The packet path's parsers on one datagram; true if it would have been taken. For fuzzing. */
+  fuzzRtp(datagram: Uint8Array): boolean;
+  fuzzRtcp(datagram: Uint8Array): boolean;
+}
+
+const builtAddonPath = fileURLToPath(
+  new URL('../../native/build/Release/edge.node', import.meta.url),
+);
+
+/** Loads the native addon: the one place that imports a .node file. Throws EDGE_FAILED with the path. */
+export function loadAddon(addonPath = readEnvironment().edgeAddon ?? builtAddonPath): Addon {
+  try {
+    return createRequire(import.meta.url)(addonPath) as Addon;
+  } catch (cause) {
+    throw new TandemError(
+      'EDGE_FAILED',
+      `the edge addon cannot be loaded from ${addonPath}: ${messageOf(cause)}`,
+      { cause, details: { addonPath } },
+    );
+  }
+}

@@ -1,0 +1,177 @@
+import { messageOf, TandemError } from '../errors.ts';
+import { loadAddon } from './addon.ts';
+import type { NativeEdge } from './addon.ts';
+import type {
+  AddForkOptions,
+  CaptureReport,
+  EdgeCounters,
+  EdgeEvent,
+  EdgeOptions,
+  ForkReport,
+  OpenCaptureOptions,
+  OpenedCapture,
+  OpenedPort,
+  OpenPortOptions,
+  PortRemote,
+  PortRoute,
+  SocketAddress,
+  StreamReport,
+} from './types.ts';
+import {
+  checkAddFork,
+  checkAddress,
+  checkCapture,
+  checkEdgeOptions,
+  checkOpenPort,
+  checkRemote,
+  checkRoute,
+} from './validate.ts';
+
+export interface AddressPair {
+  readonly rtp: SocketAddress;
+  readonly rtcp: SocketAddress;
+}
+
+/**
+ * Sockets, rings and threads of the native addon. Every method is synchronous: it runs on the thread of the object it
+ * names, between two wake-ups, and has taken effect when it returns. All throw TandemError: `EDGE_FAILED` for what does
+ * not fit, does not exist or the system refuses, `NO_PORT` when the range of ports is used up.
+ */
+export class Edge {
+  readonly #native: NativeEdge;
+
+  private constructor(native: NativeEdge) {
+    this.#native = native;
+  }
+
+  /**
+   * Starts the threads and binds their leg sockets. Events come on the JavaScript thread; they do not keep the process
+   * alive, and beyond 4,096 waiting ones they are dropped and counted (`droppedEvents`).
+   *
+   * @param addonPath another build of the addon, e.g. the sanitized one
+   */
+  static create(
+    options: EdgeOptions,
+    onEvent: (event: EdgeEvent) => void,
+    addonPath?: string,
+  ): Edge {
+    checkEdgeOptions(options);
+    const addon = loadAddon(addonPath);
+    return new Edge(guard(() => new addon.Edge(options, onEvent)));
+  }
+
+  /** The least loaded thread. */
+  pickShard(): number {
+    return guard(() => this.#native.pickShard());
+  }
+
+  /** The thread's shared loopback socket, which mediasoup transports connect to. */
+  relayAddress(shard: number): SocketAddress {
+    return guard(() => this.#native.relayAddress(shard));
+  }
+
+  /** Where a thread's packets of one stream index come from: what the SIPREC offer announces for that stream. */
+  legAddress(shard: number, streamIndex: number, family: 4 | 6): AddressPair {
+    return guard(() => this.#native.legAddress(shard, streamIndex, family));
+  }
+
+  openPort(options: OpenPortOptions): OpenedPort {
+    checkOpenPort(options);
+    return guard(() => this.#native.openPort(options));
+  }
+
+  setRemote(portId: number, remote: PortRemote): void {
+    checkRemote(remote);
+    guard(() => this.#native.setRemote(portId, remote));
+  }
+
+  setRoute(portId: number, route: PortRoute): void {
+    checkRoute(route);
+    guard(() => this.#native.setRoute(portId, route));
+  }
+
+  /** Its forks end with it, with RTCP BYE; routes that led to it lead nowhere. */
+  closePort(portId: number): StreamReport {
+    return guard(() => this.#native.closePort(portId));
+  }
+
+  streamReport(portId: number): StreamReport {
+    return guard(() => this.#native.streamReport(portId));
+  }
+
+  /**
+   * Returns the fork's id. Two forks of one stream index never share a destination. A fork that does not start `live`
+   * raises `fork-live` when it is level with the stream, even if it is so at once.
+   */
+  addFork(options: AddForkOptions): number {
+    checkAddFork(options);
+    return guard(() => this.#native.addFork(options));
+  }
+
+  /** The recorder moved its media address. */
+  setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): void {
+    checkAddress('rtp', rtp);
+    checkAddress('rtcp', rtcp);
+    guard(() => this.#native.setForkTarget(forkId, rtp, rtcp));
+  }
+
+  /** When this returns, nothing more is sent. What was still to be caught up with is withheld, too. */
+  pauseFork(forkId: number): void {
+    guard(() => this.#native.pauseFork(forkId));
+  }
+
+  /** Goes on with the next live packet. */
+  resumeFork(forkId: number): void {
+    guard(() => this.#native.resumeFork(forkId));
+  }
+
+  /** Sends RTCP BYE. */
+  removeFork(forkId: number): ForkReport {
+    return guard(() => this.#native.removeFork(forkId));
+  }
+
+  forkReport(forkId: number): ForkReport {
+    return guard(() => this.#native.forkReport(forkId));
+  }
+
+  /** The file is created exclusively. */
+  openCapture(options: OpenCaptureOptions): OpenedCapture {
+    checkCapture(options);
+    return guard(() => this.#native.openCapture(options));
+  }
+
+  setCaptureRemote(captureId: number, streamIndex: number, remote: AddressPair): void {
+    checkAddress('remote.rtp', remote.rtp);
+    checkAddress('remote.rtcp', remote.rtcp);
+    guard(() => this.#native.setCaptureRemote(captureId, streamIndex, remote));
+  }
+
+  /** The file is whole and closed when this returns. */
+  closeCapture(captureId: number): CaptureReport {
+    return guard(() => this.#native.closeCapture(captureId));
+  }
+
+  captureReport(captureId: number): CaptureReport {
+    return guard(() => this.#native.captureReport(captureId));
+  }
+
+  counters(): EdgeCounters {
+    return guard(() => this.#native.counters());
+  }
+
+  /** Ends the threads and closes every socket and file. Idempotent. */
+  close(): void {
+    this.#native.close();
+  }
+}
+
+function guard<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    throw new TandemError(code === 'NO_PORT' ? 'NO_PORT' : 'EDGE_FAILED', messageOf(cause), {
+      cause,
+    });
+  }
+}
