@@ -1,7 +1,4 @@
-import { runDemo } from './demo/command.ts';
 import { messageOf, TandemError } from './errors.ts';
-import { runRecorderCommand } from './recorder/command.ts';
-import { runServe } from './serve.ts';
 
 const usage = `usage: tandem COMMAND [OPTIONS]
 
@@ -20,16 +17,17 @@ try {
   process.exitCode = 1;
 }
 
-function run(name: string | undefined, rest: string[]): Promise<number> {
+/** A process loads what its command needs: a recorder has no use for mediasoup. */
+async function run(name: string | undefined, rest: string[]): Promise<number> {
   switch (name) {
     case 'serve':
-      return runServe(rest);
+      return (await import('./serve.ts')).runServe(rest);
     case 'recorder':
-      return runRecorderCommand(rest);
+      return (await import('./recorder/command.ts')).runRecorderCommand(rest);
     case 'demo':
-      return runDemo(rest);
+      return (await import('./demo/command.ts')).runDemo(rest);
     default:
       process.stderr.write(usage);
-      return Promise.resolve(name === undefined || name === '--help' ? 0 : 2);
+      return name === undefined || name === '--help' ? 0 : 2;
   }
 }
