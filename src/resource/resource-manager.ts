@@ -13,6 +13,15 @@ import { hindrance, type AdmissionRequest, type Hindrance } from './admission.ts
 import { AffinityStore } from './affinity.ts';
 import type { Candidate } from './candidate.ts';
 import { HealthRecord, type HealthSettings, type ProbeOutcome } from './health.ts';
+import {
+  allocationOf,
+  applicantOf,
+  candidateOf,
+  takesSessions,
+  viewOf,
+  withoutPid,
+  type KnownRecorder,
+} from './known-recorder.ts';
 import { Prober, type Probe } from './prober.ts';
 import {
   transition,
@@ -51,14 +60,6 @@ export type RecorderChange = Omit<RecorderDefinition, 'state'> & {
   readonly state?: AssignedState | undefined;
 };
 
-interface Recorder {
-  definition: RecorderDefinition;
-  state: RecorderStateName;
-  health: HealthRecord;
-  readonly sessions: Set<string>;
-  lastChosen: number;
-}
-
 /**
  * Knows the recorders, what they carry and how they are, and puts each recording session on one of them. Recording
  * sessions are named by record id, recorders by id.
@@ -70,9 +71,9 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
   readonly #random: () => number;
   readonly #affinity: AffinityStore;
   readonly #prober: Prober;
-  readonly #recorders = new Map<string, Recorder>();
-  /** Recorder of every session that is on now. */
-  readonly #live = new Map<string, Recorder>();
+  readonly #recorders = new Map<string, KnownRecorder>();
+  /** KnownRecorder of every session that is on now. */
+  readonly #live = new Map<string, KnownRecorder>();
   #choices = 0;
   #closed = false;
 
@@ -124,13 +125,16 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
       return allocationOf(recordId, live);
     }
     if (live !== undefined) this.release(recordId);
-    const recorder = this.#ownerOf(request) ?? this.#choose(request) ?? this.#promote(request);
+    const able = this.#ownerOf(request) ?? this.#choose(request);
+    const recorder = able ?? this.#promote(request);
     if (recorder === undefined) throw this.#noRecorder(request);
     this.#choices += 1;
     recorder.lastChosen = this.#choices;
     recorder.sessions.add(recordId);
     this.#live.set(recordId, recorder);
     this.#affinity.set(recordId, recorder.definition.id);
+    // Not before it has what it was promoted for: whoever listens may allocate at once.
+    if (able === undefined && takesSessions(recorder)) this.#announce(recorder);
     return allocationOf(recordId, recorder);
   }
 
@@ -236,8 +240,8 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     await this.#affinity.close();
   }
 
-  #add(definition: RecorderDefinition, state: RecorderStateName): Recorder {
-    const recorder: Recorder = {
+  #add(definition: RecorderDefinition, state: RecorderStateName): KnownRecorder {
+    const recorder: KnownRecorder = {
       definition,
       state,
       health: new HealthRecord(this.#settings.health),
@@ -258,7 +262,7 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     if (event !== undefined) this.#move(recorder, event);
   }
 
-  #move(recorder: Recorder, event: RecorderEvent): void {
+  #move(recorder: KnownRecorder, event: RecorderEvent): void {
     const { id, state: assigned } = recorder.definition;
     const from = recorder.state;
     const to = transition(from, event, assigned);
@@ -276,19 +280,19 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     if (takesSessions(recorder)) this.#announce(recorder);
   }
 
-  #announce(recorder: Recorder): void {
+  #announce(recorder: KnownRecorder): void {
     this.emit('recorderAvailable', { recorder: recorder.definition.id });
   }
 
   /** Affinity: where this record id was before the restart. */
-  #ownerOf(request: AllocationRequest): Recorder | undefined {
+  #ownerOf(request: AllocationRequest): KnownRecorder | undefined {
     const id = this.#affinity.get(request.recordId);
     const recorder = id === undefined ? undefined : this.#recorders.get(id);
     if (recorder === undefined) return undefined;
     return hindrance(applicantOf(recorder), request) === undefined ? recorder : undefined;
   }
 
-  #choose(request: AllocationRequest): Recorder | undefined {
+  #choose(request: AllocationRequest): KnownRecorder | undefined {
     const able: Candidate[] = [];
     for (const recorder of this.#recorders.values()) {
       if (hindrance(applicantOf(recorder), request) === undefined) able.push(candidateOf(recorder));
@@ -297,7 +301,7 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
   }
 
   /** Nobody else is able: the best of those that stand by, if that is left to us. */
-  #promote(request: AllocationRequest): Recorder | undefined {
+  #promote(request: AllocationRequest): KnownRecorder | undefined {
     if (this.#settings.promotion !== 'auto') return undefined;
     const able: Candidate[] = [];
     for (const recorder of this.#recorders.values()) {
@@ -312,11 +316,11 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
       { recorder: recorder.definition.id, recordId: request.recordId },
       'standby recorder was promoted: no other could take a session',
     );
-    this.#move(recorder, 'assigned');
+    recorder.state = transition(recorder.state, 'assigned', 'up');
     return recorder;
   }
 
-  #select(able: readonly Candidate[], request: AllocationRequest): Recorder | undefined {
+  #select(able: readonly Candidate[], request: AllocationRequest): KnownRecorder | undefined {
     const chosen = select(able, {
       policy: this.#settings.policy,
       avoidZones: request.avoidZones,
@@ -343,41 +347,7 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     });
   }
 
-  #viewOf(recorder: Recorder): RecorderView {
-    const { id, uri, zone, capacity, weight, tenants, sites, pid } = recorder.definition;
-    const view = { id, uri, zone, state: recorder.state, sessions: recorder.sessions.size };
-    const affinities = this.#affinity.count(id);
-    return {
-      ...view,
-      capacity,
-      weight,
-      tenants,
-      sites,
-      affinities,
-      ...(pid === undefined ? {} : { pid }),
-    };
+  #viewOf(recorder: KnownRecorder): RecorderView {
+    return viewOf(recorder, this.#affinity.count(recorder.definition.id));
   }
-}
-
-function takesSessions({ state, sessions, definition }: Recorder): boolean {
-  return state === 'up' && sessions.size < definition.capacity;
-}
-
-function withoutPid(definition: RecorderDefinition): RecorderDefinition {
-  const { id, uri, zone, capacity, weight, state, tenants, sites } = definition;
-  return { id, uri, zone, capacity, weight, state, tenants, sites };
-}
-
-function applicantOf({ definition, state, sessions }: Recorder) {
-  const { id, capacity, tenants, sites } = definition;
-  return { id, state, sessions: sessions.size, capacity, tenants, sites };
-}
-
-function candidateOf({ definition, sessions, lastChosen }: Recorder): Candidate {
-  const { id, zone, capacity, weight } = definition;
-  return { id, zone, capacity, weight, sessions: sessions.size, lastChosen };
-}
-
-function allocationOf(recordId: string, { definition }: Recorder): Allocation {
-  return { recordId, recorder: definition.id, uri: definition.uri, zone: definition.zone };
 }

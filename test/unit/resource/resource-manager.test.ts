@@ -16,12 +16,14 @@ let clock: ManualClock;
 const open: ResourceManager[] = [];
 /** URIs that answer, and how; all others are silent until the timeout. */
 let answers: Map<string, number>;
+let refused: Set<string>;
 let probed: string[];
 let onProbe: () => void;
 
 const probe: Probe = (uri) => {
   probed.push(uri);
   onProbe();
+  if (refused.has(uri)) return Promise.reject(new Error('ECONNREFUSED'));
   const status = answers.get(uri);
   return status === undefined ? new Promise(() => undefined) : Promise.resolve({ status });
 };
@@ -30,6 +32,7 @@ beforeEach(async () => {
   dir = await mkdtemp(path.join(tmpdir(), 'tandem-resource-'));
   clock = new ManualClock();
   answers = new Map();
+  refused = new Set();
   probed = [];
   onProbe = () => undefined;
 });
@@ -301,6 +304,25 @@ describe('health', () => {
     expect(seen).toEqual(['available r1', 'available r1']);
   });
 
+  it('sends OPTIONS again before it takes one that was lost for silence', async () => {
+    const manager = await start([recorder('r1')]);
+    const seen = events(manager);
+    answers.delete('sip:r1.test');
+    manager.reportFailure('r1', 'rtcp_silence');
+    await clock.advance(150);
+    answers.set('sip:r1.test', 200);
+    await clock.advance(250);
+    expect(seen).toEqual(['available r1']);
+  });
+
+  it('takes a refused connection for silence at once', async () => {
+    const manager = await start([recorder('r1')]);
+    refused.add('sip:r1.test');
+    manager.reportFailure('r1', 'sip_closed');
+    await settle();
+    expect(stateOf(manager, 'r1')).toBe('down');
+  });
+
   it('gives no new sessions to a recorder that answers 503, and leaves it those it has', async () => {
     const manager = await start([recorder('r1')]);
     const seen = events(manager);
@@ -319,10 +341,13 @@ describe('health', () => {
     expect(stateOf(manager, 'r1')).toBe('up');
   });
 
-  it('stops asking when it is closed', async () => {
-    const manager = await start([recorder('r1')]);
+  it('stops asking when it is closed, also in the middle of a probe', async () => {
+    const manager = await start([recorder('r1'), recorder('r2')]);
+    answers.delete('sip:r1.test');
+    manager.reportFailure('r1', 'icmp');
     await manager.close();
     await manager.close();
+    await settle();
     expect(clock.pending).toBe(0);
   });
 });
@@ -358,6 +383,25 @@ describe('what operators and supervisors do', () => {
     expect(stateOf(manager, 's2')).toBe('standby');
     expect(manager.allocate(request('2', { avoidZones: ['z1'] })).recorder).toBe('s2');
     expect([stateOf(manager, 's1'), stateOf(manager, 's2')]).toEqual(['standby', 'up']);
+  });
+
+  it('does not overfill a promoted recorder when its coming is answered at once', async () => {
+    const standby = recorder('s1', { state: 'standby', capacity: 2 });
+    const manager = await start([standby], { promotion: 'auto' });
+    const waiting = ['2', '3'];
+    manager.on('recorderAvailable', () => {
+      for (const id of waiting.splice(0)) {
+        try {
+          manager.allocate(request(id));
+        } catch {
+          waiting.push(id);
+          return;
+        }
+      }
+    });
+    manager.allocate(request('1'));
+    expect(manager.list()[0]).toMatchObject({ state: 'up', sessions: 2 });
+    expect(waiting).toEqual(['3']);
   });
 
   it('refuses to patch an unknown recorder', async () => {

@@ -1,0 +1,62 @@
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pino } from 'pino';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { ResourceManager } from '../../src/resource/resource-manager.ts';
+import { SipUserAgent } from '../../src/sip/ua/user-agent.ts';
+
+const logger = pino({ level: 'silent' });
+const host = '127.0.0.1';
+let dir: string;
+const open: { close(): Promise<void> }[] = [];
+
+beforeEach(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), 'tandem-health-'));
+});
+afterEach(async () => {
+  for (const part of open.splice(0).reverse()) await part.close();
+  await rm(dir, { recursive: true, force: true });
+});
+
+async function userAgent(port: number, transport: 'udp' | 'tcp'): Promise<SipUserAgent> {
+  const options = { host, port, transports: [transport], userAgent: 'test', logger, handlers: {} };
+  const created = await SipUserAgent.create(options);
+  open.push(created);
+  return created;
+}
+
+it.each(['udp', 'tcp'] as const)(
+  'sees a recorder die and come back by OPTIONS over %s',
+  async (transport) => {
+    const prober = await userAgent(0, transport);
+    const recorder = await userAgent(0, transport);
+    const { port } = recorder.addresses[transport]!;
+    const uri = `sip:${host}:${port};transport=${transport}`;
+    const manager = await ResourceManager.create({
+      settings: {
+        policy: 'least-loaded',
+        affinityFile: path.join(dir, 'affinity.json'),
+        promotion: 'manual',
+        health: { intervalMs: 100, timeoutMs: 100, failures: 2, successes: 1 },
+      },
+      recorders: [
+        { id: 'r1', uri, zone: 'z', capacity: 1, weight: 1, state: 'up', tenants: [], sites: [] },
+      ],
+      probe: (target, timeoutMs) => prober.options({ uri: target, timeoutMs }),
+      logger,
+    });
+    open.push(manager);
+    expect(manager.list()[0]!.state).toBe('up');
+
+    await recorder.close();
+    const [down] = (await once(manager, 'recorderDown')) as unknown[];
+    expect(down).toMatchObject({ recorder: 'r1', reason: 'options_timeout' });
+
+    const back = once(manager, 'recorderAvailable');
+    await userAgent(port, transport);
+    await back;
+    expect(manager.list()[0]!.state).toBe('up');
+  },
+);
