@@ -3,7 +3,7 @@ import { TandemError, type ErrorCode, type ErrorDetails } from '../errors.ts';
 import { statusOf } from './error-status.ts';
 
 /** The body of every answer that is not a success. */
-export interface ErrorBody {
+interface ErrorBody {
   readonly error: {
     readonly code: ErrorCode;
     readonly message: string;

@@ -39,7 +39,7 @@ const keepAliveTimeoutMs = 15_000;
 const parameterCharsMax = 512;
 const retryAfterSeconds = 1;
 
-/** The HTTP API. Every answer that is not a success has the shape of `ErrorBody`. */
+/** The HTTP API. Every answer that is not a success has the shape that `error-answer.ts` gives it. */
 export class HttpServer {
   readonly #app: AppInstance;
   #closing: Promise<void> | undefined;

@@ -7,9 +7,9 @@ export interface RecorderDirectory {
   patch(id: string, change: { readonly state: AssignedState }): RecorderState;
 }
 
-export type AssignedState = 'up' | 'draining' | 'standby';
+type AssignedState = 'up' | 'draining' | 'standby';
 
-export interface RecorderChange {
+interface RecorderChange {
   readonly id: string;
   readonly uri: string;
   readonly zone: string;

@@ -22,7 +22,7 @@ const path = z.enum(['mediasoup', 'direct']);
 const count = z.int().min(0);
 const timestamp = z.string().describe('RFC 3339');
 
-export const callId = z
+const callId = z
   .string()
   .regex(
     /^[A-Za-z0-9][A-Za-z0-9._~:@+-]{0,127}$/,
