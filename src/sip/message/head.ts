@@ -61,9 +61,13 @@ export function readHead(bytes: Buffer, limits: Pick<SipLimits, 'headerCount'>):
     let end = lf === -1 ? bytes.length : lf;
     if (end > position && bytes[end - 1] === CR) end--;
     const first = bytes[position];
-    const line = bytes.toString('utf8', position, end);
+    let line = bytes.toString('utf8', position, end);
     position = next;
-    if (line.includes('\r')) problem ??= 'Carriage Return in Header';
+    if (line.includes('\r')) {
+      // Another reader could see two lines here. What is left can still be echoed in the refusal.
+      problem ??= 'Carriage Return in Header';
+      line = line.replaceAll('\r', ' ');
+    }
     if (lineNumber++ === 0) {
       startLine = line;
     } else if (line === '') {

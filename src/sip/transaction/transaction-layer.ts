@@ -81,7 +81,16 @@ export class TransactionLayer {
     return this.#servers.get(serverKey(cancel, 'INVITE'));
   }
 
+  /** Never throws: whatever a peer sends, the socket's handler must live on. */
   receive(outcome: ParseOutcome, flow: SipFlow): void {
+    try {
+      this.#receive(outcome, flow);
+    } catch (error) {
+      this.#options.logger.error({ err: error, remote: flow.remote }, 'SIP message made us fail');
+    }
+  }
+
+  #receive(outcome: ParseOutcome, flow: SipFlow): void {
     if (!outcome.ok) {
       const { status, reason, request } = outcome;
       this.#options.logger.debug({ remote: flow.remote, status, reason }, 'SIP message refused');

@@ -63,7 +63,14 @@ export class ServerReinvite implements IncomingReinvite {
     return this.#answered;
   }
 
-  async accept(answer: ReinviteAnswer = {}): Promise<SipRequest | undefined> {
+  accept(answer: ReinviteAnswer = {}): Promise<SipRequest | undefined> {
+    const accepted = this.#accept(answer);
+    // The dialog tells its end too: who does not wait for the ACK need not hear of it twice.
+    accepted.catch(() => undefined);
+    return accepted;
+  }
+
+  async #accept(answer: ReinviteAnswer): Promise<SipRequest | undefined> {
     if (this.#answered) throw this.#failure();
     this.#settle();
     const { core, transaction, contact } = this.#options;

@@ -1,7 +1,11 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { DEFAULT_SIP_LIMITS } from '../../../../src/sip/limits.ts';
 import { parseDatagram } from '../../../../src/sip/message/parse.ts';
-import type { SipMessage, SipRequest, SipResponse } from '../../../../src/sip/message/sip-message.ts';
+import type {
+  SipMessage,
+  SipRequest,
+  SipResponse,
+} from '../../../../src/sip/message/sip-message.ts';
 
 const TORTURE = new URL('../../../../node_modules/sip/test/messages/', import.meta.url);
 
