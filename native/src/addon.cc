@@ -20,7 +20,8 @@ void callListener(Napi::Env env, Napi::Function listener, void*, Event* event) {
   listener.Call({toJs(env, *event)});
 }
 
-/** Events from edge threads to JavaScript: a bounded queue, never waited for; what does not fit is counted. */
+/** Events from edge threads to JavaScript: a bounded queue, never waited for; what does not fit is
+ * counted. */
 class EventQueue final : public EventSink {
  public:
   EventQueue(Napi::Env env, const Napi::Function& listener)
@@ -65,29 +66,30 @@ Napi::Value guarded(Napi::Env env, Body&& body) {
 class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
  public:
   static void define(Napi::Env env, Napi::Object& exports) {
-    exports.Set("Edge", DefineClass(env, "Edge",
-                                    {
-                                        InstanceMethod<&EdgeAddon::pickShard>("pickShard"),
-                                        InstanceMethod<&EdgeAddon::relayAddress>("relayAddress"),
-                                        InstanceMethod<&EdgeAddon::legAddress>("legAddress"),
-                                        InstanceMethod<&EdgeAddon::openPort>("openPort"),
-                                        InstanceMethod<&EdgeAddon::setRemote>("setRemote"),
-                                        InstanceMethod<&EdgeAddon::setRoute>("setRoute"),
-                                        InstanceMethod<&EdgeAddon::closePort>("closePort"),
-                                        InstanceMethod<&EdgeAddon::streamReport>("streamReport"),
-                                        InstanceMethod<&EdgeAddon::addFork>("addFork"),
-                                        InstanceMethod<&EdgeAddon::setForkTarget>("setForkTarget"),
-                                        InstanceMethod<&EdgeAddon::pauseFork>("pauseFork"),
-                                        InstanceMethod<&EdgeAddon::resumeFork>("resumeFork"),
-                                        InstanceMethod<&EdgeAddon::removeFork>("removeFork"),
-                                        InstanceMethod<&EdgeAddon::forkReport>("forkReport"),
-                                        InstanceMethod<&EdgeAddon::openCapture>("openCapture"),
-                                        InstanceMethod<&EdgeAddon::setCaptureRemote>("setCaptureRemote"),
-                                        InstanceMethod<&EdgeAddon::closeCapture>("closeCapture"),
-                                        InstanceMethod<&EdgeAddon::captureReport>("captureReport"),
-                                        InstanceMethod<&EdgeAddon::counters>("counters"),
-                                        InstanceMethod<&EdgeAddon::close>("close"),
-                                    }));
+    exports.Set("Edge",
+                DefineClass(env, "Edge",
+                            {
+                                InstanceMethod<&EdgeAddon::pickShard>("pickShard"),
+                                InstanceMethod<&EdgeAddon::relayAddress>("relayAddress"),
+                                InstanceMethod<&EdgeAddon::legAddress>("legAddress"),
+                                InstanceMethod<&EdgeAddon::openPort>("openPort"),
+                                InstanceMethod<&EdgeAddon::setRemote>("setRemote"),
+                                InstanceMethod<&EdgeAddon::setRoute>("setRoute"),
+                                InstanceMethod<&EdgeAddon::closePort>("closePort"),
+                                InstanceMethod<&EdgeAddon::streamReport>("streamReport"),
+                                InstanceMethod<&EdgeAddon::addFork>("addFork"),
+                                InstanceMethod<&EdgeAddon::setForkTarget>("setForkTarget"),
+                                InstanceMethod<&EdgeAddon::pauseFork>("pauseFork"),
+                                InstanceMethod<&EdgeAddon::resumeFork>("resumeFork"),
+                                InstanceMethod<&EdgeAddon::removeFork>("removeFork"),
+                                InstanceMethod<&EdgeAddon::forkReport>("forkReport"),
+                                InstanceMethod<&EdgeAddon::openCapture>("openCapture"),
+                                InstanceMethod<&EdgeAddon::setCaptureRemote>("setCaptureRemote"),
+                                InstanceMethod<&EdgeAddon::closeCapture>("closeCapture"),
+                                InstanceMethod<&EdgeAddon::captureReport>("captureReport"),
+                                InstanceMethod<&EdgeAddon::counters>("counters"),
+                                InstanceMethod<&EdgeAddon::close>("close"),
+                            }));
   }
 
   explicit EdgeAddon(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
@@ -151,19 +153,21 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
     return answer(info, [](Edge& edge) { return edge.pickShard(); });
   }
   Napi::Value relayAddress(const Napi::CallbackInfo& info) {
-    return answer(info, [&](Edge& edge) { return edge.relayAddress(readUint32(info[0], "shard")); });
+    return answer(info,
+                  [&](Edge& edge) { return edge.relayAddress(readUint32(info[0], "shard")); });
   }
   Napi::Value legAddress(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) {
       const int family = readUint32(info[2], "family") == 6 ? AF_INET6 : AF_INET;
-      return edge.legAddress(readUint32(info[0], "shard"), readUint32(info[1], "streamIndex"), family);
+      return edge.legAddress(readUint32(info[0], "shard"), readUint32(info[1], "streamIndex"),
+                             family);
     });
   }
   Napi::Value openPort(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) {
       const Napi::Object options = readObject(info[0], "options");
-      return edge.openPort(readUint32(options.Get("shard"), "shard"), readHost(options.Get("host"), "host"),
-                           readLatch(options.Get("latch")));
+      return edge.openPort(readUint32(options.Get("shard"), "shard"),
+                           readHost(options.Get("host"), "host"), readLatch(options.Get("latch")));
     });
   }
   Napi::Value setRemote(const Napi::CallbackInfo& info) {
@@ -195,7 +199,8 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   }
   Napi::Value setForkTarget(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) {
-      edge.setForkTarget(id(info), readSocketAddress(info[1], "rtp"), readSocketAddress(info[2], "rtcp"));
+      edge.setForkTarget(id(info), readSocketAddress(info[1], "rtp"),
+                         readSocketAddress(info[2], "rtcp"));
     });
   }
   Napi::Value pauseFork(const Napi::CallbackInfo& info) {
@@ -216,7 +221,8 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   Napi::Value setCaptureRemote(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) {
       const Napi::Object remote = readObject(info[2], "remote");
-      edge.setCaptureRemote(id(info), readUint32(info[1], "streamIndex"), readSocketAddress(remote.Get("rtp"), "remote.rtp"),
+      edge.setCaptureRemote(id(info), readUint32(info[1], "streamIndex"),
+                            readSocketAddress(remote.Get("rtp"), "remote.rtp"),
                             readSocketAddress(remote.Get("rtcp"), "remote.rtcp"));
     });
   }
@@ -253,8 +259,12 @@ Napi::Value fuzzWith(const Napi::CallbackInfo& info, bool (*parse)(const uint8_t
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   EdgeAddon::define(env, exports);
-  exports.Set("fuzzRtp", Napi::Function::New(env, [](const Napi::CallbackInfo& info) { return fuzzWith(info, fuzzRtp); }));
-  exports.Set("fuzzRtcp", Napi::Function::New(env, [](const Napi::CallbackInfo& info) { return fuzzWith(info, fuzzRtcp); }));
+  exports.Set("fuzzRtp", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
+                return fuzzWith(info, fuzzRtp);
+              }));
+  exports.Set("fuzzRtcp", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
+                return fuzzWith(info, fuzzRtcp);
+              }));
   return exports;
 }
 
@@ -263,6 +273,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
 }  // namespace tandem
 
 // The registration macro wants an unqualified name.
-static Napi::Object initialiseAddon(Napi::Env env, Napi::Object exports) { return tandem::initialise(env, exports); }
+static Napi::Object initialiseAddon(Napi::Env env, Napi::Object exports) {
+  return tandem::initialise(env, exports);
+}
 
 NODE_API_MODULE(edge, initialiseAddon)

@@ -29,7 +29,8 @@ std::string Address::ip() const {
   std::string result = text;
   if (!isV4() && storage_.v6.sin6_scope_id != 0) {
     char name[IF_NAMESIZE];
-    if (if_indextoname(storage_.v6.sin6_scope_id, name) != nullptr) result += std::string("%") + name;
+    if (if_indextoname(storage_.v6.sin6_scope_id, name) != nullptr)
+      result += std::string("%") + name;
   }
   return result;
 }

@@ -22,7 +22,9 @@ class Address {
   bool isSet() const { return family() != AF_UNSPEC; }
   bool isV4() const { return family() == AF_INET; }
   uint16_t port() const { return ntohs(isV4() ? storage_.v4.sin_port : storage_.v6.sin6_port); }
-  void setPort(uint16_t port) { (isV4() ? storage_.v4.sin_port : storage_.v6.sin6_port) = htons(port); }
+  void setPort(uint16_t port) {
+    (isV4() ? storage_.v4.sin_port : storage_.v6.sin6_port) = htons(port);
+  }
   std::string ip() const;
 
   sockaddr* raw() { return &storage_.any; }

@@ -5,8 +5,8 @@
 
 namespace tandem {
 
-CaptureStream::CaptureStream(Capture& capture, uint32_t index, std::string label, UdpPair sockets, LatchPolicy latch,
-                             const ClockRates& rates, uint32_t ownSsrc)
+CaptureStream::CaptureStream(Capture& capture, uint32_t index, std::string label, UdpPair sockets,
+                             LatchPolicy latch, const ClockRates& rates, uint32_t ownSsrc)
     : capture_(capture),
       index_(index),
       label_(std::move(label)),
@@ -47,9 +47,11 @@ void CaptureStream::onRtcpReady(ShardContext& context) {
 
 void CaptureStream::takeRtp(ShardContext& context, const Datagram& datagram) {
   RtpHeader header;
-  Refusal refusal = datagram.truncated ? Refusal::kOversize : parseRtp(datagram.data, datagram.size, header);
+  Refusal refusal =
+      datagram.truncated ? Refusal::kOversize : parseRtp(datagram.data, datagram.size, header);
   if (refusal == Refusal::kNone) {
-    refusal = latch_.check(datagram.from, reception_.ssrc() == header.ssrc, datagram.arrivalNs).refusal;
+    refusal =
+        latch_.check(datagram.from, reception_.ssrc() == header.ssrc, datagram.arrivalNs).refusal;
   }
   if (refusal != Refusal::kNone) {
     refuse(context, refusal);
@@ -62,7 +64,8 @@ void CaptureStream::takeRtp(ShardContext& context, const Datagram& datagram) {
   ++context.counters.packetsIn;
   context.counters.bytesIn += datagram.size;
   reception_.onRtp(header, datagram.arrivalNs, rates_.of(header.payloadType));
-  capture_.file().append(index_, datagram.arrivalNs, datagram.from, sockets_.rtp.local, datagram.data, datagram.size);
+  capture_.file().append(index_, datagram.arrivalNs, datagram.from, sockets_.rtp.local,
+                         datagram.data, datagram.size);
   capture_.markDirty(context);
 }
 
@@ -86,7 +89,8 @@ void CaptureStream::takeRtcp(ShardContext& context, Datagram& datagram, bool onR
     reception_.onSenderReport(*report, datagram.arrivalNs);
   }
   const Address& to = onRtpSocket ? sockets_.rtp.local : sockets_.rtcp.local;
-  capture_.file().append(index_, datagram.arrivalNs, datagram.from, to, datagram.data, datagram.size);
+  capture_.file().append(index_, datagram.arrivalNs, datagram.from, to, datagram.data,
+                         datagram.size);
   capture_.markDirty(context);
 }
 
@@ -147,7 +151,8 @@ void Capture::flush(ShardContext& context) {
   const int error = file_->flush();
   if (error == 0 || failureTold_) return;
   failureTold_ = true;
-  context.events.emit({.type = Event::Type::kCaptureFailed, .id = id_, .address = {}, .error = error});
+  context.events.emit(
+      {.type = Event::Type::kCaptureFailed, .id = id_, .address = {}, .error = error});
 }
 
 void Capture::tick(ShardContext& context) {

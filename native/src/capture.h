@@ -19,8 +19,8 @@ class Capture;
 /** One stream of a recording session, as its recorder receives it. */
 class CaptureStream {
  public:
-  CaptureStream(Capture& capture, uint32_t index, std::string label, UdpPair sockets, LatchPolicy latch,
-                const ClockRates& rates, uint32_t ownSsrc);
+  CaptureStream(Capture& capture, uint32_t index, std::string label, UdpPair sockets,
+                LatchPolicy latch, const ClockRates& rates, uint32_t ownSsrc);
 
   const UdpPair& sockets() const { return sockets_; }
   Source& rtpSource() { return rtpReady_; }
@@ -62,7 +62,8 @@ class CaptureStream {
   int64_t nextReportNs_ = 0;
 };
 
-/** The recorder's side: every packet of a session into one pcapng file, and receiver reports back. */
+/** The recorder's side: every packet of a session into one pcapng file, and receiver reports back.
+ */
 class Capture {
  public:
   Capture(uint32_t id, std::unique_ptr<PcapngFile> file) : id_(id), file_(std::move(file)) {}

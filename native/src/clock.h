@@ -25,7 +25,8 @@ inline int64_t monotonicNs() {
   return toNs(ts);
 }
 
-/** NTP timestamp (RFC 3550 section 4): seconds since 1900 in the upper half, fraction in the lower. */
+/** NTP timestamp (RFC 3550 section 4): seconds since 1900 in the upper half, fraction in the lower.
+ */
 inline uint64_t toNtp(int64_t unixNs) {
   const uint64_t seconds = static_cast<uint64_t>(unixNs / kNsPerSecond) + 2'208'988'800ULL;
   const uint64_t fraction = (static_cast<uint64_t>(unixNs % kNsPerSecond) << 32) / kNsPerSecond;

@@ -19,18 +19,21 @@ uint32_t randomSsrc() {
 }
 
 const UdpOptions kPortSockets{.receiveBufferBytes = kReceiveBufferBytes};
-const UdpOptions kLegSockets{
-    .receiveBufferBytes = kSharedBufferBytes, .sendBufferBytes = kSharedBufferBytes, .reportErrors = true};
+const UdpOptions kLegSockets{.receiveBufferBytes = kSharedBufferBytes,
+                             .sendBufferBytes = kSharedBufferBytes,
+                             .reportErrors = true};
 
 void checkFamily(const Address& address, int family, const char* what) {
-  if (address.family() != family) fail(std::string(what) + " " + address.ip() + " is not of the port's address family");
+  if (address.family() != family)
+    fail(std::string(what) + " " + address.ip() + " is not of the port's address family");
 }
 
 }  // namespace
 
 Edge::Edge(const EdgeOptions& options, EventSink& events)
     : options_(options), ports_(options.portMin, options.portMax) {
-  if (options.threads < 1 || options.threads > kThreadsMax) fail("threads is not within 1.." + std::to_string(kThreadsMax));
+  if (options.threads < 1 || options.threads > kThreadsMax)
+    fail("threads is not within 1.." + std::to_string(kThreadsMax));
   if (options.ring.keepNs <= 0 || options.catchUpRate <= 1 || options.rtcpIntervalNs <= 0) {
     fail("ring.seconds and rtcpIntervalMs are above 0, catchUpRate above 1");
   }
@@ -47,12 +50,14 @@ void Edge::openLegs(const EdgeOptions& options) {
     for (const Address& host : options.legHosts) {
       for (uint32_t stream = 0; stream < kLegStreams; ++stream) {
         const bool twice = std::any_of(legs_.begin(), legs_.end(), [&](const LegAddress& leg) {
-          return leg.shard == shard && leg.streamIndex == stream && leg.rtp.family() == host.family();
+          return leg.shard == shard && leg.streamIndex == stream &&
+                 leg.rtp.family() == host.family();
         });
         if (twice) fail("legHosts has two addresses of one family");
         UdpPair pair = ports_.open(host, kLegSockets);
         legs_.push_back({shard, stream, pair.rtp.local, pair.rtcp.local});
-        shards_[shard]->run([&](Shard& s) { s.addLegSocket(host.family(), stream, std::move(pair)); });
+        shards_[shard]->run(
+            [&](Shard& s) { s.addLegSocket(host.family(), stream, std::move(pair)); });
       }
     }
   }
@@ -79,21 +84,26 @@ uint32_t Edge::pickShard() const {
 
 Address Edge::relayAddress(uint32_t shard) const { return shardAt(shard).relay().local(); }
 
-std::pair<Address, Address> Edge::legAddress(uint32_t shard, uint32_t streamIndex, int family) const {
+std::pair<Address, Address> Edge::legAddress(uint32_t shard, uint32_t streamIndex,
+                                             int family) const {
   for (const LegAddress& leg : legs_) {
-    if (leg.shard == shard && leg.streamIndex == streamIndex && leg.rtp.family() == family) return {leg.rtp, leg.rtcp};
+    if (leg.shard == shard && leg.streamIndex == streamIndex && leg.rtp.family() == family)
+      return {leg.rtp, leg.rtcp};
   }
-  fail("no leg socket for shard " + std::to_string(shard) + ", stream " + std::to_string(streamIndex) +
-       (family == AF_INET ? " over IPv4" : " over IPv6"));
+  fail("no leg socket for shard " + std::to_string(shard) + ", stream " +
+       std::to_string(streamIndex) + (family == AF_INET ? " over IPv4" : " over IPv6"));
 }
 
 OpenedPort Edge::openPort(uint32_t shard, const Address& host, LatchPolicy latch) {
   Shard& home = shardAt(shard);
-  if (portCount_ >= kPortsMax) throw EdgeError("NO_PORT", "at most " + std::to_string(kPortsMax) + " ports are open at a time");
+  if (portCount_ >= kPortsMax)
+    throw EdgeError("NO_PORT",
+                    "at most " + std::to_string(kPortsMax) + " ports are open at a time");
   UdpPair pair = ports_.open(host, kPortSockets);
   const OpenedPort opened{nextId(shard), pair.rtp.local, pair.rtcp.local, randomSsrc()};
   try {
-    auto port = std::make_unique<Port>(opened.portId, std::move(pair), latch, options_.ring, opened.ssrc, randomSsrc());
+    auto port = std::make_unique<Port>(opened.portId, std::move(pair), latch, options_.ring,
+                                       opened.ssrc, randomSsrc());
     home.run([&](Shard& s) { s.addPort(std::move(port)); });
   } catch (...) {
     ports_.release(opened.rtp.port());
@@ -118,7 +128,8 @@ void Edge::routeNowhere(uint32_t portId) {
 }
 
 void Edge::routeDirect(uint32_t portId, uint32_t peerPortId) {
-  if (portId % kThreadsMax != peerPortId % kThreadsMax) fail("two ports of a call live on one shard");
+  if (portId % kThreadsMax != peerPortId % kThreadsMax)
+    fail("two ports of a call live on one shard");
   shardOf(portId).run([&](Shard& s) { s.setRoute(portId, peerPortId, std::nullopt); });
 }
 
@@ -138,11 +149,14 @@ StreamReport Edge::streamReport(uint32_t portId) {
 }
 
 uint32_t Edge::addFork(const AddForkOptions& options) {
-  if (options.streamIndex >= kLegStreams) fail("streamIndex is not within 0.." + std::to_string(kLegStreams - 1));
-  if (options.rtp.family() != options.rtcp.family()) fail("rtp and rtcp of a fork are of one address family");
+  if (options.streamIndex >= kLegStreams)
+    fail("streamIndex is not within 0.." + std::to_string(kLegStreams - 1));
+  if (options.rtp.family() != options.rtcp.family())
+    fail("rtp and rtcp of a fork are of one address family");
   const uint32_t id = nextId(options.portId % kThreadsMax);
   shardOf(options.portId).run([&](Shard& s) {
-    s.addFork(id, options.portId, options.streamIndex, options.rtp, options.rtcp, options.from, options.paused);
+    s.addFork(id, options.portId, options.streamIndex, options.rtp, options.rtcp, options.from,
+              options.paused);
   });
   return id;
 }
@@ -170,7 +184,8 @@ ForkReport Edge::forkReport(uint32_t forkId) {
 
 OpenedCapture Edge::openCapture(const OpenCaptureOptions& options) {
   const uint32_t shard = pickShard();
-  if (captureCount_ >= kCapturesMax) fail("at most " + std::to_string(kCapturesMax) + " captures are open at a time");
+  if (captureCount_ >= kCapturesMax)
+    fail("at most " + std::to_string(kCapturesMax) + " captures are open at a time");
   if (options.streams.empty() || options.streams.size() > kStreamsPerCaptureMax) {
     fail("a capture has 1.." + std::to_string(kStreamsPerCaptureMax) + " streams");
   }
@@ -194,8 +209,9 @@ OpenedCapture Edge::openCapture(const OpenCaptureOptions& options) {
     for (size_t i = 0; i < options.streams.size(); ++i) {
       const CaptureStreamOptions& from = options.streams[i];
       opened.streams.emplace_back(pairs[i].rtp.local, pairs[i].rtcp.local);
-      auto stream = std::make_unique<CaptureStream>(*capture, static_cast<uint32_t>(i), from.label, std::move(pairs[i]),
-                                                    options.latch, from.clockRates, randomSsrc());
+      auto stream = std::make_unique<CaptureStream>(*capture, static_cast<uint32_t>(i), from.label,
+                                                    std::move(pairs[i]), options.latch,
+                                                    from.clockRates, randomSsrc());
       stream->setRemote(from.rtp, from.rtcp);
       capture->addStream(std::move(stream));
     }
@@ -210,7 +226,8 @@ OpenedCapture Edge::openCapture(const OpenCaptureOptions& options) {
   return opened;
 }
 
-void Edge::setCaptureRemote(uint32_t captureId, uint32_t streamIndex, const Address& rtp, const Address& rtcp) {
+void Edge::setCaptureRemote(uint32_t captureId, uint32_t streamIndex, const Address& rtp,
+                            const Address& rtcp) {
   const auto found = owned_.find(captureId);
   if (found == owned_.end()) fail("no capture " + std::to_string(captureId));
   checkFamily(rtp, found->second.family, "remote");
@@ -223,7 +240,8 @@ void Edge::setCaptureRemote(uint32_t captureId, uint32_t streamIndex, const Addr
 }
 
 CaptureReport Edge::closeCapture(uint32_t captureId) {
-  CaptureReport report = shardOf(captureId).run([&](Shard& s) { return s.closeCapture(captureId); });
+  CaptureReport report =
+      shardOf(captureId).run([&](Shard& s) { return s.closeCapture(captureId); });
   release(captureId);
   --captureCount_;
   return report;

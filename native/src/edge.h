@@ -60,7 +60,8 @@ struct OpenedCapture {
   std::vector<std::pair<Address, Address>> streams;
 };
 
-/** All shards, seen from the JavaScript thread, which alone opens sockets and hands out ports and ids. */
+/** All shards, seen from the JavaScript thread, which alone opens sockets and hands out ports and
+ * ids. */
 class Edge {
  public:
   Edge(const EdgeOptions& options, EventSink& events);
@@ -86,7 +87,8 @@ class Edge {
   ForkReport forkReport(uint32_t forkId);
 
   OpenedCapture openCapture(const OpenCaptureOptions& options);
-  void setCaptureRemote(uint32_t captureId, uint32_t streamIndex, const Address& rtp, const Address& rtcp);
+  void setCaptureRemote(uint32_t captureId, uint32_t streamIndex, const Address& rtp,
+                        const Address& rtcp);
   CaptureReport closeCapture(uint32_t captureId);
   CaptureReport captureReport(uint32_t captureId);
 

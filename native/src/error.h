@@ -8,7 +8,8 @@
 
 namespace tandem {
 
-/** A failure that JavaScript sees: `code` is one of its error codes. Never leaves the thread that it was thrown on. */
+/** A failure that JavaScript sees: `code` is one of its error codes. Never leaves the thread that
+ * it was thrown on. */
 class EdgeError : public std::runtime_error {
  public:
   EdgeError(std::string code, const std::string& message)
@@ -19,7 +20,9 @@ class EdgeError : public std::runtime_error {
   std::string code_;
 };
 
-[[noreturn]] inline void fail(const std::string& message) { throw EdgeError("EDGE_FAILED", message); }
+[[noreturn]] inline void fail(const std::string& message) {
+  throw EdgeError("EDGE_FAILED", message);
+}
 
 [[noreturn]] inline void failErrno(const std::string& what, int error = errno) {
   throw EdgeError("EDGE_FAILED", what + ": " + strerrorname_np(error) + ", " + strerror(error));

@@ -7,7 +7,15 @@
 namespace tandem {
 
 struct Event {
-  enum class Type : uint8_t { kLatched, kMoved, kSsrcChanged, kForkRefused, kForkLive, kForkOverrun, kCaptureFailed };
+  enum class Type : uint8_t {
+    kLatched,
+    kMoved,
+    kSsrcChanged,
+    kForkRefused,
+    kForkLive,
+    kForkOverrun,
+    kCaptureFailed
+  };
 
   Type type;
   uint32_t id;

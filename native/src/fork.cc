@@ -42,8 +42,10 @@ void Fork::start(ShardContext& context, const ForkStart& from, bool paused) {
   const Ring& ring = port_.ring();
   cursor_ = findStart(ring, from);
   if (from.kind == StartKind::kSequence) {
-    // What was asked for and had left the ring already is lost in us, as much as what leaves it later.
-    const uint64_t oldest = ring.empty() ? port_.normaliser().highest() + 1 : ring.at(ring.first()).extended;
+    // What was asked for and had left the ring already is lost in us, as much as what leaves it
+    // later.
+    const uint64_t oldest =
+        ring.empty() ? port_.normaliser().highest() + 1 : ring.at(ring.first()).extended;
     if (port_.normaliser().started() && from.extended < oldest) {
       for (const Range& range : port_.received().within(from.extended, oldest - 1)) {
         overrun_.addRange(range);
@@ -133,10 +135,11 @@ void Fork::catchUp(ShardContext& context) {
   if (cursor_ < ring.first()) cursor_ = ring.first();
   if (cursor_ == ring.head()) return;
   if (repace_) paceFromHere(context);
-  const auto paced = static_cast<int64_t>(static_cast<double>(context.monotonicNow - paceMonotonicNs_) *
-                                          context.catchUpRate);
+  const auto paced = static_cast<int64_t>(
+      static_cast<double>(context.monotonicNow - paceMonotonicNs_) * context.catchUpRate);
   const int64_t until = paceArrivalNs_ + paced;
-  for (size_t i = 0; i < kCatchUpBurst && cursor_ < ring.head() && ring.at(cursor_).arrivalNs <= until; ++i) {
+  for (size_t i = 0;
+       i < kCatchUpBurst && cursor_ < ring.head() && ring.at(cursor_).arrivalNs <= until; ++i) {
     if (!leg_->queue(context, *this, cursor_, true)) {
       fallBehind(context, cursor_);
       return;
@@ -181,7 +184,8 @@ void Fork::onReceiverReport(const ReportBlock& block, int64_t arrivalNs) {
   if (block.ssrc != port_.ssrc() || sentPackets_ == 0) return;
   ReceiverReport report{};
   report.atNs = arrivalNs;
-  // The recorder counts cycles from zero, we from one and from before it joined: the low bits say which packet it was.
+  // The recorder counts cycles from zero, we from one and from before it joined: the low bits say
+  // which packet it was.
   report.highest = extendNear(lastSent_, static_cast<uint16_t>(block.highestSequence));
   report.fractionLost = block.fractionLost / 256.0;
   report.cumulativeLost = block.cumulativeLost;
@@ -189,7 +193,8 @@ void Fork::onReceiverReport(const ReportBlock& block, int64_t arrivalNs) {
   report.jitterMs = 1000.0 * block.jitter / hz;
   if (block.lastSenderReport != 0) {
     // RFC 3550 section 6.4.1: A - LSR - DLSR, in 1/65,536 s. A clock step may make it negative.
-    const auto trip = static_cast<int32_t>(toCompactNtp(arrivalNs) - block.lastSenderReport - block.delaySinceLast);
+    const auto trip = static_cast<int32_t>(toCompactNtp(arrivalNs) - block.lastSenderReport -
+                                           block.delaySinceLast);
     report.roundTripMs = std::max(0.0, trip * 1000.0 / 65536.0);
   }
   receiverReport_ = report;
@@ -203,7 +208,8 @@ void Fork::tick(ShardContext& context) {
     overrunUntold_ = 0;
     overrunToldNs_ = context.monotonicNow;
   }
-  if (state_ == ForkState::kPaused || sentPackets_ == 0 || context.monotonicNow < nextReportNs_) return;
+  if (state_ == ForkState::kPaused || sentPackets_ == 0 || context.monotonicNow < nextReportNs_)
+    return;
   nextReportNs_ = context.monotonicNow + context.rtcpIntervalNs;
   sendReport(context, false);
 }

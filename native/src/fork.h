@@ -23,8 +23,9 @@ struct ForkStart {
 };
 
 /**
- * A cursor over a port's ring, on its way to one recorder. Live, it follows the head; behind, it is paced until it
- * reaches it, in order all the time, since what arrives meanwhile simply lies further on in the ring.
+ * A cursor over a port's ring, on its way to one recorder. Live, it follows the head; behind, it is
+ * paced until it reaches it, in order all the time, since what arrives meanwhile simply lies
+ * further on in the ring.
  */
 class Fork {
  public:
@@ -60,7 +61,8 @@ class Fork {
   }
   void onSent(const Ring::Entry& entry, bool replayed);
   void onSendError() { ++sendErrors_; }
-  /** ICMP: the recorder's RTP port is closed. `sequence` is what the ICMP message quoted, if it did. */
+  /** ICMP: the recorder's RTP port is closed. `sequence` is what the ICMP message quoted, if it
+   * did. */
   void onRefused(ShardContext& context, std::optional<uint16_t> sequence);
   void onReceiverReport(const ReportBlock& block, int64_t arrivalNs);
 

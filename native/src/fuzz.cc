@@ -13,7 +13,8 @@
 namespace tandem {
 
 bool fuzzRtp(const uint8_t* data, size_t size) {
-  // State is kept, so that jumps and restarts come out of one input after another. Bounds are small, to be reached often.
+  // State is kept, so that jumps and restarts come out of one input after another. Bounds are
+  // small, to be reached often.
   static Normaliser normaliser;
   static Ring ring({kNsPerSecond, 128 * 1024});
   static Ranges ranges;
@@ -27,8 +28,9 @@ bool fuzzRtp(const uint8_t* data, size_t size) {
   if (size > kDatagramMax || parseRtp(copy.data(), size, header) != Refusal::kNone) return false;
   clockNs += header.timestamp % (40 * kNsPerMs);
   const Normaliser::Output out = normaliser.process(header, clockNs, rates);
-  uint8_t* packet = ring.push({clockNs, out.extended, 0, static_cast<uint16_t>(size), header.headerBytes},
-                              [](const Ring::Entry&, uint64_t) {});
+  uint8_t* packet =
+      ring.push({clockNs, out.extended, 0, static_cast<uint16_t>(size), header.headerBytes},
+                [](const Ring::Entry&, uint64_t) {});
   memcpy(packet, copy.data(), size);
   write16(packet + 2, out.sequence);
   ranges.add(out.extended, clockNs);
@@ -41,7 +43,8 @@ bool fuzzRtcp(const uint8_t* data, size_t size) {
   std::vector<uint8_t> copy(data, data + size);
   if (!isRtcp(copy.data(), size)) return false;
   uint64_t sum = 0;
-  forEachReportBlock(copy.data(), size, [&sum](const ReportBlock& block) { sum += block.ssrc + block.jitter; });
+  forEachReportBlock(copy.data(), size,
+                     [&sum](const ReportBlock& block) { sum += block.ssrc + block.jitter; });
   findSenderReport(copy.data(), size);
   RtcpRewrite rules;
   rules.sender = static_cast<uint32_t>(sum);

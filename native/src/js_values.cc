@@ -46,7 +46,8 @@ ClockRates readClockRates(const Napi::Value& value) {
   for (uint32_t i = 0; i < keys.Length(); ++i) {
     const Napi::Value key = keys.Get(i);
     const double payloadType = key.ToNumber().DoubleValue();
-    if (!(payloadType >= 0 && payloadType <= 127)) fail("clockRates has a payload type that is not within 0..127");
+    if (!(payloadType >= 0 && payloadType <= 127))
+      fail("clockRates has a payload type that is not within 0..127");
     rates.set(static_cast<uint8_t>(payloadType),
               static_cast<uint32_t>(readWithin(object.Get(key), 1, 1'000'000, "clockRates")));
   }
@@ -59,10 +60,12 @@ ForkStart readForkStart(const Napi::Value& value) {
   if (kind == "live") return {StartKind::kLive};
   if (kind == "oldest") return {StartKind::kOldest};
   if (kind == "time") {
-    return {StartKind::kTime, static_cast<int64_t>(readWithin(object.Get("at"), 0, 1e13, "from.at") * kNsPerMs)};
+    return {StartKind::kTime,
+            static_cast<int64_t>(readWithin(object.Get("at"), 0, 1e13, "from.at") * kNsPerMs)};
   }
   if (kind == "sequence") {
-    return {StartKind::kSequence, 0, static_cast<uint64_t>(readWithin(object.Get("sequence"), 0, 9e15, "from.sequence"))};
+    return {StartKind::kSequence, 0,
+            static_cast<uint64_t>(readWithin(object.Get("sequence"), 0, 9e15, "from.sequence"))};
   }
   fail("from.kind is not live, oldest, time or sequence");
 }
@@ -83,12 +86,15 @@ Napi::Value toJs(Napi::Env env, const std::vector<Range>& ranges) {
 Napi::Value toJs(Napi::Env env, const RefusalCounts& counts) {
   Napi::Object object = Napi::Object::New(env);
   for (size_t i = 1; i < counts.byReason.size(); ++i) {
-    if (counts.byReason[i] > 0) object.Set(kRefusalNames[i], static_cast<double>(counts.byReason[i]));
+    if (counts.byReason[i] > 0)
+      object.Set(kRefusalNames[i], static_cast<double>(counts.byReason[i]));
   }
   return object;
 }
 
-void set(Napi::Object& object, const char* name, uint64_t value) { object.Set(name, static_cast<double>(value)); }
+void set(Napi::Object& object, const char* name, uint64_t value) {
+  object.Set(name, static_cast<double>(value));
+}
 
 }  // namespace
 
@@ -133,24 +139,27 @@ EdgeOptions readEdgeOptions(const Napi::Value& value) {
   EdgeOptions options;
   options.threads = readUint32(object.Get("threads"), "threads");
   const Napi::Array hosts = readArray(object.Get("legHosts"), "legHosts");
-  for (uint32_t i = 0; i < hosts.Length(); ++i) options.legHosts.push_back(readHost(hosts.Get(i), "legHosts"));
+  for (uint32_t i = 0; i < hosts.Length(); ++i)
+    options.legHosts.push_back(readHost(hosts.Get(i), "legHosts"));
   const Napi::Object ports = readObject(object.Get("ports"), "ports");
   options.portMin = readPort(ports.Get("min"), "ports.min");
   options.portMax = readPort(ports.Get("max"), "ports.max");
   if (options.portMin == 0 || options.portMin > options.portMax) fail("ports is not a range");
   const Napi::Object ring = readObject(object.Get("ring"), "ring");
-  options.ring.keepNs = static_cast<int64_t>(readWithin(ring.Get("seconds"), 0.001, 3600, "ring.seconds") * kNsPerSecond);
+  options.ring.keepNs = static_cast<int64_t>(
+      readWithin(ring.Get("seconds"), 0.001, 3600, "ring.seconds") * kNsPerSecond);
   options.ring.bytes = static_cast<size_t>(readWithin(ring.Get("bytes"), 0, 1 << 30, "ring.bytes"));
   options.catchUpRate = readWithin(object.Get("catchUpRate"), 1, 1000, "catchUpRate");
-  options.rtcpIntervalNs =
-      static_cast<int64_t>(readWithin(object.Get("rtcpIntervalMs"), 1, 3.6e6, "rtcpIntervalMs") * kNsPerMs);
+  options.rtcpIntervalNs = static_cast<int64_t>(
+      readWithin(object.Get("rtcpIntervalMs"), 1, 3.6e6, "rtcpIntervalMs") * kNsPerMs);
   options.cname = readString(object.Get("cname"), "cname");
   return options;
 }
 
 PortRemote readPortRemote(const Napi::Value& value) {
   const Napi::Object object = readObject(value, "remote");
-  return {readSocketAddress(object.Get("rtp"), "remote.rtp"), readSocketAddress(object.Get("rtcp"), "remote.rtcp"),
+  return {readSocketAddress(object.Get("rtp"), "remote.rtp"),
+          readSocketAddress(object.Get("rtcp"), "remote.rtcp"),
           readBoolean(object.Get("send"), "remote.send"), readClockRates(object.Get("clockRates"))};
 }
 
@@ -166,8 +175,11 @@ AddForkOptions readAddFork(const Napi::Value& value) {
 
 OpenCaptureOptions readOpenCapture(const Napi::Value& value) {
   const Napi::Object object = readObject(value, "capture");
-  OpenCaptureOptions options{readString(object.Get("file"), "file"), readHost(object.Get("host"), "host"),
-                             readLatch(object.Get("latch")), readString(object.Get("comment"), "comment"), {}};
+  OpenCaptureOptions options{readString(object.Get("file"), "file"),
+                             readHost(object.Get("host"), "host"),
+                             readLatch(object.Get("latch")),
+                             readString(object.Get("comment"), "comment"),
+                             {}};
   if (options.comment.size() > UINT16_MAX) fail("comment is too long");
   const Napi::Array streams = readArray(object.Get("streams"), "streams");
   for (uint32_t i = 0; i < streams.Length(); ++i) {
@@ -266,7 +278,8 @@ Napi::Value toJs(Napi::Env env, const ForkReport& report) {
     received.Set("fractionLost", report.receiverReport->fractionLost);
     received.Set("cumulativeLost", static_cast<double>(report.receiverReport->cumulativeLost));
     received.Set("jitterMs", report.receiverReport->jitterMs);
-    if (report.receiverReport->roundTripMs) received.Set("roundTripMs", *report.receiverReport->roundTripMs);
+    if (report.receiverReport->roundTripMs)
+      received.Set("roundTripMs", *report.receiverReport->roundTripMs);
     object.Set("receiverReport", received);
   }
   set(object, "receiverReports", report.receiverReports);
@@ -277,7 +290,8 @@ Napi::Value toJs(Napi::Env env, const OpenedCapture& capture) {
   Napi::Object object = Napi::Object::New(env);
   set(object, "captureId", capture.captureId);
   Napi::Array streams = Napi::Array::New(env, capture.streams.size());
-  for (uint32_t i = 0; i < capture.streams.size(); ++i) streams.Set(i, toJs(env, capture.streams[i]));
+  for (uint32_t i = 0; i < capture.streams.size(); ++i)
+    streams.Set(i, toJs(env, capture.streams[i]));
   object.Set("streams", streams);
   return object;
 }

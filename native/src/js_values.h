@@ -6,7 +6,8 @@
 
 namespace tandem {
 
-// Plain data between JavaScript and the edge. Reading throws EdgeError on what does not fit, naming the field.
+// Plain data between JavaScript and the edge. Reading throws EdgeError on what does not fit, naming
+// the field.
 
 EdgeOptions readEdgeOptions(const Napi::Value& value);
 uint32_t readUint32(const Napi::Value& value, const char* field);

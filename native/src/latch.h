@@ -11,8 +11,9 @@ namespace tandem {
 enum class LatchPolicy : uint8_t { kAnnounced, kAny };
 
 /**
- * Which source a port listens to. A party may move to another port of its own address; another address needs the latched
- * one to have fallen silent, and is never taken under `announced` (RTP bleed).
+ * Which source a port listens to. A party may move to another port of its own address; another
+ * address needs the latched one to have fallen silent, and is never taken under `announced` (RTP
+ * bleed).
  */
 class Latch {
  public:
@@ -43,8 +44,9 @@ class Latch {
     if (!latched_) return take(from, nowNs, Change::kLatched);
     const int64_t silenceNs = nowNs - lastNs_;
     const bool sameIp = from.sameIp(*latched_);
-    const bool mayMove = sameIp ? sameStream || silenceNs >= kSilenceNs
-                                : silenceNs >= kOtherIpSilenceNs || (sameStream && silenceNs >= kSilenceNs);
+    const bool mayMove =
+        sameIp ? sameStream || silenceNs >= kSilenceNs
+               : silenceNs >= kOtherIpSilenceNs || (sameStream && silenceNs >= kSilenceNs);
     if (!mayMove) return {Refusal::kSecondSource, Change::kNone};
     return take(from, nowNs, Change::kMoved);
   }

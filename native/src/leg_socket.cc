@@ -13,7 +13,8 @@ namespace tandem {
 
 namespace {
 
-/** A message that meets this many pending ICMP errors in a row is given up, so that a flood of them cannot hold the thread. */
+/** A message that meets this many pending ICMP errors in a row is given up, so that a flood of them
+ * cannot hold the thread. */
 constexpr int kRetriesMax = 256;
 constexpr size_t kErrorsPerRead = 16;
 constexpr size_t kQuotedBytes = 64;
@@ -22,9 +23,9 @@ constexpr int kErrorReadsMax = 64;
 
 /** Errors that were pending on the socket: they belong to an earlier packet, not to this one. */
 bool isPendingIcmp(int error) {
-  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH || error == EHOSTDOWN ||
-         error == ENOPROTOOPT || error == EPROTO || error == EACCES || error == EOPNOTSUPP || error == EMSGSIZE ||
-         error == ENONET;
+  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
+         error == EHOSTDOWN || error == ENOPROTOOPT || error == EPROTO || error == EACCES ||
+         error == EOPNOTSUPP || error == EMSGSIZE || error == ENONET;
 }
 
 /** Nobody is there: the port, the host or the way to it. */
@@ -71,7 +72,8 @@ void LegSocket::flush(ShardContext& context) {
   size_t next = 0;
   int retries = 0;
   while (next < queued_) {
-    const int done = sendmmsg(fd, &messages_[next], static_cast<unsigned>(queued_ - next), MSG_DONTWAIT);
+    const int done =
+        sendmmsg(fd, &messages_[next], static_cast<unsigned>(queued_ - next), MSG_DONTWAIT);
     if (done > 0) {
       for (const size_t end = next + static_cast<size_t>(done); next < end; ++next) {
         const Item& item = items_[next];
@@ -88,8 +90,9 @@ void LegSocket::flush(ShardContext& context) {
       break;
     }
     if (isPendingIcmp(error) && ++retries <= kRetriesMax) {
-      // sendmmsg stops at a message because of an earlier one's ICMP error: that message has not been sent.
-      // An error that is this message's own comes again at once, with nothing in the queue.
+      // sendmmsg stops at a message because of an earlier one's ICMP error: that message has not
+      // been sent. An error that is this message's own comes again at once, with nothing in the
+      // queue.
       const size_t drained = drainErrors(context, fd, true);
       if (drained > 0 || error == ECONNREFUSED || retries == 1) continue;
     }
@@ -178,7 +181,8 @@ size_t LegSocket::drainErrors(ShardContext& context, int fd, bool rtp) {
       header.msg_control = controls[i].bytes;
       header.msg_controllen = sizeof controls[i].bytes;
     }
-    const int count = recvmmsg(fd, messages.data(), kErrorsPerRead, MSG_ERRQUEUE | MSG_DONTWAIT, nullptr);
+    const int count =
+        recvmmsg(fd, messages.data(), kErrorsPerRead, MSG_ERRQUEUE | MSG_DONTWAIT, nullptr);
     for (int i = 0; i < count; ++i) {
       const size_t size = std::min<size_t>(messages[i].msg_len, kQuotedBytes);
       onIcmp(context, messages[i].msg_hdr, names[i], quoted[i].data(), size, rtp);
@@ -189,8 +193,8 @@ size_t LegSocket::drainErrors(ShardContext& context, int fd, bool rtp) {
   return drained;
 }
 
-void LegSocket::onIcmp(ShardContext& context, msghdr& header, const Address& to, const uint8_t* quoted, size_t size,
-                       bool rtp) {
+void LegSocket::onIcmp(ShardContext& context, msghdr& header, const Address& to,
+                       const uint8_t* quoted, size_t size, bool rtp) {
   ++context.counters.icmpErrors;
   sock_extended_err error{};
   for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {

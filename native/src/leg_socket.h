@@ -16,8 +16,9 @@ namespace tandem {
 class Fork;
 
 /**
- * The pair of sockets from which one stream index of all calls of a thread goes to recorders. One sendmmsg serves many
- * calls; recorders are told apart by their addresses, and so are their ICMP errors and receiver reports.
+ * The pair of sockets from which one stream index of all calls of a thread goes to recorders. One
+ * sendmmsg serves many calls; recorders are told apart by their addresses, and so are their ICMP
+ * errors and receiver reports.
  */
 class LegSocket {
  public:
@@ -31,7 +32,8 @@ class LegSocket {
   void enroll(Fork& fork);
   void unregister(Fork& fork);
 
-  /** Queues the ring packet at `index`. False if the socket's buffer is full: try again in another wake-up. */
+  /** Queues the ring packet at `index`. False if the socket's buffer is full: try again in another
+   * wake-up. */
   bool queue(ShardContext& context, Fork& fork, uint64_t index, bool replayed);
   void flush(ShardContext& context);
   void sendRtcp(ShardContext& context, Fork& fork, const uint8_t* data, size_t size);
@@ -51,7 +53,8 @@ class LegSocket {
   void receive(ShardContext& context, int fd, uint32_t& drops);
   /** Reads the socket's error queue and tells the forks; returns how many errors there were. */
   size_t drainErrors(ShardContext& context, int fd, bool rtp);
-  void onIcmp(ShardContext& context, msghdr& header, const Address& to, const uint8_t* quoted, size_t size, bool rtp);
+  void onIcmp(ShardContext& context, msghdr& header, const Address& to, const uint8_t* quoted,
+              size_t size, bool rtp);
   void giveBack(ShardContext& context, size_t from);
 
   UdpPair sockets_;

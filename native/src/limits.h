@@ -15,9 +15,11 @@ inline constexpr size_t kEventQueueMax = 4096;
 /** Streams of a call that have leg sockets of their own: party a and party b. */
 inline constexpr size_t kLegStreams = 2;
 
-/** Largest datagram taken. RTP audio stays within an MTU; what is larger is refused as `oversize`. */
+/** Largest datagram taken. RTP audio stays within an MTU; what is larger is refused as `oversize`.
+ */
 inline constexpr size_t kDatagramMax = 16384;
-/** Datagrams read from one socket in one wake-up. More wait for the next, so that no socket starves another. */
+/** Datagrams read from one socket in one wake-up. More wait for the next, so that no socket starves
+ * another. */
 inline constexpr size_t kReceiveBatch = 16;
 /** Sockets looked at in one wake-up. */
 inline constexpr size_t kReadyMax = 256;

@@ -11,9 +11,10 @@
 namespace tandem {
 
 /**
- * One continuous stream out of what a sender sends, whatever it does with its SSRC and sequence numbers. Within one SSRC
- * all distances are kept, so an upstream loss stays a gap. When the sender starts anew, the sequence goes on by one and
- * the timestamp by the wall clock. Nothing is dropped or put into another order.
+ * One continuous stream out of what a sender sends, whatever it does with its SSRC and sequence
+ * numbers. Within one SSRC all distances are kept, so an upstream loss stays a gap. When the sender
+ * starts anew, the sequence goes on by one and the timestamp by the wall clock. Nothing is dropped
+ * or put into another order.
  */
 class Normaliser {
  public:
@@ -62,7 +63,8 @@ class Normaliser {
   /** What to add to the sender's sequence numbers now. */
   uint16_t sequenceOffset() const { return current_.sequenceOffset; }
 
-  /** The stream's timestamp at a wall clock time, from the newest packet (RFC 3550 section 6.4.1). */
+  /** The stream's timestamp at a wall clock time, from the newest packet (RFC 3550 section 6.4.1).
+   */
   uint32_t timestampAt(int64_t wallNs) const {
     return lastTimestamp_ + elapsedTicks(wallNs - lastArrivalNs_, clockHz_);
   }
@@ -78,23 +80,27 @@ class Normaliser {
   // RFC 3550 appendix A.1: what lies between is reordering, or a gap.
   static constexpr int32_t kDropoutMax = 3000;
   static constexpr int32_t kMisorderMax = 100;
-  /** Packets under the old SSRC that come this late after a change still belong to their old place. */
+  /** Packets under the old SSRC that come this late after a change still belong to their old place.
+   */
   static constexpr int64_t kStragglerNs = 500 * kNsPerMs;
   /** A jump is a gap if twice the packets that fit into the silence explain it. */
   static constexpr double kGapFactor = 2.0;
 
   static uint32_t elapsedTicks(int64_t elapsedNs, uint32_t hz) {
-    const double ticks = static_cast<double>(elapsedNs) * static_cast<double>(hz) / static_cast<double>(kNsPerSecond);
+    const double ticks = static_cast<double>(elapsedNs) * static_cast<double>(hz) /
+                         static_cast<double>(kNsPerSecond);
     return static_cast<uint32_t>(static_cast<int64_t>(ticks + (ticks < 0 ? -0.5 : 0.5)));
   }
 
   static Output map(const Mapping& mapping, uint64_t highest, const RtpHeader& in) {
     const auto sequence = static_cast<uint16_t>(in.sequence + mapping.sequenceOffset);
-    return {extendNear(highest, sequence), sequence, in.timestamp + mapping.timestampOffset, std::nullopt};
+    return {extendNear(highest, sequence), sequence, in.timestamp + mapping.timestampOffset,
+            std::nullopt};
   }
 
   bool isLateFromBefore(const RtpHeader& in, int64_t arrivalNs) const {
-    if (!hasPrevious_ || in.ssrc != previous_.ssrc || arrivalNs - changedAtNs_ > kStragglerNs) return false;
+    if (!hasPrevious_ || in.ssrc != previous_.ssrc || arrivalNs - changedAtNs_ > kStragglerNs)
+      return false;
     const int32_t distance = sequenceDistance(previous_.highestIn, in.sequence);
     return distance <= 0 && distance >= -kMisorderMax;
   }
@@ -103,7 +109,8 @@ class Normaliser {
     const int32_t distance = sequenceDistance(current_.highestIn, in.sequence);
     if (distance < -kMisorderMax) return true;
     if (distance < kDropoutMax) return false;
-    const double silenceMs = static_cast<double>(arrivalNs - lastArrivalNs_) / static_cast<double>(kNsPerMs);
+    const double silenceMs =
+        static_cast<double>(arrivalNs - lastArrivalNs_) / static_cast<double>(kNsPerMs);
     return distance > kGapFactor * silenceMs / packetMs_ + kMisorderMax;
   }
 
@@ -115,21 +122,24 @@ class Normaliser {
       changedAtNs_ = arrivalNs;
     }
     const auto next = static_cast<uint16_t>(highest_ + 1);
-    const uint32_t timestamp = lastTimestamp_ + elapsedTicks(arrivalNs - lastArrivalNs_, rates.of(in.payloadType));
+    const uint32_t timestamp =
+        lastTimestamp_ + elapsedTicks(arrivalNs - lastArrivalNs_, rates.of(in.payloadType));
     current_.ssrc = in.ssrc;
     current_.highestIn = static_cast<uint16_t>(in.sequence - 1);
     current_.sequenceOffset = static_cast<uint16_t>(next - in.sequence);
     current_.timestampOffset = timestamp - in.timestamp;
   }
 
-  void advance(const RtpHeader& in, uint32_t timestamp, int64_t arrivalNs, const ClockRates& rates) {
+  void advance(const RtpHeader& in, uint32_t timestamp, int64_t arrivalNs,
+               const ClockRates& rates) {
     lastTimestamp_ = timestamp;
     lastArrivalNs_ = arrivalNs;
     payloadType_ = in.payloadType;
     clockHz_ = rates.of(in.payloadType);
   }
 
-  /** From neighbours; believed when seen twice, since DTX and RFC 4733 events space packets otherwise. */
+  /** From neighbours; believed when seen twice, since DTX and RFC 4733 events space packets
+   * otherwise. */
   void learnPacketTime(const Output& out, const RtpHeader& in, const ClockRates& rates) {
     if (out.extended != highest_ + 1 || out.changedFrom) return;
     const uint32_t ticks = out.timestamp - lastTimestamp_;

@@ -43,7 +43,8 @@ uint16_t foldChecksum(uint32_t sum) {
 }
 
 /** IP and UDP headers with right checksums; returns their size. */
-size_t writeHeaders(uint8_t* out, const Address& from, const Address& to, const uint8_t* payload, size_t size) {
+size_t writeHeaders(uint8_t* out, const Address& from, const Address& to, const uint8_t* payload,
+                    size_t size) {
   const bool v4 = from.isV4();
   const size_t ipBytes = v4 ? 20 : 40;
   const auto udpSize = static_cast<uint16_t>(kUdpHeaderBytes + size);
@@ -81,7 +82,8 @@ size_t writeHeaders(uint8_t* out, const Address& from, const Address& to, const 
 
 }  // namespace
 
-PcapngFile::PcapngFile(const std::string& path, const std::string& comment, const std::vector<std::string>& interfaces)
+PcapngFile::PcapngFile(const std::string& path, const std::string& comment,
+                       const std::vector<std::string>& interfaces)
     : fd_(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)) {
   if (!fd_.valid()) failErrno("open " + path);
   buffer_.reserve(kBufferBytes + 70'000);
@@ -113,8 +115,8 @@ PcapngFile::PcapngFile(const std::string& path, const std::string& comment, cons
   failErrno("write " + path, error);
 }
 
-void PcapngFile::append(uint32_t interface, int64_t arrivalNs, const Address& from, const Address& to,
-                        const uint8_t* payload, size_t size) {
+void PcapngFile::append(uint32_t interface, int64_t arrivalNs, const Address& from,
+                        const Address& to, const uint8_t* payload, size_t size) {
   if (failed_ != 0) return;
   uint8_t headers[48];
   const size_t headerBytes = writeHeaders(headers, from, to, payload, size);

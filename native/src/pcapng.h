@@ -10,16 +10,19 @@
 namespace tandem {
 
 /**
- * A pcapng file (draft-ietf-opsawg-pcapng) of UDP datagrams with synthesised IP headers, times in nanoseconds. Blocks are
- * gathered and written whole, once a wake-up; after an error the file ends with the last whole block.
+ * A pcapng file (draft-ietf-opsawg-pcapng) of UDP datagrams with synthesised IP headers, times in
+ * nanoseconds. Blocks are gathered and written whole, once a wake-up; after an error the file ends
+ * with the last whole block.
  */
 class PcapngFile {
  public:
-  /** Creates the file, which must not exist, and writes its headers: one interface for each name. Throws EdgeError. */
-  PcapngFile(const std::string& path, const std::string& comment, const std::vector<std::string>& interfaces);
+  /** Creates the file, which must not exist, and writes its headers: one interface for each name.
+   * Throws EdgeError. */
+  PcapngFile(const std::string& path, const std::string& comment,
+             const std::vector<std::string>& interfaces);
 
-  void append(uint32_t interface, int64_t arrivalNs, const Address& from, const Address& to, const uint8_t* payload,
-              size_t size);
+  void append(uint32_t interface, int64_t arrivalNs, const Address& from, const Address& to,
+              const uint8_t* payload, size_t size);
   /** Returns 0, or the errno that ended the writing, once and for all. */
   int flush();
 

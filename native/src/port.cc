@@ -16,7 +16,8 @@ constexpr int64_t kTellAgainNs = 100 * kNsPerMs;
 
 }  // namespace
 
-Port::Port(uint32_t id, UdpPair sockets, LatchPolicy latch, const RingLimits& ring, uint32_t ssrc, uint32_t egressSsrc)
+Port::Port(uint32_t id, UdpPair sockets, LatchPolicy latch, const RingLimits& ring, uint32_t ssrc,
+           uint32_t egressSsrc)
     : id_(id),
       ssrc_(ssrc),
       egressSsrc_(egressSsrc),
@@ -88,7 +89,8 @@ bool Port::acceptRtp(ShardContext& context, const Datagram& datagram, RtpHeader&
   }
   if (verdict.change == Latch::Change::kLatched) {
     context.events.emit({.type = Event::Type::kLatched, .id = id_, .address = datagram.from});
-  } else if (verdict.change == Latch::Change::kMoved && mayTell(lastMoveToldNs_, datagram.arrivalNs)) {
+  } else if (verdict.change == Latch::Change::kMoved &&
+             mayTell(lastMoveToldNs_, datagram.arrivalNs)) {
     context.events.emit({.type = Event::Type::kMoved, .id = id_, .address = datagram.from});
   }
   ++packets_;
@@ -100,7 +102,8 @@ bool Port::acceptRtp(ShardContext& context, const Datagram& datagram, RtpHeader&
 
 void Port::store(ShardContext& context, const Datagram& datagram, const RtpHeader& header) {
   const Normaliser::Output out = ingress_.process(header, datagram.arrivalNs, clockRates_);
-  if (out.changedFrom) noteChange(context, *out.changedFrom, header, out.extended, datagram.arrivalNs);
+  if (out.changedFrom)
+    noteChange(context, *out.changedFrom, header, out.extended, datagram.arrivalNs);
 
   const Ring::Entry entry{datagram.arrivalNs, out.extended, 0, static_cast<uint16_t>(datagram.size),
                           header.headerBytes};
@@ -125,13 +128,17 @@ void Port::store(ShardContext& context, const Datagram& datagram, const RtpHeade
   }
 }
 
-void Port::noteChange(ShardContext& context, uint32_t from, const RtpHeader& header, uint64_t extended, int64_t atNs) {
+void Port::noteChange(ShardContext& context, uint32_t from, const RtpHeader& header,
+                      uint64_t extended, int64_t atNs) {
   ++changeCount_;
   changes_.push_back({atNs, from, header.ssrc, extended});
   if (changes_.size() > kSsrcChangesMax) changes_.pop_front();
   if (!mayTell(lastChangeToldNs_, atNs)) return;
-  context.events.emit(
-      {.type = Event::Type::kSsrcChanged, .id = id_, .address = {}, .from = from, .to = header.ssrc});
+  context.events.emit({.type = Event::Type::kSsrcChanged,
+                       .id = id_,
+                       .address = {},
+                       .from = from,
+                       .to = header.ssrc});
 }
 
 void Port::onRtcpReady(ShardContext& context) {
@@ -148,8 +155,9 @@ void Port::acceptRtcp(ShardContext& context, Datagram& datagram, bool muxed) {
   }
   const uint32_t sender = datagram.size >= 8 ? read32(datagram.data + 4) : 0;
   const bool sameStream = ingress_.started() && ingress_.sourceSsrc() == sender;
-  const Refusal refusal = muxed ? latch_.admits(datagram.from)
-                                : rtcpLatch_.check(datagram.from, sameStream, datagram.arrivalNs).refusal;
+  const Refusal refusal =
+      muxed ? latch_.admits(datagram.from)
+            : rtcpLatch_.check(datagram.from, sameStream, datagram.arrivalNs).refusal;
   if (refusal != Refusal::kNone) {
     refuse(context, refusal);
     return;
@@ -199,7 +207,10 @@ void Port::sendRtp(ShardContext& context, const iovec* packets, size_t count) {
   const int fd = sockets_.rtp.fd.get();
   size_t sent = 0;
   if (count == 1) {
-    sent = sendto(fd, packets[0].iov_base, packets[0].iov_len, MSG_DONTWAIT, to->raw(), to->length()) >= 0 ? 1 : 0;
+    sent = sendto(fd, packets[0].iov_base, packets[0].iov_len, MSG_DONTWAIT, to->raw(),
+                  to->length()) >= 0
+               ? 1
+               : 0;
   } else {
     std::array<mmsghdr, kReceiveBatch> messages{};
     for (size_t i = 0; i < count; ++i) {
@@ -210,7 +221,8 @@ void Port::sendRtp(ShardContext& context, const iovec* packets, size_t count) {
     }
     // One that fails is left out; the others still go.
     for (size_t next = 0; next < count;) {
-      const int done = sendmmsg(fd, &messages[next], static_cast<unsigned>(count - next), MSG_DONTWAIT);
+      const int done =
+          sendmmsg(fd, &messages[next], static_cast<unsigned>(count - next), MSG_DONTWAIT);
       if (done > 0) sent += static_cast<size_t>(done);
       next += done > 0 ? static_cast<size_t>(done) : 1;
     }

@@ -25,12 +25,13 @@ struct PortRemote {
 };
 
 /**
- * One party's pinned pair of sockets: takes its packets, gives them to the other party, to the relay and into the ring,
- * and sends to the party what is for it.
+ * One party's pinned pair of sockets: takes its packets, gives them to the other party, to the
+ * relay and into the ring, and sends to the party what is for it.
  */
 class Port {
  public:
-  Port(uint32_t id, UdpPair sockets, LatchPolicy latch, const RingLimits& ring, uint32_t ssrc, uint32_t egressSsrc);
+  Port(uint32_t id, UdpPair sockets, LatchPolicy latch, const RingLimits& ring, uint32_t ssrc,
+       uint32_t egressSsrc);
 
   uint32_t id() const { return id_; }
   uint32_t ssrc() const { return ssrc_; }
@@ -66,7 +67,8 @@ class Port {
   void countDrops(ShardContext& context, uint32_t before, uint32_t now);
   void sendRtp(ShardContext& context, const iovec* packets, size_t count);
   void sendRtcp(ShardContext& context, const uint8_t* data, size_t size);
-  void noteChange(ShardContext& context, uint32_t from, const RtpHeader& header, uint64_t extended, int64_t atNs);
+  void noteChange(ShardContext& context, uint32_t from, const RtpHeader& header, uint64_t extended,
+                  int64_t atNs);
   bool mayTell(int64_t& last, int64_t nowNs) const;
 
   const uint32_t id_;

@@ -16,7 +16,8 @@ struct Range {
   int64_t lastAtNs;
 };
 
-/** Ordered, disjoint ranges of extended sequence numbers. Adding the next number in order costs a compare and a store. */
+/** Ordered, disjoint ranges of extended sequence numbers. Adding the next number in order costs a
+ * compare and a store. */
 class Ranges {
  public:
   /** False if the number was there already. */
@@ -68,8 +69,10 @@ class Ranges {
  private:
   static int64_t timeOf(const Range& range, uint64_t sequence) {
     if (range.last == range.first) return range.firstAtNs;
-    const double part = static_cast<double>(sequence - range.first) / static_cast<double>(range.last - range.first);
-    return range.firstAtNs + static_cast<int64_t>(part * static_cast<double>(range.lastAtNs - range.firstAtNs));
+    const double part =
+        static_cast<double>(sequence - range.first) / static_cast<double>(range.last - range.first);
+    return range.firstAtNs +
+           static_cast<int64_t>(part * static_cast<double>(range.lastAtNs - range.firstAtNs));
   }
 
   bool insert(uint64_t sequence, int64_t atNs) {
@@ -90,13 +93,15 @@ class Ranges {
       list_[i].first = sequence;
       list_[i].firstAtNs = atNs;
     } else {
-      list_.insert(list_.begin() + static_cast<std::ptrdiff_t>(i), Range{sequence, sequence, atNs, atNs});
+      list_.insert(list_.begin() + static_cast<std::ptrdiff_t>(i),
+                   Range{sequence, sequence, atNs, atNs});
       bound();
     }
     return true;
   }
 
-  /** Joins the oldest: old gaps are forgotten before memory grows. Several at once, so that the shift is rare. */
+  /** Joins the oldest: old gaps are forgotten before memory grows. Several at once, so that the
+   * shift is rare. */
   void bound() {
     if (list_.size() <= kRangesMax) return;
     constexpr size_t kJoin = 64;

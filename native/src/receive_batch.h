@@ -25,7 +25,8 @@ class ReceiveBatch {
  public:
   ReceiveBatch();
 
-  /** Reads what is there, at most kReceiveBatch datagrams. `kernelDrops` is the socket's running count (SO_RXQ_OVFL). */
+  /** Reads what is there, at most kReceiveBatch datagrams. `kernelDrops` is the socket's running
+   * count (SO_RXQ_OVFL). */
   size_t receive(int fd, uint32_t& kernelDrops);
 
   Datagram& operator[](size_t i) { return datagrams_[i]; }

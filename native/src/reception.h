@@ -12,7 +12,8 @@
 
 namespace tandem {
 
-/** What a receiver report says about one sender (RFC 3550 appendices A.1, A.3 and A.8). Starts anew with a new SSRC. */
+/** What a receiver report says about one sender (RFC 3550 appendices A.1, A.3 and A.8). Starts anew
+ * with a new SSRC. */
 class Reception {
  public:
   void onRtp(const RtpHeader& header, int64_t arrivalNs, uint32_t clockHz) {
@@ -21,11 +22,13 @@ class Reception {
     highest_ = std::max(highest_, extended);
     base_ = std::min(base_, extended);
     ++received_;
-    const double arrival = static_cast<double>(arrivalNs - firstNs(arrivalNs)) * clockHz / kNsPerSecond;
+    const double arrival =
+        static_cast<double>(arrivalNs - firstNs(arrivalNs)) * clockHz / kNsPerSecond;
     const auto transit = static_cast<int64_t>(arrival) - static_cast<int64_t>(header.timestamp);
     if (received_ > 1) {
       // Modulo 2^32, as timestamps are.
-      const double difference = std::abs(static_cast<double>(static_cast<int32_t>(transit - transit_)));
+      const double difference =
+          std::abs(static_cast<double>(static_cast<int32_t>(transit - transit_)));
       jitter_ += (difference - jitter_) / 16;
     }
     transit_ = transit;
@@ -49,12 +52,21 @@ class Reception {
     receivedPrior_ = received_;
     uint8_t fraction = 0;
     if (expectedNow > 0 && receivedNow < expectedNow) {
-      fraction = static_cast<uint8_t>(std::min<uint64_t>(255, ((expectedNow - receivedNow) << 8) / expectedNow));
+      fraction = static_cast<uint8_t>(
+          std::min<uint64_t>(255, ((expectedNow - receivedNow) << 8) / expectedNow));
     }
-    const uint32_t delay = lastSenderReport_ == 0 ? 0 : static_cast<uint32_t>((nowNs - senderReportNs_) * 65536 / kNsPerSecond);
+    const uint32_t delay =
+        lastSenderReport_ == 0
+            ? 0
+            : static_cast<uint32_t>((nowNs - senderReportNs_) * 65536 / kNsPerSecond);
     const int64_t lost = std::clamp<int64_t>(lostNow(), -0x800000, 0x7fffff);
-    return {*ssrc_,   fraction,          static_cast<int32_t>(lost), static_cast<uint32_t>(highest_ - kFirstCycle),
-            static_cast<uint32_t>(jitter_), lastSenderReport_, delay};
+    return {*ssrc_,
+            fraction,
+            static_cast<int32_t>(lost),
+            static_cast<uint32_t>(highest_ - kFirstCycle),
+            static_cast<uint32_t>(jitter_),
+            lastSenderReport_,
+            delay};
   }
 
  private:
@@ -76,7 +88,9 @@ class Reception {
   }
 
   uint64_t expected() const { return highest_ - base_ + 1; }
-  int64_t lostNow() const { return ssrc_ ? static_cast<int64_t>(expected()) - static_cast<int64_t>(received_) : 0; }
+  int64_t lostNow() const {
+    return ssrc_ ? static_cast<int64_t>(expected()) - static_cast<int64_t>(received_) : 0;
+  }
 
   /** Arrival times count from the first packet, so that they keep their precision in ticks. */
   int64_t firstNs(int64_t arrivalNs) {

@@ -23,8 +23,17 @@ enum class Refusal : uint8_t {
 };
 
 inline constexpr std::array<const char*, static_cast<size_t>(Refusal::kCount)> kRefusalNames = {
-    "",          "malformed_short",   "malformed_version", "malformed_csrc", "malformed_extension", "malformed_padding",
-    "malformed_rtcp", "oversize", "stranger",          "second_source",  "not_ready",
+    "",
+    "malformed_short",
+    "malformed_version",
+    "malformed_csrc",
+    "malformed_extension",
+    "malformed_padding",
+    "malformed_rtcp",
+    "oversize",
+    "stranger",
+    "second_source",
+    "not_ready",
 };
 
 struct RefusalCounts {

@@ -13,19 +13,21 @@ constexpr int kBatchesPerWakeup = 8;
 }  // namespace
 
 RelaySocket::RelaySocket() {
-  socket_ = bindUdp(*Address::parse("127.0.0.1", 0),
-                    {.receiveBufferBytes = kSharedBufferBytes, .sendBufferBytes = kSharedBufferBytes});
+  socket_ = bindUdp(*Address::parse("127.0.0.1", 0), {.receiveBufferBytes = kSharedBufferBytes,
+                                                      .sendBufferBytes = kSharedBufferBytes});
   if (!socket_.fd.valid()) fail("no loopback port for the relay");
 }
 
 void RelaySocket::enroll(const Address& transport, Port& port) {
   if (!transport.isV4()) fail("a relay goes to an IPv4 loopback address, not to " + transport.ip());
   if (!ports_.try_emplace(transport, &port).second) {
-    fail("another port is routed to " + transport.ip() + " port " + std::to_string(transport.port()));
+    fail("another port is routed to " + transport.ip() + " port " +
+         std::to_string(transport.port()));
   }
 }
 
-void RelaySocket::queue(ShardContext& context, const uint8_t* data, size_t size, const Address& to) {
+void RelaySocket::queue(ShardContext& context, const uint8_t* data, size_t size,
+                        const Address& to) {
   if (queued_ == kSendBatch) flush(context);
   vectors_[queued_] = {const_cast<uint8_t*>(data), size};
   msghdr& header = messages_[queued_].msg_hdr;
@@ -38,7 +40,8 @@ void RelaySocket::queue(ShardContext& context, const uint8_t* data, size_t size,
 
 void RelaySocket::flush(ShardContext& context) {
   for (size_t next = 0; next < queued_;) {
-    const int done = sendmmsg(socket_.fd.get(), &messages_[next], static_cast<unsigned>(queued_ - next), MSG_DONTWAIT);
+    const int done = sendmmsg(socket_.fd.get(), &messages_[next],
+                              static_cast<unsigned>(queued_ - next), MSG_DONTWAIT);
     if (done > 0) {
       context.counters.packetsToRelay += static_cast<uint64_t>(done);
       next += static_cast<size_t>(done);

@@ -14,8 +14,8 @@
 namespace tandem {
 
 /**
- * The thread's one socket towards all mediasoup transports, over loopback. Without IP_RECVERR: the refusals of a dead
- * worker disturb nobody else's packets.
+ * The thread's one socket towards all mediasoup transports, over loopback. Without IP_RECVERR: the
+ * refusals of a dead worker disturb nobody else's packets.
  */
 class RelaySocket {
  public:

@@ -13,7 +13,8 @@ namespace {
 
 /** Pages cost nothing until they are touched. */
 void* mapPages(size_t bytes) {
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) failErrno("ring memory");
   return memory;
 }
@@ -45,7 +46,8 @@ Ring::~Ring() {
 }
 
 void Ring::release(size_t chunk) {
-  if (--packetsIn_[chunk] == 0 && chunk != chunk_) freeChunks_.push_back(static_cast<uint32_t>(chunk));
+  if (--packetsIn_[chunk] == 0 && chunk != chunk_)
+    freeChunks_.push_back(static_cast<uint32_t>(chunk));
 }
 
 void Ring::nextChunk() {

@@ -14,8 +14,9 @@ struct RingLimits {
 };
 
 /**
- * The last seconds of one stream: whole packets, in the order of arrival, each under an index that only grows. Packets lie
- * in chunks that are reused last in, first out, so that memory touched is what the live packets need and no more.
+ * The last seconds of one stream: whole packets, in the order of arrival, each under an index that
+ * only grows. Packets lie in chunks that are reused last in, first out, so that memory touched is
+ * what the live packets need and no more.
  */
 class Ring {
  public:
@@ -39,10 +40,12 @@ class Ring {
   const Entry& at(uint64_t index) const { return entries_[index & entryMask_]; }
   const uint8_t* data(const Entry& entry) const { return memory_ + entry.offset; }
 
-  /** Room for one packet; `onEvict(entry, index)` is told what leaves for it. `entry.size` is at most kDatagramMax. */
+  /** Room for one packet; `onEvict(entry, index)` is told what leaves for it. `entry.size` is at
+   * most kDatagramMax. */
   template <typename OnEvict>
   uint8_t* push(Entry entry, OnEvict&& onEvict) {
-    while (first_ != head_ && (entry.arrivalNs - at(first_).arrivalNs > keepNs_ || head_ - first_ > entryMask_)) {
+    while (first_ != head_ &&
+           (entry.arrivalNs - at(first_).arrivalNs > keepNs_ || head_ - first_ > entryMask_)) {
       evict(onEvict);
     }
     if (chunk_ == kNoChunk || used_ + entry.size > kChunkBytes) {

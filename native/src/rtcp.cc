@@ -7,7 +7,8 @@ namespace tandem {
 
 namespace {
 
-/** RFC 3550 section 6.5: item length is one byte; ours is bounded further to fit the build buffer. */
+/** RFC 3550 section 6.5: item length is one byte; ours is bounded further to fit the build buffer.
+ */
 constexpr size_t kCnameMax = 255;
 
 void writeHeader(uint8_t* out, uint8_t count, uint8_t type, size_t size) {
@@ -29,7 +30,8 @@ bool isRtcp(uint8_t* data, size_t size) {
     // RFC 3550 section 6.4.1: padding is on the last packet only, and counts itself.
     if ((packet->data[0] & 0x20) != 0) {
       const uint8_t padding = packet->data[packet->size - 1];
-      if (!reader.atEnd() || padding == 0 || padding % 4 != 0 || padding > packet->size - 4) return false;
+      if (!reader.atEnd() || padding == 0 || padding % 4 != 0 || padding > packet->size - 4)
+        return false;
     }
   }
   return reader.atEnd();
@@ -54,7 +56,8 @@ size_t writeReceiverReport(uint8_t* out, uint32_t sender, const ReportBlock* blo
   if (block == nullptr) return size;
   write32(out + 8, block->ssrc);
   const int32_t lost = std::clamp(block->cumulativeLost, -0x800000, 0x7fffff);
-  write32(out + 12, static_cast<uint32_t>(block->fractionLost) << 24 | (static_cast<uint32_t>(lost) & 0xffffffu));
+  write32(out + 12, static_cast<uint32_t>(block->fractionLost) << 24 |
+                        (static_cast<uint32_t>(lost) & 0xffffffu));
   write32(out + 16, block->highestSequence);
   write32(out + 20, block->jitter);
   write32(out + 24, block->lastSenderReport);

@@ -48,7 +48,8 @@ class RtcpReader {
   size_t left_;
 };
 
-/** Whole packets of known types from the first byte to the last, each large enough for what its count says. */
+/** Whole packets of known types from the first byte to the last, each large enough for what its
+ * count says. */
 bool isRtcp(uint8_t* data, size_t size);
 
 struct ReportBlock {
@@ -75,10 +76,12 @@ void forEachReportBlock(uint8_t* data, size_t size, Visit&& visit) {
   while (const auto packet = reader.next()) {
     size_t at = reportBlocksAt(*packet);
     if (at == 0) continue;
-    for (uint8_t i = 0; i < packet->count() && at + kReportBlockBytes <= packet->size; ++i, at += kReportBlockBytes) {
+    for (uint8_t i = 0; i < packet->count() && at + kReportBlockBytes <= packet->size;
+         ++i, at += kReportBlockBytes) {
       const uint8_t* p = packet->data + at;
       const int32_t lost = static_cast<int32_t>(read32(p + 4) << 8) >> 8;
-      visit(ReportBlock{read32(p), p[4], lost, read32(p + 8), read32(p + 12), read32(p + 16), read32(p + 20)});
+      visit(ReportBlock{read32(p), p[4], lost, read32(p + 8), read32(p + 12), read32(p + 16),
+                        read32(p + 20)});
     }
   }
 }

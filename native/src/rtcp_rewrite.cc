@@ -26,7 +26,8 @@ size_t rewriteReport(uint8_t* out, const RtcpPacket& packet, const RtcpRewrite& 
     write32(out + size, *rules.reportedAs);
     const uint32_t highest = read32(out + size + 8);
     const auto low = static_cast<uint16_t>(highest + rules.sequenceOffset);
-    write32(out + size + 8, static_cast<uint32_t>(extendNear(highest + kFirstCycle, low) - kFirstCycle));
+    write32(out + size + 8,
+            static_cast<uint32_t>(extendNear(highest + kFirstCycle, low) - kFirstCycle));
     size += kReportBlockBytes;
     ++kept;
   }
@@ -47,8 +48,8 @@ size_t rewriteRtcp(uint8_t* data, size_t size, const RtcpRewrite& rules) {
     if (blocksAt != 0) {
       if (blocksAt + packet->count() * kReportBlockBytes > packet->size) break;
       out += rewriteReport(out, *packet, rules);
-    } else if (packet->type() == kRtcpSourceDescription && packet->count() == 1 && packet->size >= 12 &&
-               (packet->data[0] & 0x20) == 0) {
+    } else if (packet->type() == kRtcpSourceDescription && packet->count() == 1 &&
+               packet->size >= 12 && (packet->data[0] & 0x20) == 0) {
       memmove(out, packet->data, packet->size);
       write32(out + 4, rules.sender);
       out += packet->size;

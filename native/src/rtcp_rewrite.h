@@ -20,8 +20,9 @@ struct RtcpRewrite {
 };
 
 /**
- * Rewrites a checked compound in place and returns its new size. SR, RR and one-chunk SDES stay; what names SSRCs in other
- * ways (BYE, APP, feedback) is left out, because a BYE of a restarted worker is not the party's.
+ * Rewrites a checked compound in place and returns its new size. SR, RR and one-chunk SDES stay;
+ * what names SSRCs in other ways (BYE, APP, feedback) is left out, because a BYE of a restarted
+ * worker is not the party's.
  */
 size_t rewriteRtcp(uint8_t* data, size_t size, const RtcpRewrite& rules);
 

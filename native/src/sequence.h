@@ -4,7 +4,8 @@
 
 namespace tandem {
 
-/** Extended sequence numbers start at cycle 1, so that a packet reordered before the first one stays positive. */
+/** Extended sequence numbers start at cycle 1, so that a packet reordered before the first one
+ * stays positive. */
 inline constexpr uint64_t kFirstCycle = 65536;
 
 /** Signed distance from `from` to `to` on the circle of 16-bit sequence numbers. */

@@ -22,7 +22,10 @@ constexpr int64_t kTickNs = 50 * kNsPerMs;
 }  // namespace
 
 Shard::Shard(const ShardOptions& options, EventSink& events)
-    : index_(options.index), context_(events), epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+    : index_(options.index),
+      context_(events),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   if (!epoll_.valid() || !wake_.valid()) failErrno("epoll");
   context_.relay = &relay_;
   context_.catchUpRate = options.catchUpRate;
@@ -109,10 +112,12 @@ void Shard::sendToLegs() {
   if (pace) {
     nextPaceNs_ = context_.monotonicNow + kPaceNs;
     // By index: the list may grow while packets are queued.
-    for (size_t i = 0; i < context_.catchingUp.size(); ++i) context_.catchingUp[i]->catchUp(context_);
+    for (size_t i = 0; i < context_.catchingUp.size(); ++i)
+      context_.catchingUp[i]->catchUp(context_);
   }
   for (Leg& leg : legs_) leg.socket->flush(context_);
-  if (pace) std::erase_if(context_.catchingUp, [this](Fork* fork) { return fork->settle(context_); });
+  if (pace)
+    std::erase_if(context_.catchingUp, [this](Fork* fork) { return fork->settle(context_); });
   if (context_.monotonicNow >= nextTickNs_) runTick();
 }
 
@@ -182,10 +187,11 @@ void Shard::setRoute(uint32_t id, std::optional<uint32_t> peer, std::optional<Ad
   }
 }
 
-void Shard::addFork(uint32_t id, uint32_t portId, size_t streamIndex, const Address& rtp, const Address& rtcp,
-                    const ForkStart& from, bool paused) {
+void Shard::addFork(uint32_t id, uint32_t portId, size_t streamIndex, const Address& rtp,
+                    const Address& rtcp, const ForkStart& from, bool paused) {
   Port& source = port(portId);
-  if (source.forks().size() >= kForksPerPortMax) fail("a port has at most " + std::to_string(kForksPerPortMax) + " forks");
+  if (source.forks().size() >= kForksPerPortMax)
+    fail("a port has at most " + std::to_string(kForksPerPortMax) + " forks");
   LegSocket& leg = *legFor(rtp.family(), streamIndex).socket;
   auto fork = std::make_unique<Fork>(id, source, leg, rtp, rtcp);
   leg.enroll(*fork);

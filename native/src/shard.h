@@ -28,8 +28,9 @@ struct ShardOptions {
 };
 
 /**
- * One edge thread with everything that lives on it. Nothing here is locked: JavaScript's commands are run by the thread
- * itself, between two wake-ups, while the JavaScript thread waits. The edge thread never waits for JavaScript.
+ * One edge thread with everything that lives on it. Nothing here is locked: JavaScript's commands
+ * are run by the thread itself, between two wake-ups, while the JavaScript thread waits. The edge
+ * thread never waits for JavaScript.
  */
 class Shard {
  public:
@@ -40,7 +41,8 @@ class Shard {
 
   const RelaySocket& relay() const { return relay_; }
 
-  /** From the JavaScript thread: runs `body(shard)` on the edge thread and returns what it returns, or throws EdgeError. */
+  /** From the JavaScript thread: runs `body(shard)` on the edge thread and returns what it returns,
+   * or throws EdgeError. */
   template <typename Body>
   auto run(Body&& body) {
     using Result = std::invoke_result_t<Body, Shard&>;
@@ -63,8 +65,8 @@ class Shard {
   StreamReport closePort(uint32_t id);
   Port& port(uint32_t id);
   void setRoute(uint32_t id, std::optional<uint32_t> peer, std::optional<Address> relay);
-  void addFork(uint32_t id, uint32_t portId, size_t streamIndex, const Address& rtp, const Address& rtcp,
-               const ForkStart& from, bool paused);
+  void addFork(uint32_t id, uint32_t portId, size_t streamIndex, const Address& rtp,
+               const Address& rtcp, const ForkStart& from, bool paused);
   void setForkTarget(uint32_t id, const Address& rtp, const Address& rtcp);
   ForkReport removeFork(uint32_t id);
   Fork& fork(uint32_t id);

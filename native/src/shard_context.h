@@ -15,7 +15,8 @@ class Fork;
 class Port;
 class RelaySocket;
 
-/** What the objects of one edge thread share. Only that thread touches it, so nothing in it is locked. */
+/** What the objects of one edge thread share. Only that thread touches it, so nothing in it is
+ * locked. */
 struct ShardContext {
   explicit ShardContext(EventSink& sink) : events(sink) {}
 
@@ -35,7 +36,8 @@ struct ShardContext {
   int64_t monotonicNow = 0;
 };
 
-/** Something that epoll wakes. Objects go only by command, and commands run when all that were woken have been served. */
+/** Something that epoll wakes. Objects go only by command, and commands run when all that were
+ * woken have been served. */
 class Source {
  public:
   virtual ~Source() = default;

@@ -23,9 +23,11 @@ UdpSocket bindUdp(Address local, const UdpOptions& options) {
   setOption(fd.get(), SOL_SOCKET, SO_TIMESTAMPNS, 1, "SO_TIMESTAMPNS");
   setOption(fd.get(), SOL_SOCKET, SO_RXQ_OVFL, 1, "SO_RXQ_OVFL");
   setOption(fd.get(), SOL_SOCKET, SO_RCVBUF, options.receiveBufferBytes, "SO_RCVBUF");
-  if (options.sendBufferBytes != 0) setOption(fd.get(), SOL_SOCKET, SO_SNDBUF, options.sendBufferBytes, "SO_SNDBUF");
+  if (options.sendBufferBytes != 0)
+    setOption(fd.get(), SOL_SOCKET, SO_SNDBUF, options.sendBufferBytes, "SO_SNDBUF");
   if (options.reportErrors) {
-    setOption(fd.get(), v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, 1, "IP_RECVERR");
+    setOption(fd.get(), v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, 1,
+              "IP_RECVERR");
   }
   if (bind(fd.get(), local.raw(), local.length()) != 0) {
     if (errno == EADDRINUSE) return {};
@@ -59,6 +61,8 @@ UdpPair PortRange::open(const Address& host, const UdpOptions& options) {
   throw EdgeError("NO_PORT", "no free pair of ports at " + host.ip());
 }
 
-void PortRange::release(uint16_t rtpPort) { used_[static_cast<size_t>(rtpPort - first_) / 2] = false; }
+void PortRange::release(uint16_t rtpPort) {
+  used_[static_cast<size_t>(rtpPort - first_) / 2] = false;
+}
 
 }  // namespace tandem

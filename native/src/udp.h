@@ -26,10 +26,12 @@ struct UdpOptions {
   bool reportErrors = false;
 };
 
-/** Bound, non-blocking, with kernel receive times. Throws EdgeError; returns an invalid fd if the port is taken. */
+/** Bound, non-blocking, with kernel receive times. Throws EdgeError; returns an invalid fd if the
+ * port is taken. */
 UdpSocket bindUdp(Address local, const UdpOptions& options);
 
-/** Hands out pairs of ports in rotation, so that a port just freed is not at once another call's. */
+/** Hands out pairs of ports in rotation, so that a port just freed is not at once another call's.
+ */
 class PortRange {
  public:
   PortRange(uint16_t min, uint16_t max);

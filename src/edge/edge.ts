@@ -82,12 +82,16 @@ export class Edge {
 
   setRemote(portId: number, remote: PortRemote): void {
     checkRemote(remote);
-    guard(() => this.#native.setRemote(portId, remote));
+    guard(() => {
+      this.#native.setRemote(portId, remote);
+    });
   }
 
   setRoute(portId: number, route: PortRoute): void {
     checkRoute(route);
-    guard(() => this.#native.setRoute(portId, route));
+    guard(() => {
+      this.#native.setRoute(portId, route);
+    });
   }
 
   /** Its forks end with it, with RTCP BYE; routes that led to it lead nowhere. */
@@ -112,17 +116,23 @@ export class Edge {
   setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): void {
     checkAddress('rtp', rtp);
     checkAddress('rtcp', rtcp);
-    guard(() => this.#native.setForkTarget(forkId, rtp, rtcp));
+    guard(() => {
+      this.#native.setForkTarget(forkId, rtp, rtcp);
+    });
   }
 
   /** When this returns, nothing more is sent. What was still to be caught up with is withheld, too. */
   pauseFork(forkId: number): void {
-    guard(() => this.#native.pauseFork(forkId));
+    guard(() => {
+      this.#native.pauseFork(forkId);
+    });
   }
 
   /** Goes on with the next live packet. */
   resumeFork(forkId: number): void {
-    guard(() => this.#native.resumeFork(forkId));
+    guard(() => {
+      this.#native.resumeFork(forkId);
+    });
   }
 
   /** Sends RTCP BYE. */
@@ -143,7 +153,9 @@ export class Edge {
   setCaptureRemote(captureId: number, streamIndex: number, remote: AddressPair): void {
     checkAddress('remote.rtp', remote.rtp);
     checkAddress('remote.rtcp', remote.rtcp);
-    guard(() => this.#native.setCaptureRemote(captureId, streamIndex, remote));
+    guard(() => {
+      this.#native.setCaptureRemote(captureId, streamIndex, remote);
+    });
   }
 
   /** The file is whole and closed when this returns. */
