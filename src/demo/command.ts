@@ -51,7 +51,7 @@ export async function runDemo(args: readonly string[], io: DemoIo = process): Pr
   const display = new Display(options.json ? io.stderr : io.stdout);
   try {
     const result = await demonstrate(options, display, io, interrupt.signal);
-    return exitCode ?? (result.ok ? 0 : 1);
+    return result.ok ? 0 : 1;
   } catch (error) {
     if (exitCode === undefined) throw error;
     display.line(`  stopped: ${messageOf(error)}`);

@@ -118,13 +118,13 @@ async function watch(
   progress: ProgressLine,
   signal: AbortSignal,
 ): Promise<void> {
-  while (!signal.aborted) {
-    try {
+  try {
+    for (;;) {
       progress.update(await client.getCall(callId));
       await delay(pollMs, undefined, { signal });
-    } catch (error) {
-      if (!signal.aborted) throw error;
     }
+  } catch (error) {
+    if (!signal.aborted) throw error;
   }
 }
 
