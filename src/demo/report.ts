@@ -6,14 +6,15 @@ const columnGap = 3;
 
 /** The result for a person, in lines of less than 100 columns as long as record ids are UUIDs. */
 export function reportLines(result: DemoResult): string[] {
-  const place = (path: string) => shortPath(path);
-  const lines = ['', 'Recordings', ''];
-  for (const { leg, folders, recorders } of result.legs) {
+  const lines = [
+    '',
+    'Recordings, each with media.pcapng (for Wireshark), recording.wav, recording.json, metadata.xml',
+    '',
+  ];
+  for (const { leg, folders } of result.legs) {
     folders.forEach((folder, index) => {
       const label = index === 0 ? `leg ${leg}` : '';
-      const note =
-        recorders[index] === result.killed.recorder && leg === 1 ? '  until it was killed' : '';
-      lines.push(`  ${label.padEnd(labelWidth)}${place(folder)}/${note}`);
+      lines.push(`  ${label.padEnd(labelWidth)}${shortPath(folder)}/`);
     });
   }
   lines.push('', ...table(result.legs), '', 'Checks', '');
