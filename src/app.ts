@@ -1,4 +1,6 @@
 import { Registry } from 'prom-client';
+import { Alarms } from './alarm/alarms.ts';
+import { Webhook } from './alarm/webhook.ts';
 import { systemClock } from './clock.ts';
 import type { Config, Environment } from './config.ts';
 import { HttpServer } from './control/http.ts';
@@ -8,7 +10,8 @@ import { EmbeddedRecorders } from './embedded-recorders.ts';
 import type { Logger } from './logger.ts';
 import { MediaBridge } from './media/bridge.ts';
 import { createMetrics } from './metrics.ts';
-import { metricsObserver } from './metrics-observer.ts';
+import type { Metrics } from './metrics.ts';
+import { recordingObserver } from './recording-observer.ts';
 import { Calls } from './recording/calls.ts';
 import { ResourceManager } from './resource/resource-manager.ts';
 import { SipUserAgent } from './sip/ua/user-agent.ts';
@@ -146,6 +149,17 @@ async function assemble(
       }),
     );
   }
+  const webhook = webhookOf(config, environment, metrics, logger);
+  if (webhook !== undefined) started(webhook);
+  const alarms = new Alarms({
+    kept: config.alarms.kept,
+    clock: systemClock,
+    logger: logger.child({ part: 'alarm' }),
+    onAlarm: (alarm) => {
+      metrics.alarms.inc({ kind: alarm.kind });
+      webhook?.send(alarm);
+    },
+  });
   const calls = started(
     new Calls(
       {
@@ -153,7 +167,7 @@ async function assemble(
         allocator: resources,
         client,
         clock: systemClock,
-        observer: metricsObserver(metrics),
+        observer: recordingObserver(metrics, alarms),
         settings: { ...recording, inviteTimeoutMs: sip.inviteTimeoutMs },
       },
       {
@@ -176,9 +190,31 @@ async function assemble(
       metrics,
       logger: logger.child({ part: 'http' }),
       health: () => healthOf(calls, resources),
+      alarms: () => alarms.list(),
     }),
   );
   return App.of(urlOf(http.address), resources.list().length, parts);
+}
+
+function webhookOf(
+  { alarms: { webhook } }: Config,
+  { webhookSecret }: Environment,
+  metrics: Metrics,
+  logger: Logger,
+): Webhook | undefined {
+  if (webhook === undefined) return undefined;
+  return new Webhook({
+    ...webhook,
+    secret: webhookSecret,
+    clock: systemClock,
+    logger: logger.child({ part: 'webhook' }),
+    onSent: () => {
+      metrics.webhooksSent.inc();
+    },
+    onDropped: (reason) => {
+      metrics.webhooksDropped.inc({ reason });
+    },
+  });
 }
 
 /** What an operator would want to be woken for. */

@@ -33,7 +33,7 @@ const recorderEntry = z.strictObject({
   id: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,64}$/, 'letters, digits, dot, dash, underscore; at most 64'),
-  uri: z.string().regex(/^sips?:/, 'a SIP URI'),
+  uri: z.string().regex(/^sips?:[^\s<>"\p{Cc}]+$/u, 'a SIP URI'),
   zone: z.string().min(1).max(64).default('default'),
   capacity: z.int().min(1).max(1_000_000).default(500),
   weight: z.number().positive().max(1_000).default(1),
@@ -116,6 +116,19 @@ export const configSchema = z.strictObject({
     embedded: embeddedRecorders.optional(),
     list: z.array(recorderEntry).max(1_000).default([]),
   }),
+  alarms: section({
+    kept: z.int().min(1).max(100_000).default(1_000),
+    webhook: z
+      .strictObject({
+        url: z.url({ protocol: /^https?$/ }),
+        timeoutMs: ms(5_000, 60_000),
+        attempts: z.int().min(1).max(100).default(8),
+        retryInitialMs: ms(500),
+        retryMaxMs: ms(60_000),
+        queueMax: z.int().min(1).max(100_000).default(1_000),
+      })
+      .optional(),
+  }),
   log: section({
     level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   }),
@@ -176,6 +189,8 @@ export function loadConfig(file: string | undefined): Config {
 export interface Environment {
   /** Bearer token of the HTTP API; required when it listens beyond loopback. */
   readonly httpToken: string | undefined;
+  /** Key that webhook bodies are signed with. */
+  readonly webhookSecret: string | undefined;
   /** Another build of the edge addon (sanitizers). */
   readonly edgeAddon: string | undefined;
   readonly mediasoupWorker: string | undefined;
@@ -184,6 +199,7 @@ export interface Environment {
 export function readEnvironment(): Environment {
   return {
     httpToken: process.env['TANDEM_HTTP_TOKEN'],
+    webhookSecret: process.env['TANDEM_WEBHOOK_SECRET'],
     edgeAddon: process.env['TANDEM_EDGE_ADDON'],
     mediasoupWorker: process.env['MEDIASOUP_WORKER_BIN'],
   };

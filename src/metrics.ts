@@ -56,6 +56,12 @@ export interface Metrics {
   readonly mediaInterruptionSeconds: Histogram;
   readonly mediasoupWorkersDied: Counter;
 
+  /** `kind`: AlarmKind. */
+  readonly alarms: Counter<'kind'>;
+  readonly webhooksSent: Counter;
+  /** `reason`: `queue-full` or `attempts`. */
+  readonly webhooksDropped: Counter<'reason'>;
+
   readonly httpRequests: Counter<'route' | 'method' | 'status'>;
   readonly httpRequestSeconds: Histogram<'route' | 'method'>;
 }
@@ -141,6 +147,11 @@ export function createMetrics(registry: Registry, sources: MetricSources): Metri
       failoverBuckets,
     ),
     mediasoupWorkersDied: counter('mediasoup_workers_died_total', 'mediasoup workers that died'),
+    alarms: counter('alarms_total', 'Alarms raised, by kind', ['kind']),
+    webhooksSent: counter('webhooks_sent_total', 'Alarms that the webhook took'),
+    webhooksDropped: counter('webhooks_dropped_total', 'Alarms that the webhook did not get', [
+      'reason',
+    ]),
     httpRequests: counter('http_requests_total', 'HTTP requests answered', [
       'route',
       'method',

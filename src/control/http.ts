@@ -3,6 +3,7 @@ import fastifySwagger from '@fastify/swagger';
 import { fastify, type FastifyReply } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { safeParse, type $ZodType } from 'zod/v4/core';
+import type { Alarm } from '../alarm/alarms.ts';
 import type { Config } from '../config.ts';
 import { TandemError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
@@ -27,6 +28,7 @@ export interface HttpServerOptions {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly health: () => Health;
+  readonly alarms: () => readonly Alarm[];
 }
 
 const connectionsMax = 1_024;
@@ -58,7 +60,11 @@ export class HttpServer {
     await app.register(fastifySwagger, openapiOptions(options.token !== undefined));
     addCallRoutes(app, options.calls);
     addRecorderRoutes(app, options.recorders);
-    addOperationRoutes(app, { registry: options.metrics.registry, health: options.health });
+    addOperationRoutes(app, {
+      registry: options.metrics.registry,
+      health: options.health,
+      alarms: options.alarms,
+    });
     const server = new HttpServer(app);
     try {
       await app.listen({ host, port });

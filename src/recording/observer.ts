@@ -13,6 +13,6 @@ export interface RecordingObserver {
   failoverDone(callId: string, failover: FailoverState): void;
   /** Final account of a leg: what no recorder of it received. */
   legEnded(callId: string, leg: Leg, lostPackets: number, lostMs: number): void;
-  /** A leg is without a recorder. */
-  legUnrecorded(callId: string, leg: Leg): void;
+  /** A leg is without a recorder; told once until it has one again. */
+  legUnrecorded(callId: string, leg: Leg, otherLegRecords: boolean): void;
 }

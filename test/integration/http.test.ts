@@ -149,6 +149,7 @@ async function start(options: { token?: string; fail?: ErrorCode; port?: number 
     }),
     logger: pino({ level: 'trace' }, { write: (line: string) => (log += line) }),
     health: () => ({ status: 'degraded', problems: ['recorder r3 is down'] }),
+    alarms: () => [],
   };
   const server = await HttpServer.create(serverOptions);
   open.push(server);

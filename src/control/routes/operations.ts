@@ -1,5 +1,7 @@
 import type { Registry } from 'prom-client';
 import { z } from 'zod';
+import type { Alarm } from '../../alarm/alarms.ts';
+import { alarmList } from '../schemas/alarm.ts';
 import { errors } from '../schemas/error.ts';
 import { healthBody, type Health } from '../schemas/health.ts';
 import type { AppInstance } from './app-instance.ts';
@@ -8,7 +10,7 @@ const tags = ['operations'];
 
 export function addOperationRoutes(
   app: AppInstance,
-  options: { registry: Registry; health: () => Health },
+  options: { registry: Registry; health: () => Health; alarms: () => readonly Alarm[] },
 ): void {
   app.get(
     '/metrics',
@@ -47,6 +49,19 @@ export function addOperationRoutes(
       const health = options.health();
       return reply.code(health.status === 'unavailable' ? 503 : 200).send(health);
     },
+  );
+
+  app.get(
+    '/v1/alarms',
+    {
+      schema: {
+        operationId: 'listAlarms',
+        summary: 'What an operator must know, newest last',
+        tags,
+        response: { 200: alarmList, ...errors() },
+      },
+    },
+    () => ({ alarms: [...options.alarms()] }),
   );
 
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());

@@ -1,8 +1,9 @@
 import type { Metrics } from './metrics.ts';
+import type { Alarms } from './alarm/alarms.ts';
 import type { RecordingObserver } from './recording/observer.ts';
 
-/** What recording tells, as metrics. */
-export function metricsObserver(metrics: Metrics): RecordingObserver {
+/** What recording tells, as metrics and alarms. */
+export function recordingObserver(metrics: Metrics, alarms: Alarms): RecordingObserver {
   return {
     callCreated: () => {
       metrics.callsCreated.inc();
@@ -22,15 +23,19 @@ export function metricsObserver(metrics: Metrics): RecordingObserver {
       metrics.failovers.inc({ reason });
       metrics.failoverDetectionSeconds.observe({ reason }, detectionMs / 1_000);
     },
-    failoverDone: (_callId, { reason, failoverMs, replayedPackets }) => {
+    failoverDone: (callId, failover) => {
+      const { reason, failoverMs, replayedPackets } = failover;
+      alarms.raise('failover', callId, failover.leg, { ...failover });
       metrics.failoverDurationSeconds.observe({ reason }, (failoverMs ?? 0) / 1_000);
       metrics.replayedPackets.inc(replayedPackets);
     },
-    legEnded: (_callId, _leg, lostPackets, lostMs) => {
+    legEnded: (callId, leg, lostPackets, lostMs) => {
+      if (lostPackets > 0) alarms.raise('verdict', callId, leg, { lostPackets, lostMs });
       metrics.lostPackets.inc(lostPackets);
       metrics.lostMediaSeconds.inc(lostMs / 1_000);
     },
-    legUnrecorded: () => {
+    legUnrecorded: (callId, leg, otherRecords) => {
+      alarms.raise(otherRecords ? 'single-leg' : 'leg-without-recorder', callId, leg, {});
       metrics.scarceLegs.inc();
     },
   };
