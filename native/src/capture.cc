@@ -22,7 +22,7 @@ void CaptureStream::setRemote(const Address& rtp, const Address& rtcp) {
   muxed_ = rtp == rtcp;
 }
 
-void CaptureStream::onRtpReady(ShardContext& context) {
+size_t CaptureStream::receiveRtp(ShardContext& context) {
   const uint32_t before = rtpDrops_;
   const size_t count = context.batch.receive(sockets_.rtp.fd.get(), rtpDrops_);
   kernelDrops_ += rtpDrops_ - before;
@@ -35,14 +35,23 @@ void CaptureStream::onRtpReady(ShardContext& context) {
       takeRtp(context, datagram);
     }
   }
+  return count;
 }
 
-void CaptureStream::onRtcpReady(ShardContext& context) {
+size_t CaptureStream::receiveRtcp(ShardContext& context) {
   const uint32_t before = rtcpDrops_;
   const size_t count = context.batch.receive(sockets_.rtcp.fd.get(), rtcpDrops_);
   kernelDrops_ += rtcpDrops_ - before;
   context.counters.kernelDrops += rtcpDrops_ - before;
   for (size_t i = 0; i < count; ++i) takeRtcp(context, context.batch[i], false);
+  return count;
+}
+
+void CaptureStream::drain(ShardContext& context) {
+  for (size_t i = 0; i < kDrainMax && receiveRtp(context) == kReceiveBatch; ++i) {
+  }
+  for (size_t i = 0; i < kDrainMax && receiveRtcp(context) == kReceiveBatch; ++i) {
+  }
 }
 
 void CaptureStream::takeRtp(ShardContext& context, const Datagram& datagram) {
@@ -160,6 +169,7 @@ void Capture::tick(ShardContext& context) {
 }
 
 void Capture::finish(ShardContext& context) {
+  for (auto& stream : streams_) stream->drain(context);
   for (auto& stream : streams_) stream->sendBye(context);
   flush(context);
 }

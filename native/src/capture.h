@@ -28,11 +28,15 @@ class CaptureStream {
   void setRemote(const Address& rtp, const Address& rtcp);
   void tick(ShardContext& context);
   void sendBye(ShardContext& context);
+  /** Takes what still waits in the sockets. */
+  void drain(ShardContext& context);
   CaptureStreamReport report() const;
 
  private:
-  void onRtpReady(ShardContext& context);
-  void onRtcpReady(ShardContext& context);
+  void onRtpReady(ShardContext& context) { receiveRtp(context); }
+  void onRtcpReady(ShardContext& context) { receiveRtcp(context); }
+  size_t receiveRtp(ShardContext& context);
+  size_t receiveRtcp(ShardContext& context);
   void takeRtp(ShardContext& context, const Datagram& datagram);
   void takeRtcp(ShardContext& context, Datagram& datagram, bool onRtpSocket);
   void refuse(ShardContext& context, Refusal reason);

@@ -21,6 +21,8 @@ inline constexpr size_t kDatagramMax = 16384;
 /** Datagrams read from one socket in one wake-up. More wait for the next, so that no socket starves
  * another. */
 inline constexpr size_t kReceiveBatch = 16;
+/** Batches read at most from a socket that is about to be closed. */
+inline constexpr size_t kDrainMax = 256;
 /** Sockets looked at in one wake-up. */
 inline constexpr size_t kReadyMax = 256;
 /** Messages in one sendmmsg. The kernel takes up to 1,024 (UIO_MAXIOV). */

@@ -52,7 +52,7 @@ void Port::routeRelay(ShardContext& context, const Address& to) {
   relayTo_ = to;
 }
 
-void Port::onRtpReady(ShardContext& context) {
+size_t Port::receiveRtp(ShardContext& context) {
   const uint32_t dropsBefore = rtpDrops_;
   const size_t count = context.batch.receive(sockets_.rtp.fd.get(), rtpDrops_);
   if (rtpDrops_ != dropsBefore) countDrops(context, dropsBefore, rtpDrops_);
@@ -72,6 +72,12 @@ void Port::onRtpReady(ShardContext& context) {
   // The call comes first: nothing of the recording stands before this.
   if (peer_ != nullptr && taken > 0) peer_->sendRtp(context, toPeer.data(), taken);
   for (size_t i = 0; i < taken; ++i) store(context, context.batch[accepted[i]], headers[i]);
+  return count;
+}
+
+void Port::drain(ShardContext& context) {
+  for (size_t i = 0; i < kDrainMax && receiveRtp(context) == kReceiveBatch; ++i) {
+  }
 }
 
 bool Port::acceptRtp(ShardContext& context, const Datagram& datagram, RtpHeader& header) {

@@ -45,6 +45,9 @@ class Port {
   void routeRelay(ShardContext& context, const Address& to);
   bool routesTo(const Port& peer) const { return peer_ == &peer; }
 
+  /** Takes what still waits in the RTP socket. */
+  void drain(ShardContext& context);
+
   /** What the relay's far side sent for the party. */
   void fromRelay(ShardContext& context, Datagram& datagram);
 
@@ -58,7 +61,8 @@ class Port {
   StreamReport report() const;
 
  private:
-  void onRtpReady(ShardContext& context);
+  void onRtpReady(ShardContext& context) { receiveRtp(context); }
+  size_t receiveRtp(ShardContext& context);
   void onRtcpReady(ShardContext& context);
   bool acceptRtp(ShardContext& context, const Datagram& datagram, RtpHeader& header);
   void acceptRtcp(ShardContext& context, Datagram& datagram, bool muxed);

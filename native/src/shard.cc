@@ -166,6 +166,9 @@ Port& Shard::port(uint32_t id) {
 
 StreamReport Shard::closePort(uint32_t id) {
   Port& closing = port(id);
+  closing.drain(context_);
+  relay_.flush(context_);
+  sendToLegs();
   while (!closing.forks().empty()) removeFork(closing.forks().back()->id());
   closing.routeNowhere(context_);
   for (auto& [otherId, other] : ports_) {
@@ -256,6 +259,7 @@ Capture& Shard::capture(uint32_t id) {
 CaptureReport Shard::closeCapture(uint32_t id) {
   Capture& closing = capture(id);
   closing.finish(context_);
+  std::erase(context_.dirtyCaptures, &closing);
   CaptureReport report = closing.report();
   captures_.erase(id);
   return report;

@@ -1,0 +1,97 @@
+import assert from 'node:assert';
+import { loadAddon } from '../../src/edge/addon.ts';
+import { bye, receiverReport, senderReport, sourceDescription } from '../support/rtcp-fixtures.ts';
+import { rtp } from '../support/rtp-fixtures.ts';
+
+/** xorshift32: the same seed finds the same input. */
+function generator(seed: number): (below: number) => number {
+  let state = seed >>> 0 || 1;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    state >>>= 0;
+    return state % below;
+  };
+}
+
+const rtpSeeds = [
+  rtp({ sequence: 1 }),
+  rtp({ sequence: 65_535, payload: Buffer.alloc(0) }),
+  Buffer.concat([
+    Buffer.from([0xb2]),
+    rtp({ sequence: 9 }).subarray(1, 12),
+    Buffer.from([1, 2, 3, 4, 5, 6, 7, 8, 0xbe, 0xde, 0, 1, 1, 2, 3, 4, 99, 98, 0, 2]),
+  ]),
+  Buffer.concat([
+    Buffer.from([0x90]),
+    rtp({ sequence: 2 }).subarray(1, 12),
+    Buffer.from([0xbe, 0xde, 0, 2, 0x10, 1, 0x20, 2, 0, 0, 0, 0, 7]),
+  ]),
+];
+const rtcpSeeds = [
+  Buffer.concat([
+    senderReport(1, 2, { ssrc: 3 }, { ssrc: 4, cumulativeLost: -5 }),
+    sourceDescription(1, 'someone@example'),
+    bye(1),
+  ]),
+  Buffer.concat([receiverReport(1, { ssrc: 3 }), sourceDescription(1, 'x')]),
+  receiverReport(9),
+];
+
+function mutate(input: Buffer, other: Buffer, random: (below: number) => number): Buffer {
+  let bytes = Buffer.from(input);
+  for (let rounds = 1 + random(4); rounds > 0; --rounds) {
+    const at = random(bytes.length + 1);
+    switch (random(6)) {
+      case 0:
+        if (at < bytes.length) bytes[at] = random(256);
+        break;
+      case 1:
+        if (at < bytes.length) bytes[at]! ^= 1 << random(8);
+        break;
+      case 2:
+        bytes = bytes.subarray(0, at);
+        break;
+      case 3:
+        bytes = Buffer.concat([bytes.subarray(0, at), other.subarray(random(other.length + 1))]);
+        break;
+      case 4:
+        bytes = Buffer.concat([bytes, Buffer.alloc(random(64), random(256))]);
+        break;
+      default:
+        // Where lengths and counts are.
+        if (bytes.length >= 4) bytes[random(4)] = [0, 1, 0x7f, 0x80, 0x9f, 0xff][random(6)]!;
+    }
+    if (bytes.length > 2_000) bytes = bytes.subarray(0, 2_000);
+  }
+  return bytes;
+}
+
+/**
+ * Mutated RTP and RTCP through the packet path's own code, for that many seconds. Inputs that were taken breed further
+ * ones. A crash or a sanitizer ends the process; the last input is not lost, since the seed makes it again.
+ */
+export function fuzzRtp(seconds: number, seed: number): { executions: number } {
+  const addon = loadAddon();
+  const random = generator(seed);
+  const corpora = [
+    { parse: (input: Buffer) => addon.fuzzRtp(input), inputs: [...rtpSeeds] },
+    { parse: (input: Buffer) => addon.fuzzRtcp(input), inputs: [...rtcpSeeds] },
+  ];
+  for (const { parse, inputs } of corpora) for (const input of inputs) assert(parse(input));
+  const endsAt = Date.now() + seconds * 1_000;
+  let executions = 0;
+  while (Date.now() < endsAt) {
+    for (let i = 0; i < 200; ++i) {
+      const { parse, inputs } = corpora[i % corpora.length]!;
+      const pick = () => inputs[random(inputs.length)]!;
+      const input = mutate(pick(), pick(), random);
+      executions += 1;
+      if (!parse(input) || random(20) !== 0) continue;
+      if (inputs.length < 500) inputs.push(input);
+      else inputs[rtpSeeds.length + random(inputs.length - rtpSeeds.length)] = input;
+    }
+  }
+  return { executions };
+}

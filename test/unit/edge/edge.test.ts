@@ -1,0 +1,217 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { Edge } from '../../../src/edge/edge.ts';
+import type { EdgeOptions } from '../../../src/edge/types.ts';
+import { TandemError } from '../../../src/errors.ts';
+
+let edge: Edge | undefined;
+
+function start(options: Partial<EdgeOptions> = {}): Edge {
+  const min = 20_000 + 2 * Math.floor(Math.random() * 10_000);
+  edge = Edge.create(
+    {
+      threads: 2,
+      legHosts: ['127.0.0.1'],
+      ports: { min, max: min + 199 },
+      ring: { seconds: 1, bytes: 65_536 },
+      catchUpRate: 4,
+      rtcpIntervalMs: 5_000,
+      cname: 'unit@test.invalid',
+      ...options,
+    },
+    () => undefined,
+  );
+  return edge;
+}
+afterEach(() => edge?.close());
+
+function codeOf(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    expect(error).toBeInstanceOf(TandemError);
+    return (error as TandemError).code;
+  }
+  throw new Error('nothing was thrown');
+}
+
+const address = { ip: '127.0.0.1', port: 5_004 };
+const remote = { rtp: address, rtcp: address, send: true, clockRates: {} };
+
+describe('Edge', () => {
+  it.each<[string, Partial<EdgeOptions>]>([
+    ['no threads', { threads: 0 }],
+    ['too many threads', { threads: 65 }],
+    ['half a thread', { threads: 1.5 }],
+    ['a host name for a leg', { legHosts: ['localhost'] }],
+    ['two leg addresses of one family', { legHosts: ['127.0.0.1', '127.0.0.2'] }],
+    ['an address that is not this machine’s', { legHosts: ['192.0.2.1'] }],
+    ['ports upside down', { ports: { min: 30_001, max: 30_000 } }],
+    ['no time in the ring', { ring: { seconds: 0, bytes: 1 } }],
+    ['catching up no faster than real time', { catchUpRate: 1 }],
+    ['a rate that is no number', { catchUpRate: NaN }],
+    ['a CNAME that does not fit', { cname: 'x'.repeat(256) }],
+  ])('does not start with %s', (_title, options) => {
+    expect(codeOf(() => start(options))).toBe('EDGE_FAILED');
+  });
+
+  it('says NO_PORT when the range cannot hold the legs', () => {
+    expect(codeOf(() => start({ ports: { min: 30_000, max: 30_003 } }))).toBe('NO_PORT');
+  });
+
+  it('says which addon it cannot load', () => {
+    expect(() => Edge.create({} as EdgeOptions, () => undefined, '/nowhere/edge.node')).toThrow();
+  });
+
+  it('opens RTP on even ports and RTCP on the next, in rotation', () => {
+    const e = start();
+    const first = e.openPort({ shard: 0, host: '127.0.0.1', latch: 'announced' });
+    expect(first.rtp.port % 2).toBe(0);
+    expect(first.rtcp.port).toBe(first.rtp.port + 1);
+    e.closePort(first.portId);
+    const second = e.openPort({ shard: 0, host: '127.0.0.1', latch: 'announced' });
+    expect(second.rtp.port).not.toBe(first.rtp.port);
+    expect(second.ssrc).not.toBe(first.ssrc);
+  });
+
+  it('says NO_PORT when the range is used up, and reuses what was freed', () => {
+    const e = start({ threads: 1, legHosts: [] });
+    const opened = [];
+    const codes = new Set<string>();
+    while (codes.size === 0 && opened.length < 200) {
+      try {
+        opened.push(e.openPort({ shard: 0, host: '127.0.0.1', latch: 'any' }));
+      } catch (error) {
+        codes.add((error as TandemError).code);
+      }
+    }
+    expect([...codes]).toEqual(['NO_PORT']);
+    const freed = opened[3]!;
+    e.closePort(freed.portId);
+    const again = e.openPort({ shard: 0, host: '127.0.0.1', latch: 'any' });
+    expect(again.rtp).toEqual(freed.rtp);
+  });
+
+  it('spreads ports over its threads', () => {
+    const e = start();
+    const shards = Array.from({ length: 4 }, () => {
+      const shard = e.pickShard();
+      e.openPort({ shard, host: '127.0.0.1', latch: 'any' });
+      return shard;
+    });
+    expect(shards.sort()).toEqual([0, 0, 1, 1]);
+  });
+
+  it('has a leg address of its own for every thread and stream', () => {
+    const e = start();
+    const ports = [0, 1].flatMap((shard) =>
+      [0, 1].map((stream) => e.legAddress(shard, stream, 4).rtp.port),
+    );
+    expect(new Set(ports).size).toBe(4);
+    expect(codeOf(() => e.legAddress(0, 0, 6))).toBe('EDGE_FAILED');
+    expect(codeOf(() => e.legAddress(0, 2, 4))).toBe('EDGE_FAILED');
+    expect(codeOf(() => e.legAddress(2, 0, 4))).toBe('EDGE_FAILED');
+    expect(e.relayAddress(0).port).not.toBe(e.relayAddress(1).port);
+  });
+
+  it('refuses ids that it did not give', () => {
+    const e = start();
+    const calls: (() => unknown)[] = [
+      () => e.streamReport(64),
+      () => e.closePort(64),
+      () => {
+        e.setRemote(64, remote);
+      },
+      () => {
+        e.setRoute(64, { kind: 'none' });
+      },
+      () => e.forkReport(65),
+      () => {
+        e.pauseFork(65);
+      },
+      () => {
+        e.resumeFork(65);
+      },
+      () => e.removeFork(65),
+      () => {
+        e.setForkTarget(65, address, address);
+      },
+      () => e.captureReport(64),
+      () => e.closeCapture(64),
+      () => e.streamReport(63),
+      () => e.streamReport(-1),
+      () => e.streamReport(NaN),
+    ];
+    for (const call of calls) expect(codeOf(call)).toBe('EDGE_FAILED');
+  });
+
+  it('refuses routes and remotes that cannot work', () => {
+    const e = start();
+    const host = '127.0.0.1';
+    const a = e.openPort({ shard: 0, host, latch: 'any' });
+    const b = e.openPort({ shard: 1, host, latch: 'any' });
+    const six = { ip: '::1', port: 9 };
+    const calls: (() => unknown)[] = [
+      () => {
+        e.setRoute(a.portId, { kind: 'direct', peerPortId: b.portId });
+      },
+      () => {
+        e.setRoute(a.portId, { kind: 'relay', to: six });
+      },
+      () => {
+        e.setRemote(a.portId, { ...remote, rtp: six });
+      },
+      () => {
+        e.setRemote(a.portId, { ...remote, rtp: { ip: 'party.example', port: 9 } });
+      },
+      () => {
+        e.setRemote(a.portId, { ...remote, rtp: { ip: host, port: 65_536 } });
+      },
+      () => {
+        e.setRemote(a.portId, { ...remote, clockRates: { 128: 8_000 } });
+      },
+      () => e.openPort({ shard: 2, host, latch: 'any' }),
+      () => e.openPort({ shard: 0, host: '192.0.2.1', latch: 'any' }),
+    ];
+    for (const call of calls) expect(codeOf(call)).toBe('EDGE_FAILED');
+  });
+
+  it('refuses forks that cannot work', () => {
+    const e = start();
+    const { portId } = e.openPort({ shard: 0, host: '127.0.0.1', latch: 'any' });
+    const fork = {
+      ...{ portId, streamIndex: 0, rtp: address, rtcp: address },
+      ...{ from: { kind: 'live' as const }, paused: false },
+    };
+    const six = { ip: '::1', port: 9 };
+    const calls: (() => unknown)[] = [
+      () => e.addFork({ ...fork, streamIndex: 2 }),
+      () => e.addFork({ ...fork, portId: portId + 64 }),
+      () => e.addFork({ ...fork, rtp: six, rtcp: six }),
+      () => e.addFork({ ...fork, rtcp: six }),
+      () => e.addFork({ ...fork, from: { kind: 'sequence', sequence: -1 } }),
+      () => e.addFork({ ...fork, from: { kind: 'time', at: NaN } }),
+    ];
+    for (const call of calls) expect(codeOf(call)).toBe('EDGE_FAILED');
+    expect(e.counters().forks).toBe(0);
+  });
+
+  it('closes any number of times, and then takes no more commands', () => {
+    const e = start();
+    e.close();
+    e.close();
+    expect(codeOf(() => e.pickShard())).toBe('EDGE_FAILED');
+    expect(codeOf(() => e.counters())).toBe('EDGE_FAILED');
+  });
+
+  it('frees its sockets when it closes', () => {
+    const e = start({ threads: 1, legHosts: [] });
+    const opened = e.openPort({ shard: 0, host: '127.0.0.1', latch: 'any' });
+    e.close();
+    const again = start({
+      threads: 1,
+      legHosts: [],
+      ports: { min: opened.rtp.port, max: opened.rtp.port + 1 },
+    });
+    expect(again.openPort({ shard: 0, host: '127.0.0.1', latch: 'any' }).rtp).toEqual(opened.rtp);
+  });
+});
