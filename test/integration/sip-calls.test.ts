@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { SipRequest } from '../../src/sip/message/sip-message.ts';
 import type { SipDialog } from '../../src/sip/ua/dialog.ts';
 import type { AcceptOptions, IncomingInvite } from '../../src/sip/ua/incoming-invite.ts';
 import { SipFailure } from '../../src/sip/ua/sip-failure.ts';
@@ -94,7 +95,8 @@ describe.each([
     const hungUp = once(theirs, 'bye');
     await ours.bye({ headers: [['Reason', 'SIP;cause=200']] });
     await ours.bye();
-    expect((await hungUp)[0].headers.get('Reason')).toBe('SIP;cause=200');
+    const [bye] = (await hungUp) as [SipRequest];
+    expect(bye.headers.get('Reason')).toBe('SIP;cause=200');
     expect(await closed).toEqual(['bye']);
     expect([caller.dialogCount, called.dialogCount]).toEqual([0, 0]);
   });
