@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SipMessage } from '../../src/sip/message/sip-message.ts';
 import type { SipDialog } from '../../src/sip/ua/dialog.ts';
@@ -114,6 +115,14 @@ describe('a called agent whose peer loses messages', () => {
     const ack = { Via: via, To: ok.headers.get('To') ?? '' };
     peer.send(rawRequest('ACK', peer.port, ack), called);
     expect((await dialog.promise).ack?.headers.get('Via')).toContain('z9hG4bKack');
+  });
+
+  it('refuses a copy of an INVITE that came another way', async () => {
+    peer.send(rawRequest('INVITE', peer.port), called);
+    expect(await peer.inbox.next()).toMatchObject({ status: 486 });
+    const via = `SIP/2.0/UDP 127.0.0.1:${String(peer.port)};branch=z9hG4bKcopy;rport`;
+    peer.send(rawRequest('INVITE', peer.port, { Via: via }), called);
+    expect(await peer.inbox.next(isResponse(482))).toBeDefined();
   });
 
   it('ends a session that is never acknowledged with BYE', async () => {
@@ -263,6 +272,61 @@ describe('a stream that breaks framing', () => {
     tcp.socket.write(rawRequest('OPTIONS', 9, { 'Content-Length': '10001' }));
     expect(await tcp.inbox.next()).toMatchObject({ status: 413 });
     await tcp.closed;
+  });
+});
+
+describe('TCP connections', () => {
+  it('are limited in number', async () => {
+    const limited = await userAgent(undefined, { limits: { connections: 1 } });
+    const first = await TcpPeer.connect(limited);
+    const second = await TcpPeer.connect(limited);
+    await second.closed;
+    first.socket.write(rawRequest('OPTIONS', 9));
+    expect(await first.inbox.next()).toMatchObject({ status: 200 });
+    first.socket.destroy();
+    await limited.close();
+  });
+
+  it('are closed when idle, unless they carry a dialog', async () => {
+    const dialog = Promise.withResolvers<SipDialog>();
+    const impatient = await userAgent(
+      (invite) => {
+        invite.accept(SDP).then(dialog.resolve, dialog.reject);
+      },
+      { timers: { ...FAST, tcpIdleMs: 30 } },
+    );
+    const busy = await TcpPeer.connect(impatient);
+    busy.socket.write(rawRequest('INVITE', 9));
+    const { headers } = await busy.inbox.next(isResponse(200));
+    const to = headers.get('To') ?? '';
+    busy.socket.write(rawRequest('ACK', 9, { To: to, Via: 'SIP/2.0/TCP h;branch=z9hG4bKa' }));
+    const disconnected = once(await dialog.promise, 'disconnected');
+    for (let i = 0; i < 3; i++) await (await TcpPeer.connect(impatient)).closed;
+    busy.socket.write(rawRequest('OPTIONS', 9));
+    expect(await busy.inbox.next(isResponse(200))).toBeDefined();
+    busy.socket.destroy();
+    await disconnected;
+    await impatient.close();
+  });
+
+  it('stay open for the next request, and are opened anew when the peer closed them', async () => {
+    const caller = await userAgent();
+    const { server, port, first } = await TcpPeer.listen();
+    const uri = `sip:127.0.0.1:${String(port)};transport=tcp`;
+    const asking = caller.options({ uri, timeoutMs: 5_000 });
+    const one = await first;
+    one.socket.write(rawResponse(await one.inbox.next(), 200));
+    expect((await asking).status).toBe(200);
+    const again = caller.options({ uri, timeoutMs: 5_000 });
+    await one.inbox.next();
+    // It dies with the request unanswered: the stack tries a new connection by itself.
+    const next = once(server, 'connection') as Promise<[Socket]>;
+    one.socket.destroy();
+    const two = new TcpPeer((await next)[0]);
+    two.socket.write(rawResponse(await two.inbox.next(), 486));
+    expect((await again).status).toBe(486);
+    server.close();
+    await caller.close();
   });
 });
 

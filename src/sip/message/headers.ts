@@ -87,10 +87,6 @@ export class SipHeaders implements Iterable<Header> {
     else field.value = value;
   }
 
-  clone(): SipHeaders {
-    return new SipHeaders(this);
-  }
-
   *[Symbol.iterator](): Iterator<Header> {
     for (const { name, value } of this.#fields) yield [name, value];
   }

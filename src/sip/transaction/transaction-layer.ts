@@ -37,6 +37,8 @@ export class TransactionLayer {
   readonly #options: TransactionLayerOptions;
   readonly #clients = new Map<string, ClientTransaction>();
   readonly #servers = new Map<string, ServerTransaction>();
+  /** First INVITEs by what their copies share, whatever way they took. */
+  readonly #invites = new Set<string>();
   #transports: TransportLayer | undefined;
 
   constructor(options: TransactionLayerOptions) {
@@ -134,13 +136,23 @@ export class TransactionLayer {
       this.respondStateless(request, flow, { status: 503, headers: [['Retry-After', '5']] });
       return;
     }
+    const copyKey = firstInviteKey(request);
+    if (copyKey !== undefined && this.#invites.has(copyKey)) {
+      // Section 8.2.2.2: a proxy forked it and both branches lead here.
+      this.respondStateless(request, flow, { status: 482, reason: 'Merged Request' });
+      return;
+    }
+    if (copyKey !== undefined) this.#invites.add(copyKey);
     const options = {
       request,
       flow,
       send: this.#sender(request, flow),
       clock,
       timers,
-      onTerminated: () => this.#servers.delete(key),
+      onTerminated: () => {
+        this.#servers.delete(key);
+        if (copyKey !== undefined) this.#invites.delete(copyKey);
+      },
     };
     const transaction =
       request.method === 'INVITE'
@@ -187,6 +199,15 @@ export class TransactionLayer {
       );
     };
   }
+}
+
+/** @returns undefined for anything but an INVITE outside a dialog */
+function firstInviteKey({ method, headers }: SipRequest): string | undefined {
+  if (method !== 'INVITE') return undefined;
+  const to = parseNameAddr(headers.get('To') ?? '');
+  if (to?.params.has('tag') === true) return undefined;
+  const from = parseNameAddr(headers.get('From') ?? '')?.params.get('tag') ?? '';
+  return `${headers.get('Call-ID') ?? ''} ${headers.get('CSeq') ?? ''} ${from}`;
 }
 
 function clientKey(vias: string, method: string): string {
