@@ -7,6 +7,8 @@ export interface CpuTime {
   readonly totalUs: number;
   readonly userUs: number;
   readonly systemUs: number;
+  /** The total by name of thread, numbers at the end of names left out: `edge`, `node`, `mediasoup-worke`. */
+  readonly byThreadUs: Readonly<Record<string, number>>;
 }
 
 /** A process and all below it: `tandem serve` and its mediasoup workers. */
@@ -28,10 +30,15 @@ export function cpuTime(pids: readonly number[]): CpuTime {
   let totalUs = 0;
   let userUs = 0;
   let systemUs = 0;
+  const byThreadUs: Record<string, number> = {};
   for (const pid of pids) {
     for (const thread of readdirSync(`/proc/${pid}/task`)) {
       const [runNs] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ');
-      totalUs += Number(runNs) / 1_000;
+      const threadUs = Number(runNs) / 1_000;
+      totalUs += threadUs;
+      const name = readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8').trim();
+      const group = name.replace(/-?\d+$/, '');
+      byThreadUs[group] = (byThreadUs[group] ?? 0) + threadUs;
     }
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The second field, the command's name, may hold anything but ends with the last parenthesis: proc(5).
@@ -39,7 +46,7 @@ export function cpuTime(pids: readonly number[]): CpuTime {
     userUs += (Number(fields[11]) / TICKS_PER_SECOND) * 1_000_000;
     systemUs += (Number(fields[12]) / TICKS_PER_SECOND) * 1_000_000;
   }
-  return { totalUs, userUs, systemUs };
+  return { totalUs, userUs, systemUs, byThreadUs };
 }
 
 /** Between two readings: the exact total, divided between user and system as their coarser times are. */
@@ -48,7 +55,13 @@ export function cpuBetween(before: CpuTime, after: CpuTime): CpuTime {
   const user = after.userUs - before.userUs;
   const system = after.systemUs - before.systemUs;
   const userUs = user + system === 0 ? 0 : (totalUs * user) / (user + system);
-  return { totalUs, userUs, systemUs: totalUs - userUs };
+  const byThreadUs = Object.fromEntries(
+    Object.entries(after.byThreadUs).map(([name, us]) => [
+      name,
+      us - (before.byThreadUs[name] ?? 0),
+    ]),
+  );
+  return { totalUs, userUs, systemUs: totalUs - userUs, byThreadUs };
 }
 
 /** Proportional set size: memory shared between processes is counted once. */

@@ -2,7 +2,6 @@
 // do by lines on standard input, answers with lines of JSON on standard output:
 //
 //   seed N                     order of the streams, first sequence numbers and timestamps
-//   quantum MICROSECONDS       the sender wakes at most this often
 //   log FILE                   packets sent, as LogRecord (sender.h)
 //   party IP PEER SSRC PT PTIME_MS TIMESTAMP_STEP PAYLOAD_BYTES
 //                              streams are numbered from 0 in this order; PEER is the number of the
@@ -58,10 +57,6 @@ class Load {
     words >> command;
     if (command == "seed") {
       words >> seed_;
-    } else if (command == "quantum") {
-      int64_t quantumUs = 0;
-      words >> quantumUs;
-      quantumNs_ = std::max<int64_t>(1, quantumUs) * 1'000;
     } else if (command == "log") {
       openLog(words);
     } else if (command == "party") {
@@ -148,7 +143,6 @@ class Load {
     if (!receiver_ || sender_.joinable()) die("start: bind first, and start once");
     const Sender::Options options{.fd = places_.front().sockets.rtp,
                                   .seed = seed_,
-                                  .quantumNs = quantumNs_,
                                   .warmupNs = warmupMs * kNsPerMs,
                                   .measureNs = measureMs * kNsPerMs,
                                   .log = log_};
@@ -221,7 +215,6 @@ class Load {
   }
 
   uint64_t seed_ = 1;
-  int64_t quantumNs_ = 100'000;
   FILE* log_ = nullptr;
   int finished_;
   std::vector<Stream> streams_;

@@ -32,6 +32,8 @@ struct Stream {
   size_t payloadBytes = 160;
   uint32_t firstTimestamp = 0;
   uint16_t firstSequence = 0;
+  /** When its next packet is due, jitter aside. */
+  int64_t slotNs = 0;
   /** Packets made; those that the kernel refused (`sendErrors`) are among them and so count as
    * lost. */
   uint32_t sent = 0;
@@ -68,7 +70,6 @@ class Sender {
   struct Options {
     int fd;
     uint64_t seed;
-    int64_t quantumNs;
     int64_t warmupNs;
     /** 0: until stopped. */
     int64_t measureNs;
@@ -76,7 +77,7 @@ class Sender {
   };
 
   Sender(std::vector<Stream>& streams, Window& window, const Options& options)
-      : streams_(streams), window_(window), options_(options) {
+      : streams_(streams), window_(window), options_(options), random_(options.seed) {
     for (size_t i = 0; i < kBatch; ++i) {
       vectors_[i].iov_base = packets_[i];
       msghdr& header = messages_[i].msg_hdr;
@@ -101,11 +102,12 @@ class Sender {
     const int64_t beginNs = startNs + options_.warmupNs;
     const int64_t endNs = options_.measureNs == 0 ? INT64_MAX : beginNs + options_.measureNs;
     bool measuring = false;
+    int64_t wakeNs = 0;
     while (!due_.empty() && !stopping.load(std::memory_order_relaxed)) {
       const int64_t next = due_.top().first;
       if (next >= endNs) break;
-      sleepUntil(startNs + (next - startNs + options_.quantumNs - 1) / options_.quantumNs *
-                               options_.quantumNs);
+      wakeNs = std::max(next, wakeNs + kWakeIntervalNs);
+      sleepUntil(wakeNs);
       if (!measuring && next >= beginNs) {
         measuring = true;
         window_.beginNs.store(nowNs(CLOCK_REALTIME));
@@ -120,21 +122,30 @@ class Sender {
 
  private:
   static constexpr size_t kBatch = 16;
+  /** What is due within it goes in one batch. */
+  static constexpr int64_t kWakeIntervalNs = 50'000;
+  static constexpr int64_t kJitterNsMin = 100'000;
+  static constexpr int64_t kJitterNsMax = kNsPerMs;
   using Due = std::pair<int64_t, uint32_t>;
 
   void scheduleAll(int64_t startNs) {
     std::vector<uint32_t> order(streams_.size());
     for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::mt19937_64 random(options_.seed);
-    std::shuffle(order.begin(), order.end(), random);
+    std::shuffle(order.begin(), order.end(), random_);
     for (size_t slot = 0; slot < order.size(); ++slot) {
       Stream& stream = streams_[order[slot]];
-      stream.firstSequence = static_cast<uint16_t>(random());
-      stream.firstTimestamp = static_cast<uint32_t>(random());
-      const auto offset =
-          static_cast<int64_t>(slot) * stream.intervalNs / static_cast<int64_t>(order.size());
-      due_.emplace(startNs + offset, order[slot]);
+      stream.firstSequence = static_cast<uint16_t>(random_());
+      stream.firstTimestamp = static_cast<uint32_t>(random_());
+      const int64_t gapNs = stream.intervalNs / static_cast<int64_t>(order.size());
+      jitterNs_ = std::clamp(gapNs, kJitterNsMin, kJitterNsMax);
+      stream.slotNs = startNs + static_cast<int64_t>(slot) * gapNs;
+      schedule(order[slot]);
     }
+  }
+
+  void schedule(uint32_t index) {
+    const auto jitterNs = static_cast<int64_t>(random_() % static_cast<uint64_t>(jitterNs_));
+    due_.emplace(streams_[index].slotNs + jitterNs, index);
   }
 
   static void sleepUntil(int64_t deadlineNs) {
@@ -149,7 +160,8 @@ class Sender {
       while (count < kBatch && due_.top().first <= now && due_.top().first < endNs) {
         const auto [deadlineNs, index] = due_.top();
         due_.pop();
-        due_.emplace(deadlineNs + streams_[index].intervalNs, index);
+        streams_[index].slotNs += streams_[index].intervalNs;
+        schedule(index);
         result_.lateNsMax = std::max(result_.lateNsMax, now - deadlineNs);
         result_.lateNsSum += now - deadlineNs;
         prepare(count++, index, sentNs);
@@ -211,6 +223,8 @@ class Sender {
   std::vector<Stream>& streams_;
   Window& window_;
   Options options_;
+  std::mt19937_64 random_;
+  int64_t jitterNs_ = kJitterNsMin;
   SenderResult result_;
   uint64_t sentPackets_ = 0;
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;

@@ -46,7 +46,7 @@ export async function runThroughput(args: string[]): Promise<number> {
   }
   const versions = readVersions();
   const programs = await buildNativePrograms();
-  const measureMs = Math.round(settings.seconds * 1_000);
+  const measureMs = settings.seconds * 1_000;
   const results: TrialResult[] = [];
   for (let trial = 1; trial <= settings.trials; trial++) {
     for (const path of settings.paths) {
@@ -57,7 +57,7 @@ export async function runThroughput(args: string[]): Promise<number> {
         path,
         trial,
         calls: settings.calls,
-        warmupMs: Math.min(WARMUP_MS_MAX, measureMs / 6),
+        warmupMs: Math.min(WARMUP_MS_MAX, Math.round(measureMs / 6)),
         measureMs,
         seed: settings.seed * 1_000 + trial,
         programs,

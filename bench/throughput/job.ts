@@ -30,6 +30,8 @@ export interface TrialResult {
     readonly total: number;
     readonly user: number;
     readonly system: number;
+    /** The total, by name of thread. */
+    readonly byThread: Readonly<Record<string, number>>;
   };
   /** Over the whole run. Legs are null where there are none. */
   readonly lostPackets: {

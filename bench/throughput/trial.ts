@@ -59,6 +59,9 @@ async function runTrial(job: TrialJob): Promise<TrialResult> {
       total: cpu.totalUs / measuredPackets,
       user: cpu.userUs / measuredPackets,
       system: cpu.systemUs / measuredPackets,
+      byThread: Object.fromEntries(
+        Object.entries(cpu.byThreadUs).map(([name, us]) => [name, us / measuredPackets]),
+      ),
     },
     ...sumsOf(report, placement),
     delayUs: report.delayUs,
