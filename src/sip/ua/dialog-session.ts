@@ -5,11 +5,11 @@ import type { Header } from '../message/headers.ts';
 import type { SipMessage, SipRequest, SipResponse } from '../message/sip-message.ts';
 import type { ServerTransaction } from '../transaction/server-transaction.ts';
 import type { SipFlow } from '../transport/flow.ts';
-import { contactHeader } from './contact.ts';
 import type { LocalContact } from './contact.ts';
 import { respond } from './core.ts';
 import type { SipCore } from './core.ts';
 import type { AcceptedAnswer } from './accepted-answer.ts';
+import { DialogClient } from './dialog-client.ts';
 import type { DialogState } from './dialog-state.ts';
 import { SipDialog } from './dialog.ts';
 import type {
@@ -18,10 +18,8 @@ import type {
   SipCloseReason,
   SipDialogEvents,
 } from './dialog.ts';
-import { addIdentity } from './identity.ts';
 import { IncomingRequest } from './incoming-request.ts';
 import { carriesSdp } from './offer.ts';
-import type { RequestSpec } from './request-sender.ts';
 import { ServerReinvite } from './server-reinvite.ts';
 import { SipFailure } from './sip-failure.ts';
 
@@ -39,20 +37,13 @@ export interface DialogSessionOptions {
   flow: SipFlow;
 }
 
-interface Content {
-  headers?: readonly Header[];
-  body?: Buffer | undefined;
-  contentType?: string | undefined;
-}
-
 export class DialogSession extends SipDialog {
   readonly established: SipMessage;
   ack: SipRequest | undefined;
   readonly #core: SipCore;
   readonly #state: DialogState;
   readonly #side: 'caller' | 'called';
-  readonly #contactParams: string | undefined;
-  #contact: LocalContact;
+  readonly #client: DialogClient;
   #flow: SipFlow | undefined;
   #releaseFlow: (() => void) | undefined;
   #ended = false;
@@ -68,9 +59,6 @@ export class DialogSession extends SipDialog {
   readonly #incoming = new Map<number, ServerReinvite>();
   #incomingUpdate: ServerReinvite | undefined;
   #incomingDone: (() => void)[] = [];
-  readonly #pending = new Set<(failure: SipFailure) => void>();
-  /** How to repeat the ACK of the last INVITE. */
-  #lastAck: { seq: number; resend: Promise<() => void> } | undefined;
 
   constructor(options: DialogSessionOptions) {
     super();
@@ -78,8 +66,16 @@ export class DialogSession extends SipDialog {
     this.#state = options.state;
     this.established = options.established;
     this.#side = options.side;
-    this.#contact = options.contact;
-    this.#contactParams = options.contactParams;
+    this.#client = new DialogClient({
+      ...options,
+      flow: () => this.#flow,
+      onFlow: (flow) => {
+        if (!this.#ended) this.#watch(flow);
+      },
+      onTimeout: () => {
+        void this.hangUp('timeout');
+      },
+    });
     this.#watch(options.flow);
     this.#core.dialogs.set(this.#state.key, this);
   }
@@ -128,7 +124,7 @@ export class DialogSession extends SipDialog {
     const isOffer = method === 'UPDATE' && options.body !== undefined;
     if (isOffer) this.#updating = true;
     try {
-      return this.#judge(await this.#transact(method, options, timeoutMs), method);
+      return this.#judge(await this.#transactOpen(method, options, timeoutMs), method);
     } finally {
       if (isOffer) this.#updating = false;
     }
@@ -142,7 +138,8 @@ export class DialogSession extends SipDialog {
   hangUp(why: SipCloseReason, headers: readonly Header[] = []): Promise<void> {
     if (this.#bye !== undefined) return this.#bye;
     if (this.#ended) return Promise.resolve();
-    this.#bye = this.#transact('BYE', { headers }, 64 * this.#core.timers.t1Ms)
+    this.#bye = this.#client
+      .transact('BYE', { headers }, 64 * this.#core.timers.t1Ms)
       .then(
         () => undefined,
         () => undefined,
@@ -201,25 +198,9 @@ export class DialogSession extends SipDialog {
     if (seq !== undefined) this.#incoming.get(seq)?.acknowledge(ack);
   }
 
-  /** Acknowledges a 2xx, or does so again when it is a retransmission (13.2.2.4). */
-  acknowledge(response: SipResponse, content: Content = {}): void {
-    const seq = parseCSeq(response.headers.get('CSeq') ?? '')?.number ?? 0;
-    if (this.#lastAck?.seq === seq) {
-      this.#lastAck.resend.then(
-        (resend) => {
-          resend();
-        },
-        () => undefined,
-      );
-      return;
-    }
-    const spec = this.#spec('ACK', seq, content);
-    if (spec === undefined) return;
-    const resend = this.#core.sender.sendOnce(spec);
-    this.#lastAck = { seq, resend };
-    resend.catch((error: unknown) => {
-      this.#core.logger.info({ err: error, callId: this.callId }, 'ACK could not be sent');
-    });
+  /** Acknowledges a 2xx of the INVITE that made the dialog, repeated ones too. */
+  acknowledge(response: SipResponse): void {
+    this.#client.acknowledge(response);
   }
 
   /** The user agent is closed and waits no longer. */
@@ -264,7 +245,8 @@ export class DialogSession extends SipDialog {
         const incoming = new IncomingRequest(request, { transport, ...remote }, (init) => {
           respond(this.#core, transaction, init);
         });
-        if (!this.#emit('request', incoming)) incoming.respond({ status: 405 });
+        const heard = this.#emit('request', incoming);
+        if (heard !== 'heard') incoming.respond({ status: heard === 'failed' ? 500 : 405 });
       }
     }
   }
@@ -275,7 +257,7 @@ export class DialogSession extends SipDialog {
     const reinvite = new ServerReinvite({
       core: this.#core,
       transaction,
-      contact: contactHeader(this.#contact, this.#contactParams),
+      contact: this.#client.contact,
       onAccepted: () => {
         this.#state.refreshTarget(transaction.request.headers);
       },
@@ -295,7 +277,8 @@ export class DialogSession extends SipDialog {
     });
     if (isUpdate) this.#incomingUpdate = reinvite;
     else this.#incoming.set(seq, reinvite);
-    if (!this.#emit('reinvite', reinvite)) reinvite.reject(488);
+    const heard = this.#emit('reinvite', reinvite);
+    if (heard !== 'heard') reinvite.reject(heard === 'failed' ? 500 : 488);
   }
 
   #refuseForNow(transaction: ServerTransaction): void {
@@ -314,20 +297,22 @@ export class DialogSession extends SipDialog {
       this.#inviting = true;
       let response: SipResponse;
       try {
-        response = await this.#transact('INVITE', options, timeoutMs, options.answer);
+        response = await this.#transactOpen('INVITE', options, timeoutMs, options.answer);
       } finally {
         this.#inviting = false;
       }
       if (response.status !== 491 || attempt >= GLARE_ATTEMPTS_MAX)
         return this.#judge(response, 'INVITE');
-      await this.#wait(this.#side === 'caller' ? 2_100 + 10 * randomInt(191) : 10 * randomInt(201));
+      await this.#client.wait(
+        this.#side === 'caller' ? 2_100 + 10 * randomInt(191) : 10 * randomInt(201),
+      );
     }
   }
 
   /** What a final response means for the dialog (12.2.1.2). */
   #judge(response: SipResponse, method: string): SipResponse {
     if (response.status < 300) {
-      if (method === 'INVITE' || method === 'UPDATE') this.#state.refreshTarget(response.headers);
+      if (method === 'UPDATE') this.#state.refreshTarget(response.headers);
       return response;
     }
     if (response.status === 481) {
@@ -337,98 +322,9 @@ export class DialogSession extends SipDialog {
     throw SipFailure.refused(response);
   }
 
-  /** Sends one request and waits for its final response, whatever that says. */
-  #transact(
-    method: string,
-    content: Content,
-    timeoutMs: number,
-    answer?: ReinviteOptions['answer'],
-  ): Promise<SipResponse> {
+  #transactOpen(...args: Parameters<DialogClient['transact']>): Promise<SipResponse> {
     if (this.#ended) return Promise.reject(SipFailure.cancelled('The dialog is over'));
-    const seq = ++this.#state.localSeq;
-    const spec = this.#spec(method, seq, content);
-    if (spec === undefined)
-      return Promise.reject(
-        SipFailure.transport(new Error('the Contact of the peer is no SIP URI')),
-      );
-    const { promise, resolve, reject } = Promise.withResolvers<SipResponse>();
-    const { clock, sender } = this.#core;
-    const isBye = method === 'BYE';
-    const settle = (): void => {
-      clock.clearTimeout(timer);
-      this.#pending.delete(cancel);
-    };
-    const cancel = (failure: SipFailure): void => {
-      settle();
-      if (method === 'INVITE') sent.cancel();
-      reject(failure);
-    };
-    const expire = (): void => {
-      if (method === 'INVITE') sent.cancel();
-      else sent.abandon();
-      settle();
-      reject(SipFailure.timeout());
-      if (!isBye) void this.hangUp('timeout');
-    };
-    const sent = sender.send(spec, {
-      onResponse: (response, flow) => {
-        if (response.status < 200) return;
-        if (!this.#ended) this.#watch(flow);
-        settle();
-        if (method === 'INVITE' && response.status < 300) {
-          try {
-            const body = answer !== undefined && content.body === undefined ? answer(response) : {};
-            this.acknowledge(response, body);
-          } catch (error) {
-            this.acknowledge(response);
-            reject(error instanceof Error ? error : new Error(String(error)));
-          }
-        }
-        resolve(response);
-      },
-      onFailure: (failure) => {
-        settle();
-        reject(failure);
-        if (!isBye && failure.kind === 'timeout') void this.hangUp('timeout');
-      },
-    });
-    const timer = clock.setTimeout(expire, timeoutMs);
-    if (!isBye) this.#pending.add(cancel);
-    return promise;
-  }
-
-  #spec(method: string, seq: number, content: Content): RequestSpec | undefined {
-    const nextHop = this.#state.nextHop();
-    if (nextHop === undefined) return undefined;
-    return {
-      nextHop,
-      flow: this.#flow,
-      build: (contact) => {
-        const request = this.#state.request(method, seq, content);
-        if (method === 'INVITE' || method === 'UPDATE') {
-          this.#contact = contact;
-          request.headers.add('Contact', contactHeader(contact, this.#contactParams));
-        }
-        if (method !== 'ACK') addIdentity(request.headers, this.#core.identity, 'request');
-        return request;
-      },
-    };
-  }
-
-  #wait(delayMs: number): Promise<void> {
-    const { clock } = this.#core;
-    return new Promise((resolve, reject) => {
-      const timer = clock.setTimeout(() => {
-        this.#pending.delete(cancel);
-        resolve();
-      }, delayMs);
-      const cancel = (failure: SipFailure): void => {
-        this.#pending.delete(cancel);
-        clock.clearTimeout(timer);
-        reject(failure);
-      };
-      this.#pending.add(cancel);
-    });
+    return this.#client.transact(...args);
   }
 
   // --- life
@@ -449,7 +345,7 @@ export class DialogSession extends SipDialog {
     if (this.#ended) return;
     this.#ended = true;
     const failure = SipFailure.cancelled('The dialog is over');
-    for (const cancel of [...this.#pending]) cancel(failure);
+    this.#client.cancelAll(failure);
     this.#firstAnswer?.abort(failure);
     for (const incoming of [...this.#incoming.values()]) incoming.cancel(failure);
     this.#incomingUpdate?.cancel(failure);
@@ -469,16 +365,19 @@ export class DialogSession extends SipDialog {
   }
 
   /** A listener that throws must not take the stack with it. */
-  #emit<K extends keyof SipDialogEvents>(event: K, ...values: SipDialogEvents[K]): boolean {
+  #emit<K extends keyof SipDialogEvents>(
+    event: K,
+    ...values: SipDialogEvents[K]
+  ): 'heard' | 'unheard' | 'failed' {
+    const emit = this.emit.bind(this) as (name: K, ...args: SipDialogEvents[K]) => boolean;
     try {
-      return (this.emit as (name: K, ...args: SipDialogEvents[K]) => boolean).call(
-        this,
-        event,
-        ...values,
-      );
+      return emit(event, ...values) ? 'heard' : 'unheard';
     } catch (error) {
-      this.#core.logger.error({ err: error, event, callId: this.callId }, 'SIP dialog listener');
-      return true;
+      this.#core.logger.error(
+        { err: error, event, callId: this.callId },
+        'SIP dialog listener failed',
+      );
+      return 'failed';
     }
   }
 }

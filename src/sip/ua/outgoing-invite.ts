@@ -106,9 +106,9 @@ export class OutgoingInvite {
       {
         nextHop,
         forced: this.#options.transport,
-        build: (contact) => {
+        build: (contact) => this.#request(uri, seq, contact),
+        onWay: (contact) => {
           used = contact;
-          return this.#request(uri, seq, contact);
         },
       },
       {

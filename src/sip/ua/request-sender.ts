@@ -26,6 +26,8 @@ export interface RequestSpec {
   flow?: SipFlow | undefined;
   /** Writes the request, without Via; called with the address that the peer sees of us. */
   build(contact: LocalContact): SipRequest;
+  /** Tells that address once the way is open. `build` may be called for others before, to see how big it gets. */
+  onWay?(contact: LocalContact): void;
 }
 
 export interface SentRequestEvents {
@@ -76,7 +78,9 @@ export class RequestSender {
   ): Promise<{ flow: SipFlow; request: SipRequest }> {
     const flow = this.#reusable(spec) ?? (await this.#open(spec));
     const { address, port } = await flow.local();
-    const request = spec.build({ transport: flow.transport, address, port });
+    const contact = { transport: flow.transport, address, port };
+    spec.onWay?.(contact);
+    const request = spec.build(contact);
     const params = new Map([['branch', branch]]);
     if (flow.transport === 'udp') params.set('rport', '');
     request.headers.prepend(
