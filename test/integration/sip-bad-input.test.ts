@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SipMessage } from '../../src/sip/message/sip-message.ts';
 import type { SipDialog } from '../../src/sip/ua/dialog.ts';
 import type { IncomingInvite } from '../../src/sip/ua/incoming-invite.ts';
+import type { IncomingReinvite } from '../../src/sip/ua/incoming-reinvite.ts';
 import type { SipFailure } from '../../src/sip/ua/sip-failure.ts';
 import type { SipUserAgent } from '../../src/sip/ua/user-agent.ts';
 import { tortureMessages } from '../unit/sip/support/messages.ts';
@@ -272,6 +273,53 @@ describe('a stream that breaks framing', () => {
     tcp.socket.write(rawRequest('OPTIONS', 9, { 'Content-Length': '10001' }));
     expect(await tcp.inbox.next()).toMatchObject({ status: 413 });
     await tcp.closed;
+  });
+});
+
+describe('the owner of a dialog', () => {
+  it('that fails or does not listen costs the peer 500, 488 or 405, not the process', async () => {
+    const answered = Promise.withResolvers<SipDialog>();
+    onInvite = (invite) => {
+      invite.accept(SDP).then(answered.resolve, answered.reject);
+    };
+    const caller = await userAgent();
+    const ours = await caller.invite({ uri: uriOf(called), ...SDP });
+    const theirs = await answered.promise;
+    const statusOf = (attempt: Promise<unknown>): Promise<unknown> =>
+      attempt.then(
+        () => 200,
+        (error: unknown) => (error as SipFailure).status,
+      );
+    expect(await statusOf(ours.reinvite(SDP))).toBe(488);
+    expect(await statusOf(ours.request('INFO'))).toBe(405);
+    theirs.on('reinvite', () => {
+      throw new Error('on purpose');
+    });
+    expect(await statusOf(ours.reinvite(SDP))).toBe(500);
+    expect([ours.closed, theirs.closed]).toEqual([false, false]);
+    await caller.close();
+  });
+
+  it('may listen in the turn after the call came about, and misses nothing', async () => {
+    const { server, port, first } = await TcpPeer.listen();
+    const uri = `sip:127.0.0.1:${String(port)};transport=tcp`;
+    const calling = called.invite({ uri, ...SDP });
+    const tcp = await first;
+    const invite = await tcp.inbox.next(isRequest('INVITE'));
+    // One segment: 200, and the re-INVITE right behind it.
+    const reinvite = rawRequest('INVITE', port, {
+      Via: `SIP/2.0/TCP 127.0.0.1:${String(port)};branch=z9hG4bKre`,
+      From: `${invite.headers.get('To') ?? ''};tag=raw`,
+      To: invite.headers.get('From') ?? '',
+      'Call-ID': invite.headers.get('Call-ID') ?? '',
+    });
+    tcp.socket.write(rawResponse(invite, 200, { Contact: `<${uri}>` }) + reinvite);
+    const dialog = await calling;
+    const [heard] = (await once(dialog, 'reinvite')) as [IncomingReinvite];
+    expect(heard.hasOffer).toBe(false);
+    heard.reject(488);
+    tcp.socket.destroy();
+    server.close();
   });
 });
 

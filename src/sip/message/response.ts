@@ -50,7 +50,7 @@ const REASONS: Readonly<Record<number, string>> = {
 };
 
 /** The phrase of RFC 3261 section 21 for a status. */
-export function reasonPhrase(status: number): string {
+function reasonPhrase(status: number): string {
   return REASONS[status] ?? 'Unknown';
 }
 

@@ -11,7 +11,7 @@ const CACHE_MS = 60_000;
  * nothing.
  * @throws the error of `connect` (ENETUNREACH ...)
  */
-export function routedAddress(remote: string): Promise<string> {
+function routedAddress(remote: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = createSocket(isIPv6(remote) ? 'udp6' : 'udp4');
     socket.once('error', (error) => {
