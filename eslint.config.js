@@ -33,7 +33,7 @@ const layers = Object.entries(mayImport).map(([part, allowed]) => {
     (name) => name !== part && !allowed.includes(name),
   );
   // What recording/ declares, the parts below it implement: they may know its words, as types.
-  const isImplementor = ['media', 'resource', 'siprec'].includes(part);
+  const isImplementor = ['media', 'resource', 'siprec', 'recorder'].includes(part);
   const patterns = [
     {
       regex: `^(\\.\\./)+(${forbidden.filter((name) => name !== 'recording' || !isImplementor).join('|')})(/|\\.ts$)`,

@@ -102,7 +102,11 @@ async function assemble(
       config: media,
       workerBin: environment.mediasoupWorker,
       logger: logger.child({ part: 'media' }),
-      observer: { workerDied: () => metrics.mediasoupWorkersDied.inc() },
+      observer: {
+        workerDied: () => {
+          metrics.mediasoupWorkersDied.inc();
+        },
+      },
     }),
   );
   bridges.push(bridge);

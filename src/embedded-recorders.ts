@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Clock, Timer } from './clock.ts';
 import type { Logger } from './logger.ts';
+import type { RecorderReady } from './recorder/command.ts';
 
 export interface EmbeddedRecordersOptions {
   readonly count: number;
@@ -22,12 +23,6 @@ export interface EmbeddedRecordersOptions {
     pid: number;
   }) => void;
   readonly onDown: (id: string) => void;
-}
-
-/** What a recorder process tells its parent when it can take sessions. */
-export interface RecorderReady {
-  readonly ready: true;
-  readonly uri: string;
 }
 
 const restartInitialMs = 250;

@@ -1,0 +1,121 @@
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { readEnvironment } from '../config.ts';
+import { TandemError } from '../errors.ts';
+import { createLogger } from '../logger.ts';
+import { Recorder } from './recorder.ts';
+
+const usage = `usage: tandem recorder [OPTIONS]
+
+  --id ID               name of this recorder                    [recorder]
+  --host ADDRESS        to listen on, SIP and media              [127.0.0.1]
+  --sip-port PORT       UDP and TCP; 0: any free one             [5070]
+  --transports LIST     udp,tcp                                  [udp,tcp]
+  --dir DIR             where recordings go                      [recordings]
+  --ports MIN-MAX       for media                                [40000-49999]
+  --capacity N          sessions at once                         [500]
+  --latch announced|any whom to take RTP from                    [announced]
+  --threads N           that receive and write                   [1]
+  --rtcp-interval MS    between receiver reports                 [500]
+  --min-free BYTES      a disk with less counts as full          [67108864]
+  --log-level LEVEL                                              [info]
+`;
+
+const options = {
+  id: { type: 'string', default: 'recorder' },
+  host: { type: 'string', default: '127.0.0.1' },
+  'sip-port': { type: 'string', default: '5070' },
+  transports: { type: 'string', default: 'udp,tcp' },
+  dir: { type: 'string', default: 'recordings' },
+  ports: { type: 'string', default: '40000-49999' },
+  capacity: { type: 'string', default: '500' },
+  latch: { type: 'string', default: 'announced' },
+  threads: { type: 'string', default: '1' },
+  'rtcp-interval': { type: 'string', default: '500' },
+  'min-free': { type: 'string', default: '67108864' },
+  'log-level': { type: 'string', default: 'info' },
+  help: { type: 'boolean', default: false },
+} as const;
+
+const integer = (min: number, max: number) => z.coerce.number<string>().int().min(min).max(max);
+
+const schema = z.object({
+  id: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/),
+  host: z.string().min(1),
+  'sip-port': integer(0, 65_535),
+  transports: z
+    .string()
+    .transform((text) => text.split(','))
+    .pipe(z.array(z.enum(['udp', 'tcp'])).min(1)),
+  dir: z.string().min(1),
+  ports: z
+    .string()
+    .regex(/^\d+-\d+$/, 'MIN-MAX')
+    .transform((text) => {
+      const [min = '', max = ''] = text.split('-');
+      return { min, max };
+    })
+    .pipe(z.object({ min: integer(1_024, 65_534), max: integer(1_025, 65_535) }))
+    .refine(({ min, max }) => max > min, 'MAX must be above MIN'),
+  capacity: integer(1, 1_000_000),
+  latch: z.enum(['announced', 'any']),
+  threads: integer(1, 64),
+  'rtcp-interval': integer(1, 60_000),
+  'min-free': integer(0, Number.MAX_SAFE_INTEGER),
+  'log-level': z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+});
+
+/** What a recorder process tells its parent, if it has one that listens. */
+export interface RecorderReady {
+  readonly ready: true;
+  readonly uri: string;
+}
+
+/** `tandem recorder`: runs until SIGTERM or SIGINT, or until the parent that watches it is gone. */
+export async function runRecorderCommand(args: string[]): Promise<number> {
+  const { values } = parseArgs({ args, options });
+  if (values.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const parsed = schema.safeParse(values);
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map(
+      ({ path, message }) => `--${path.join('.')}: ${message}`,
+    );
+    throw new TandemError('CONFIG_INVALID', issues.join('; '));
+  }
+  const flags = parsed.data;
+  const logger = createLogger(flags['log-level']).child({ recorder: flags.id });
+  const asked = new Promise<string>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'disconnect'] as const) {
+      // Stays on: a process group may get the same signal several times.
+      process.on(signal, () => {
+        resolve(signal);
+      });
+    }
+  });
+  const recorder = await Recorder.create({
+    id: flags.id,
+    host: flags.host,
+    sipPort: flags['sip-port'],
+    transports: flags.transports,
+    dir: flags.dir,
+    ports: flags.ports,
+    capacity: flags.capacity,
+    latch: flags.latch,
+    threads: flags.threads,
+    rtcpIntervalMs: flags['rtcp-interval'],
+    freeBytesMin: flags['min-free'],
+    edgeAddon: readEnvironment().edgeAddon,
+    logger,
+  });
+  process.stdout.write(`recorder ${flags.id} takes SIPREC at ${recorder.uri}\n`);
+  const ready: RecorderReady = { ready: true, uri: recorder.uri };
+  process.send?.(ready);
+  const reason = await asked;
+  logger.info({ reason }, 'ending all sessions');
+  await recorder.close();
+  if (process.connected) process.disconnect();
+  return 0;
+}

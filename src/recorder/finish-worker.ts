@@ -1,0 +1,15 @@
+import { parentPort } from 'node:worker_threads';
+import { messageOf } from '../errors.ts';
+import { finishRecording } from './finish-recording.ts';
+import type { FinishRequest } from './finish-recording.ts';
+
+/** One folder a message, answered with what went wrong or null. */
+parentPort?.on('message', (request: FinishRequest) => {
+  let failure: string | null = null;
+  try {
+    finishRecording(request);
+  } catch (error) {
+    failure = messageOf(error);
+  }
+  parentPort?.postMessage(failure);
+});

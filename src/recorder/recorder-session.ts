@@ -1,0 +1,207 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../clock.ts';
+import type { Edge } from '../edge/edge.ts';
+import type { CaptureStreamOptions, LatchPolicy, SocketAddress } from '../edge/types.ts';
+import { messageOf, TandemError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import type { MediaAddress, Payload } from '../recording/interfaces.ts';
+import { senderOf } from '../siprec/metadata.ts';
+import type { MetadataSnapshot, OfferedStream, RecordingSink } from '../siprec/srs-session.ts';
+import type { FinishRequest } from './finish-recording.ts';
+import { MEDIA_PARTIAL_FILE, METADATA_FILE, writeSession, writeWhole } from './session-file.ts';
+import type { PartyName, SessionDescription, SessionStream } from './session-file.ts';
+
+export interface RecorderSessionOptions {
+  readonly recordId: string;
+  readonly recorder: string;
+  readonly folder: string;
+  readonly sipCallId: string;
+  readonly source: string;
+  readonly host: string;
+  readonly latch: LatchPolicy;
+  readonly edge: Edge;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onEnded: (request: FinishRequest) => void;
+}
+
+/** A stream that is not sent yet, from nowhere. */
+const nowhere: SocketAddress = { ip: '127.0.0.1', port: 9 };
+
+interface Capture {
+  readonly id: number;
+  /** Position of the m-line to index of the capture's stream. */
+  readonly indexes: ReadonlyMap<number, number>;
+  readonly local: ReadonlyMap<number, MediaAddress>;
+}
+
+/** One recording session on disk: its folder, its capture, its metadata. */
+export class RecorderSession implements RecordingSink {
+  readonly #options: RecorderSessionOptions;
+  readonly #startedAt: number;
+  readonly #streams: SessionStream[] = [];
+  #sessionId: string | null = null;
+  #capture: Capture | undefined;
+  #captureFailed: string | undefined;
+
+  private constructor(options: RecorderSessionOptions) {
+    this.#options = options;
+    this.#startedAt = options.clock.now();
+  }
+
+  /** @throws TandemError CALL_EXISTS, STORAGE_FULL, STORAGE_UNWRITABLE */
+  static create(options: RecorderSessionOptions): RecorderSession {
+    try {
+      mkdirSync(options.folder);
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'EEXIST') {
+        throw new TandemError('CALL_EXISTS', `there is a recording ${options.recordId}`, { cause });
+      }
+      throw storageError(cause);
+    }
+    return new RecorderSession(options);
+  }
+
+  get captureId(): number | undefined {
+    return this.#capture?.id;
+  }
+
+  offered(streams: readonly OfferedStream[]): ReadonlyMap<number, MediaAddress> {
+    const capture = this.#capture ?? this.#open(streams);
+    const { clock, edge, folder, logger } = { ...this.#options };
+    for (const { position, remote, payloads } of streams) {
+      const index = capture.indexes.get(position);
+      if (index === undefined) continue;
+      const stream = this.#streams[index] as SessionStream;
+      const known = stream.epochs.at(-1)?.payloads;
+      if (JSON.stringify(known) !== JSON.stringify(payloads)) {
+        const epochs = [...stream.epochs, { at: clock.now(), payloads }];
+        this.#streams[index] = { ...stream, epochs };
+      }
+      if (remote !== undefined) edge.setCaptureRemote(capture.id, index, remote);
+    }
+    try {
+      this.#write();
+    } catch (error) {
+      logger.error({ folder, error: messageOf(error) }, 'session not described on disk');
+    }
+    // Streams that a re-offer adds have no place in a capture that is open.
+    return capture.local;
+  }
+
+  snapshot({ xml, metadata }: MetadataSnapshot): void {
+    const { folder, logger } = this.#options;
+    this.#sessionId = metadata.sessions[0]?.sessionId ?? this.#sessionId;
+    for (const [index, stream] of this.#streams.entries()) {
+      const sender = senderOf(metadata, stream.label);
+      const nameId = sender?.nameIds[0];
+      if (sender === undefined || nameId === undefined) continue;
+      const { aor, name } = nameId;
+      const party: PartyName = {
+        aor,
+        ...(name === undefined ? {} : { name }),
+        participantId: sender.participantId,
+      };
+      this.#streams[index] = { ...stream, party };
+    }
+    try {
+      writeWhole(join(folder, METADATA_FILE), xml);
+      this.#write();
+    } catch (error) {
+      logger.error({ folder, error: messageOf(error) }, 'metadata not written');
+    }
+  }
+
+  /** The edge can write no more. */
+  fail(errno: string): void {
+    this.#captureFailed = errno;
+  }
+
+  ended(reason: string): void {
+    const { clock, edge, folder, onEnded } = this.#options;
+    if (this.#capture !== undefined) {
+      const { failed } = edge.closeCapture(this.#capture.id);
+      this.#captureFailed ??= failed;
+    }
+    onEnded({
+      folder,
+      session: this.#describe(),
+      endedAt: clock.now(),
+      endReason: reason,
+      ...(this.#captureFailed === undefined ? {} : { captureFailed: this.#captureFailed }),
+    });
+  }
+
+  #open(streams: readonly OfferedStream[]): Capture {
+    const { edge, folder, host, latch, recordId, clock } = this.#options;
+    const now = clock.now();
+    for (const { label, payloads } of streams) {
+      this.#streams.push({ label, party: null, epochs: [{ at: now, payloads }] });
+    }
+    let opened;
+    try {
+      this.#write();
+      opened = edge.openCapture({
+        file: join(folder, MEDIA_PARTIAL_FILE),
+        host,
+        latch,
+        comment: `record identifier ${recordId}`,
+        streams: streams.map(captureStream),
+      });
+    } catch (error) {
+      throw error instanceof TandemError && error.code === 'NO_PORT' ? error : storageError(error);
+    }
+    const capture: Capture = {
+      id: opened.captureId,
+      indexes: new Map(streams.map(({ position }, index) => [position, index])),
+      local: new Map(
+        streams.map(({ position }, index) => [position, opened.streams[index] as MediaAddress]),
+      ),
+    };
+    this.#capture = capture;
+    return capture;
+  }
+
+  #write(): void {
+    writeSession(this.#options.folder, this.#describe());
+  }
+
+  #describe(): SessionDescription {
+    const { recordId, recorder, sipCallId, source } = this.#options;
+    return {
+      recordId,
+      recorder,
+      pid: process.pid,
+      sipCallId,
+      source,
+      sessionId: this.#sessionId,
+      startedAt: this.#startedAt,
+      streams: this.#streams,
+    };
+  }
+}
+
+function captureStream({ label, payloads, remote }: OfferedStream): CaptureStreamOptions {
+  return {
+    label,
+    remote: remote ?? { rtp: nowhere, rtcp: nowhere },
+    clockRates: clockRatesOf(payloads),
+  };
+}
+
+function clockRatesOf(payloads: readonly Payload[]): Record<number, number> {
+  return Object.fromEntries(payloads.map(({ payloadType, clockRate }) => [payloadType, clockRate]));
+}
+
+/** Another recorder may have room. */
+function storageError(cause: unknown): TandemError {
+  const { code } = cause as NodeJS.ErrnoException;
+  const details = (cause as { details?: { errno?: unknown } }).details;
+  const full = [code, details?.errno].some((name) => name === 'ENOSPC' || name === 'EDQUOT');
+  return full
+    ? new TandemError('STORAGE_FULL', 'the disk is full', { cause })
+    : new TandemError('STORAGE_UNWRITABLE', `recordings cannot be written: ${messageOf(cause)}`, {
+        cause,
+      });
+}

@@ -1,0 +1,205 @@
+import { randomUUID } from 'node:crypto';
+import { accessSync, constants, mkdirSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from '../clock.ts';
+import { Edge } from '../edge/edge.ts';
+import type { EdgeEvent, LatchPolicy } from '../edge/types.ts';
+import { messageOf, TandemError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import { SiprecServer } from '../siprec/server.ts';
+import type { RecordingRequest } from '../siprec/server.ts';
+import type { SrsSession } from '../siprec/srs-session.ts';
+import { SipUserAgent } from '../sip/ua/user-agent.ts';
+import { Finisher } from './finisher.ts';
+import { findLeftovers } from './leftovers.ts';
+import { RecorderSession } from './recorder-session.ts';
+
+export interface RecorderOptions {
+  readonly id: string;
+  readonly host: string;
+  readonly sipPort: number;
+  readonly transports: readonly ('udp' | 'tcp')[];
+  readonly dir: string;
+  readonly ports: { readonly min: number; readonly max: number };
+  readonly capacity: number;
+  readonly latch: LatchPolicy;
+  readonly threads: number;
+  readonly rtcpIntervalMs: number;
+  /** A disk with less than this counts as full before a session begins. */
+  readonly freeBytesMin: number;
+  readonly edgeAddon: string | undefined;
+  readonly logger: Logger;
+}
+
+interface Running {
+  readonly session: RecorderSession;
+  readonly dialog: SrsSession;
+}
+
+/** No dot at the front, no slash: it names a folder. */
+const recordIdPattern = /^[A-Za-z0-9_+=@-][A-Za-z0-9._+=@-]{0,127}$/;
+
+/** The reference recorder: a session recording server that writes a folder for each recording session. */
+export class Recorder {
+  readonly #options: RecorderOptions;
+  readonly #logger: Logger;
+  readonly #finisher: Finisher;
+  readonly #running = new Map<string, Running>();
+  readonly #finishing = new Set<Promise<void>>();
+  #edge: Edge | undefined;
+  #userAgent: SipUserAgent | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: RecorderOptions) {
+    this.#options = options;
+    this.#logger = options.logger;
+    this.#finisher = new Finisher(options.logger);
+  }
+
+  /** Resolves when sessions are taken. What a crash left behind is finished beside. Errors: STORAGE_UNWRITABLE, EDGE_FAILED. */
+  static async create(options: RecorderOptions): Promise<Recorder> {
+    const recorder = new Recorder(options);
+    try {
+      mkdirSync(options.dir, { recursive: true });
+    } catch (cause) {
+      throw new TandemError('STORAGE_UNWRITABLE', `${options.dir}: ${messageOf(cause)}`, { cause });
+    }
+    for (const leftover of findLeftovers(options.dir, options.id)) recorder.#finish(leftover);
+    await recorder.#listen();
+    return recorder;
+  }
+
+  /** `sip:127.0.0.1:5070;transport=tcp` */
+  get uri(): string {
+    const { tcp, udp } = this.#userAgent?.addresses ?? {};
+    const address = tcp ?? udp;
+    const host = address?.host.includes(':') === true ? `[${address.host}]` : address?.host;
+    return `sip:${host ?? ''}:${address?.port ?? 0};transport=${tcp === undefined ? 'udp' : 'tcp'}`;
+  }
+
+  /** BYE to every session; resolves when all files are whole. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const sessions = [...this.#running.values()];
+    await Promise.allSettled(sessions.map(({ dialog }) => dialog.hangUp(503, 'shutting down')));
+    await this.#userAgent?.close();
+    await Promise.all(this.#finishing);
+    await this.#finisher.close();
+    this.#edge?.close();
+  }
+
+  async #listen(): Promise<void> {
+    const { host, sipPort, transports, ports, threads, rtcpIntervalMs, edgeAddon, id } =
+      this.#options;
+    this.#edge = Edge.create(
+      {
+        threads,
+        legHosts: [],
+        ports,
+        // A recorder has no rings.
+        ring: { seconds: 0.1, bytes: 16_384 },
+        catchUpRate: 4,
+        rtcpIntervalMs,
+        cname: `${id}@${host}`,
+      },
+      (event) => {
+        this.#handleEdgeEvent(event);
+      },
+      edgeAddon,
+    );
+    const server = new SiprecServer({
+      open: (request, dialog) => Promise.resolve(this.#open(request, dialog)),
+      logger: this.#logger,
+    });
+    this.#userAgent = await SipUserAgent.create({
+      host,
+      port: sipPort,
+      transports,
+      userAgent: 'Tandem recorder',
+      logger: this.#logger,
+      extensions: ['siprec'],
+      accept: ['application/sdp', 'application/rs-metadata+xml', 'multipart/mixed'],
+      handlers: { onInvite: server.onInvite, onOptions: () => this.#health() },
+    });
+  }
+
+  /** 503 while it would refuse a session, so that others are asked first. */
+  #health(): { status: number; reason?: string } {
+    try {
+      this.#assertStorage();
+      return { status: this.#closing === undefined ? 200 : 503 };
+    } catch (error) {
+      return { status: 503, reason: messageOf(error) };
+    }
+  }
+
+  #open(request: RecordingRequest, dialog: SrsSession): RecorderSession {
+    const { capacity, dir, host, id, latch } = this.#options;
+    const edge = this.#edge as Edge;
+    if (this.#closing !== undefined) throw new TandemError('CALL_LIMIT', 'shutting down');
+    if (this.#running.size >= capacity) {
+      throw new TandemError('CALL_LIMIT', `${capacity} sessions are on`, { details: { capacity } });
+    }
+    const recordId = request.user === '' ? randomUUID() : request.user;
+    if (!recordIdPattern.test(recordId)) {
+      throw new TandemError('INVALID_REQUEST', 'not a record identifier', {
+        details: { field: 'Request-URI', value: recordId.slice(0, 128) },
+      });
+    }
+    this.#assertStorage();
+    const logger = this.#logger.child({ recordId });
+    const session = RecorderSession.create({
+      recordId,
+      recorder: id,
+      folder: join(dir, recordId),
+      sipCallId: request.sipCallId,
+      source: request.source,
+      host,
+      latch,
+      edge,
+      clock: systemClock,
+      logger,
+      onEnded: (finish) => {
+        this.#running.delete(recordId);
+        logger.info({ reason: finish.endReason }, 'recording session ended');
+        this.#finish(finish);
+      },
+    });
+    this.#running.set(recordId, { session, dialog });
+    logger.info({ source: request.source }, 'recording session begins');
+    return session;
+  }
+
+  #assertStorage(): void {
+    const { dir, freeBytesMin } = this.#options;
+    let free;
+    try {
+      accessSync(dir, constants.W_OK);
+      const { bavail, bsize } = statfsSync(dir);
+      free = bavail * bsize;
+    } catch (cause) {
+      throw new TandemError('STORAGE_UNWRITABLE', 'recordings cannot be written', { cause });
+    }
+    if (free < freeBytesMin) throw new TandemError('STORAGE_FULL', 'the disk is full');
+  }
+
+  #handleEdgeEvent(event: EdgeEvent): void {
+    if (event.type !== 'capture-failed') return;
+    for (const [recordId, { session, dialog }] of this.#running) {
+      if (session.captureId !== event.captureId) continue;
+      this.#logger.error({ recordId, errno: event.errno }, 'recording cannot be written any more');
+      session.fail(event.errno);
+      void dialog.hangUp(503, event.errno === 'ENOSPC' ? 'disk full' : 'storage failed');
+    }
+  }
+
+  #finish(request: Parameters<Finisher['finish']>[0]): void {
+    const work = this.#finisher.finish(request);
+    this.#finishing.add(work);
+    void work.then(() => this.#finishing.delete(work));
+  }
+}
