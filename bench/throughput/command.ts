@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { buildNativePrograms } from '../native-programs.ts';
@@ -26,7 +26,7 @@ const trialProgram = fileURLToPath(new URL('trial.ts', import.meta.url));
 const WARMUP_MS_MAX = 2_000;
 /** Longer than any set-up or end of a trial takes: then something hangs. */
 const TRIAL_OVERHEAD_MS_MAX = 180_000;
-/** Two files each call at the floor, eight at tandem serve, of 20,000. */
+/** Each takes four sockets of tandem serve's (a process may have 20,000 files) and two of the floor's 8,192. */
 const CALLS_MAX = 2_000;
 
 interface Settings {
@@ -47,6 +47,11 @@ export async function runThroughput(args: string[]): Promise<number> {
   const versions = readVersions();
   const programs = await buildNativePrograms();
   const measureMs = settings.seconds * 1_000;
+  const { json } = settings;
+  if (json !== undefined) writeFileSync(json, '');
+  const write = (line: object): void => {
+    if (json !== undefined) appendFileSync(json, `${JSON.stringify(line)}\n`);
+  };
   const results: TrialResult[] = [];
   for (let trial = 1; trial <= settings.trials; trial++) {
     for (const path of settings.paths) {
@@ -63,17 +68,12 @@ export async function runThroughput(args: string[]): Promise<number> {
         programs,
       });
       results.push(result);
+      write({ kind: 'trial', ...result, versions });
       progress(`  ${result.cpuUsPerPacket.total.toFixed(2)} us CPU a packet`);
     }
   }
   const summaries = summarize(results);
-  if (settings.json !== undefined) {
-    const lines = [
-      ...results.map((result) => ({ kind: 'trial', ...result, versions })),
-      { kind: 'summary', settings, versions, paths: summaries },
-    ];
-    writeFileSync(settings.json, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
-  }
+  write({ kind: 'summary', settings, versions, paths: summaries });
   const { commit, node, kernel, mediasoup, cpu, cores } = versions;
   process.stdout.write(
     `\n${settings.calls} calls of PCMU, two legs each, ${settings.trials} trials of ${settings.seconds} s; ` +

@@ -3,7 +3,7 @@ import { formatTable } from '../table.ts';
 import type { MeasuredPath, TrialResult } from './job.ts';
 
 /** The direct path may cost this much of what the bare fork costs. */
-export const FLOOR_RATIO_MAX = 1.5;
+const FLOOR_RATIO_MAX = 1.5;
 
 /** One path over all its trials: medians, and sums of what should be zero. */
 export interface PathSummary {
@@ -121,7 +121,12 @@ function verdict(summaries: readonly PathSummary[]): string[] {
 function warnings(results: readonly TrialResult[]): string[] {
   return results.flatMap((result) => {
     const { path, trial, harness } = result;
+    const { party, leg1, leg2 } = result.lostPackets;
     const problems = [
+      [
+        party + (leg1 ?? 0) + (leg2 ?? 0),
+        'packets were lost: its CPU figure is also per packet that was never carried',
+      ],
       [harness.sendErrors, 'packets could not be sent'],
       [harness.kernelDrops, 'packets were lost because the load generator did not keep up'],
       [result.damagedPackets, 'packets were damaged'],
