@@ -7,7 +7,7 @@ export interface Output {
 export class Display {
   readonly #output: Output;
   readonly #plainIntervalMs = 5_000;
-  #plainAt = -Infinity;
+  #plainAt = performance.now();
   #hasStatus = false;
 
   constructor(output: Output) {
