@@ -36,7 +36,10 @@ export class Call {
   readonly #logger: Logger;
   /** In order; a recording that was stopped and started again is a new one. */
   readonly #recordings: Duplicator[] = [];
+  readonly #reported = new Set<Duplicator>();
   #state: CallStateName = 'offered';
+  #opened = false;
+  /** As last seen: it is still needed when the bridge has let go of the call. */
   #media: CallMedia | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #ending: Promise<void> | undefined;
@@ -53,6 +56,11 @@ export class Call {
     return this.#state;
   }
 
+  /** Its ports are pinned; before that there is nothing to tell of it. */
+  get opened(): boolean {
+    return this.#opened;
+  }
+
   get kind(): { state: CallStateName; path: MediaPath } {
     return { state: this.#state, path: this.#describeMedia().path };
   }
@@ -62,17 +70,27 @@ export class Call {
   }
 
   /** @throws TandemError SDP_*, NO_PORT, NO_RECORDER, WORKER_LOST; nothing is left behind then */
-  async open(path: 'mediasoup' | 'direct', latch: 'announced' | 'any'): Promise<{ offer: string }> {
-    const { mode, request } = this.#options;
-    const recording = mode === 'off' ? undefined : this.#newRecording(mode);
-    recording?.reserve();
-    try {
-      const { bridge } = this.#services;
-      return await bridge.openCall({ callId: this.id, offer: request.offer, path, latch });
-    } catch (error) {
-      recording?.cancel();
-      throw error;
-    }
+  open(path: 'mediasoup' | 'direct', latch: 'announced' | 'any'): Promise<{ offer: string }> {
+    return this.#inTurn(async () => {
+      const { mode, request } = this.#options;
+      const recording = mode === 'off' ? undefined : this.#newRecording(mode);
+      try {
+        recording?.reserve();
+        const { bridge } = this.#services;
+        const offered = await bridge.openCall({
+          callId: this.id,
+          offer: request.offer,
+          path,
+          latch,
+        });
+        this.#opened = true;
+        return offered;
+      } catch (error) {
+        recording?.cancel();
+        this.#state = 'ended';
+        throw error;
+      }
+    });
   }
 
   answer(sdp: string): Promise<{ answer: string }> {
@@ -82,13 +100,16 @@ export class Call {
           details: { callId: this.id },
         });
       }
-      const answered = await this.#services.bridge.answerCall(this.id, sdp);
       const first = this.#state === 'offered';
+      // Marked when the answer arrives: the parties' media may flow before the bridge is done with it.
+      const marked = this.#streams();
+      const now = this.#services.clock.now();
+      const answered = await this.#services.bridge.answerCall(this.id, sdp);
       this.#state = 'answered';
       const recording = this.#recordings.at(-1);
-      if (first) recording?.begin(this.#streams(), this.#services.clock.now());
+      if (first) recording?.begin(marked, now);
       // The parties' answer does not wait for recorders.
-      else void recording?.refresh();
+      else if (recording?.ended === false) void recording.refresh();
       return answered;
     });
   }
@@ -117,7 +138,7 @@ export class Call {
           await this.#running().resume(streams);
           break;
         case 'stop':
-          await this.#running().stop(streams(), 'stopped');
+          await this.#stop(this.#running(), 'stopped');
           break;
         case 'start':
           this.#start();
@@ -133,12 +154,13 @@ export class Call {
   end(reason: string): Promise<void> {
     this.#ending ??= this.#inTurn(async () => {
       const recording = this.#recordings.at(-1);
-      if (this.#state === 'offered') recording?.cancel();
-      else await recording?.stop(this.#streams(), reason);
-      this.#media = this.#services.bridge.describeCall(this.id);
-      this.#state = 'ended';
-      this.#services.bridge.closeCall(this.id);
-      this.#report();
+      try {
+        if (this.#state === 'offered') recording?.cancel();
+        else if (recording !== undefined) await this.#stop(recording, reason);
+      } finally {
+        this.#state = 'ended';
+        this.#media = this.#services.bridge.closeCall(this.id) ?? this.#media;
+      }
     });
     return this.#ending;
   }
@@ -184,6 +206,7 @@ export class Call {
       ...(request.tenant === undefined ? {} : { tenant: request.tenant }),
       ...(request.site === undefined ? {} : { site: request.site }),
       parties: request.parties,
+      streams: () => this.#streams(),
       logger: this.#logger,
     });
     this.#recordings.push(recording);
@@ -219,9 +242,12 @@ export class Call {
     recording.begin(this.#streams(), this.#services.clock.now());
   }
 
-  #report(): void {
+  async #stop(recording: Duplicator, reason: string): Promise<void> {
+    await recording.stop(this.#streams(), reason);
+    if (this.#reported.has(recording)) return;
+    this.#reported.add(recording);
     const streams = this.#streams();
-    for (const leg of this.legs) {
+    for (const leg of recording.legs) {
       const a = leg.delivery('a', streams.a);
       const b = leg.delivery('b', streams.b);
       const lostPackets = a.lostPackets + b.lostPackets;
@@ -230,7 +256,14 @@ export class Call {
   }
 
   #describeMedia(): CallMedia {
-    return this.#media ?? this.#services.bridge.describeCall(this.id);
+    if (this.#state === 'ended' && this.#media !== undefined) return this.#media;
+    try {
+      this.#media = this.#services.bridge.describeCall(this.id);
+    } catch (error) {
+      // The bridge may lose a call; what was seen of it last still holds.
+      if (this.#media === undefined) throw error;
+    }
+    return this.#media;
   }
 
   #streams(): Streams {

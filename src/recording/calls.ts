@@ -12,7 +12,8 @@ import type {
 } from './call-state.ts';
 import { Call } from './call.ts';
 import type { MediaPath, Party } from './interfaces.ts';
-import type { Leg, LegServices } from './leg.ts';
+import { LegDirectory } from './leg-directory.ts';
+import type { Leg, LegServices, RecordingServices } from './leg.ts';
 import type { Ledger } from './ledger.ts';
 
 export interface CallsOptions {
@@ -44,35 +45,36 @@ export class Calls implements CallService {
   #sweep: Timer | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(services: LegServices, options: CallsOptions, logger: Logger) {
-    this.#services = services;
+  constructor(services: RecordingServices, options: CallsOptions, logger: Logger) {
+    this.#services = { ...services, directory: new LegDirectory() };
     this.#options = options;
     this.#logger = logger;
   }
 
   /** Begins to listen. */
   start(): void {
-    const { bridge, client, allocator } = this.#services;
-    bridge.on('forkRefused', ({ recordId, at }) => this.#leg(recordId)?.forkRefused(recordId, at));
-    bridge.on('forkLive', ({ recordId }) => this.#leg(recordId)?.forkLive(recordId));
+    const { bridge, client, allocator, directory } = this.#services;
+    bridge.on('forkRefused', ({ recordId, at }) =>
+      directory.find(recordId)?.forkRefused(recordId, at),
+    );
     bridge.on('callLost', ({ callId, reason }) => {
       this.#endInBackground(callId, reason);
     });
     client.on('mediaChanged', ({ recordId, media }) =>
-      this.#leg(recordId)?.mediaChanged(recordId, media),
+      directory.find(recordId)?.mediaChanged(recordId, media),
     );
     client.on('ended', ({ recordId, reason, detail }) =>
-      this.#leg(recordId)?.sessionEnded(recordId, reason, detail),
+      directory.find(recordId)?.sessionEnded(recordId, reason, detail),
     );
     allocator.on('recorderDown', ({ recorder, reason, at }) => {
-      const since = reason === 'options_timeout' ? at - this.#options.probeWindowMs : at;
-      for (const leg of this.#legs()) leg.recorderDown(recorder, reason, since);
+      const { probeWindowMs } = this.#options;
+      for (const leg of this.#legs()) leg.recorderDown(recorder, reason, at, probeWindowMs);
     });
     allocator.on('recorderDraining', ({ recorder }) => {
-      for (const leg of this.#legs()) if (leg.place?.recorder === recorder) leg.handOver();
+      for (const leg of this.#legs()) leg.recorderDraining(recorder);
     });
-    allocator.on('recorderAvailable', () => {
-      for (const leg of this.#legs()) leg.recorderAvailable();
+    allocator.on('recorderAvailable', ({ recorder }) => {
+      for (const leg of this.#legs()) leg.recorderAvailable(recorder);
     });
     this.#scheduleSweep();
   }
@@ -131,15 +133,17 @@ export class Calls implements CallService {
   }
 
   get(callId: string): CallState {
-    return this.#ended.get(callId)?.state ?? this.#call(callId).describe();
+    const ended = this.#calls.has(callId) ? undefined : this.#ended.get(callId);
+    return ended?.state ?? this.#call(callId).describe();
   }
 
   list(): readonly CallState[] {
-    return [...this.#calls.values()].map((call) => call.describe());
+    return this.#opened().map((call) => call.describe());
   }
 
   ledger(callId: string): Ledger {
-    return this.#ended.get(callId)?.ledger ?? this.#call(callId).ledger();
+    const ended = this.#calls.has(callId) ? undefined : this.#ended.get(callId);
+    return ended?.ledger ?? this.#call(callId).ledger();
   }
 
   /** Oldest first, at most `failoversKept`. */
@@ -156,9 +160,14 @@ export class Calls implements CallService {
     return this.#calls.size;
   }
 
+  /** Recording sessions that events can still reach. */
+  get routed(): number {
+    return this.#services.directory.size;
+  }
+
   /** Read at scrape. */
   counts(): { state: string; path: string; count: number }[] {
-    return tally([...this.#calls.values()], (call) => call.kind);
+    return tally(this.#opened(), (call) => call.kind);
   }
 
   /** Legs by state; read at scrape. */
@@ -180,9 +189,17 @@ export class Calls implements CallService {
   }
 
   async #end(call: Call, reason: string): Promise<void> {
-    await call.end(reason);
+    try {
+      await call.end(reason);
+    } finally {
+      this.#forget(call);
+    }
+  }
+
+  #forget(call: Call): void {
     if (this.#calls.get(call.id) !== call) return;
     this.#calls.delete(call.id);
+    if (!call.opened) return;
     this.#ended.delete(call.id);
     this.#ended.set(call.id, { state: call.describe(), ledger: call.ledger() });
     forgetOldest(this.#ended, this.#options.endedKept);
@@ -228,12 +245,13 @@ export class Calls implements CallService {
     return call;
   }
 
-  #legs(): Leg[] {
-    return [...this.#calls.values()].flatMap((call) => call.legs);
+  /** A call of which the ports are not pinned yet has nothing to show. */
+  #opened(): Call[] {
+    return [...this.#calls.values()].filter(({ opened }) => opened);
   }
 
-  #leg(recordId: string): Leg | undefined {
-    return this.#legs().find((leg) => leg.owns(recordId));
+  #legs(): Leg[] {
+    return [...this.#calls.values()].flatMap((call) => call.legs);
   }
 }
 

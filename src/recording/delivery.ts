@@ -11,6 +11,8 @@ export interface SessionDelivery {
   readonly fork: ForkReport;
   /** First sequence that this recorder is held not to have received, if it failed. */
   readonly deadFrom?: number;
+  /** First sequence that it may not have received: `deadFrom` or before. */
+  readonly unsureFrom?: number;
 }
 
 export interface StreamWindow {
@@ -20,6 +22,8 @@ export interface StreamWindow {
   readonly to?: number;
   /** Sequences that arrived while recording was paused. */
   readonly paused: readonly Range[];
+  /** Arrived after the order to resume, before the recorders had taken it: what is withheld there is no loss. */
+  readonly resuming?: readonly Range[];
 }
 
 export interface LegDelivery {
@@ -37,10 +41,19 @@ export function deliveredBy({ fork, deadFrom }: SessionDelivery): Range[] {
   return deadFrom === undefined ? [...fork.sent] : clip(fork.sent, 0, deadFrom - 1);
 }
 
-/** What arrived and was to be recorded. */
+/** What this recorder has for sure. */
+export function surelyDeliveredBy({ fork, unsureFrom }: SessionDelivery): Range[] {
+  return unsureFrom === undefined ? [...fork.sent] : clip(fork.sent, 0, unsureFrom - 1);
+}
+
+/**
+ * What arrived and was to be recorded. `withheld` (by copies that were paused) is excused while recording resumes only: a copy
+ * that was still behind when the pause came withholds packets of before it, and those are lost.
+ */
 export function expected(stream: StreamReport, window: StreamWindow, withheld: Range[]): Range[] {
   const wanted = clip(stream.received, window.from ?? 0, window.to ?? Number.MAX_SAFE_INTEGER);
-  return subtract(wanted, union(window.paused, withheld));
+  const excused = intersect(withheld, union(window.resuming ?? []));
+  return subtract(wanted, union(window.paused, excused));
 }
 
 /**

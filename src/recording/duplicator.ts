@@ -16,6 +16,8 @@ export interface DuplicatorOptions {
   readonly tenant?: string;
   readonly site?: string;
   readonly parties?: CallRequest['parties'];
+  /** The call's streams as they are now, or last were. */
+  readonly streams: () => Streams;
   readonly logger: Logger;
 }
 
@@ -50,8 +52,9 @@ export class Duplicator {
           ...(options.tenant === undefined ? {} : { tenant: options.tenant }),
           ...(options.site === undefined ? {} : { site: options.site }),
           window: this.#window,
+          streams: options.streams,
           communicationSession: () => ({ ...this.#identity, startedAt: this.#startedAt }),
-          other: () => legs.find((other) => other.leg !== leg)?.place,
+          others: () => legs.flatMap((other) => (other.leg === leg ? [] : other.places)),
           logger: options.logger,
         }),
       );
@@ -89,14 +92,15 @@ export class Duplicator {
 
   /** Resolves when both legs have stopped sending and both recorders were told. */
   async pause(streams: () => Streams): Promise<void> {
-    const told = this.legs.map((leg) => leg.pause());
+    // Marked first: what is withheld from then on is of the pause.
     this.#window.pause(streams());
-    await Promise.all(told);
+    await Promise.all(this.legs.map((leg) => leg.pause()));
   }
 
   async resume(streams: () => Streams): Promise<void> {
     this.#window.resume(streams());
     await Promise.all(this.legs.map((leg) => leg.resume()));
+    this.#window.resumed(streams());
   }
 
   async refresh(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { ForkReport } from '../edge/types.ts';
+import { TandemError } from '../errors.ts';
 import type { FailureReason } from './interfaces.ts';
 
 /**
@@ -56,4 +57,16 @@ export function weigh(
     ),
   );
   return now - newest > lateness * intervalMs + slackMs && now - since > slackMs ? 'dead' : 'wait';
+}
+
+/** What an error of the session client says of the recorder. */
+export function failureReason(error: unknown): FailureReason {
+  if (!(error instanceof TandemError)) return 'sip_error';
+  if (error.code === 'SESSION_TIMEOUT') return 'sip_timeout';
+  return error.code === 'SESSION_TRANSPORT' ? 'sip_closed' : 'sip_error';
+}
+
+/** Whether the recorder failed, and not we. */
+export function isOfRecorder(error: unknown): boolean {
+  return error instanceof TandemError && /^(SESSION|SIPREC)_/.test(error.code);
 }

@@ -1,8 +1,8 @@
-import type { SequenceRange, SsrcChange, StreamReport } from '../edge/types.ts';
+import type { SsrcChange, StreamReport } from '../edge/types.ts';
 import { clip, count, gaps, intersect, subtract, union } from '../rtp/ranges.ts';
 import type { Range } from '../rtp/ranges.ts';
 import type { Leg as LegNumber } from './call-state.ts';
-import { deliveredBy, expected } from './delivery.ts';
+import { deliveredBy } from './delivery.ts';
 import type { SessionDelivery } from './delivery.ts';
 import type { Duplicator } from './duplicator.ts';
 import { parties } from './interfaces.ts';
@@ -78,20 +78,22 @@ function streamLedger(
   report: StreamReport,
   duplicator: Duplicator | undefined,
 ): StreamLedger {
+  const points = report.received.flatMap(({ first, last, firstAt, lastAt }) => [
+    { at: firstAt, sequence: first },
+    { at: lastAt, sequence: last },
+  ]);
   const timed = (ranges: readonly Range[]): TimedRange[] =>
-    ranges.map((range) => withTimes(range, report.received));
-  const window = duplicator?.window.of(party) ?? { paused: [] };
+    ranges.map((range) => withTimes(range, points));
   const legs = duplicator?.legs ?? [];
   const deliveries = legs.map((leg) => deliveriesOf(leg, party));
-  const wanted = duplicator === undefined ? [] : expected(report, window, []);
+  const accounts = legs.map((leg) => leg.delivery(party, report));
   const inAnyLeg = union(...deliveries.flat().map(deliveredBy));
-  const withheldEverywhere = deliveries
-    .map((leg) => union(...leg.map(({ fork }) => fork.withheld)))
-    .reduce<Range[] | undefined>(
+  const missing = accounts
+    .map((account) => account.lost)
+    .reduce<readonly Range[] | undefined>(
       (all, one) => (all === undefined ? one : intersect(all, one)),
       undefined,
     );
-  const missing = subtract(subtract(wanted, withheldEverywhere ?? []), inAnyLeg);
   const lost = gaps(report.received);
   const overrun = union(...deliveries.flat().map(({ fork }) => fork.overrun));
   return {
@@ -104,11 +106,10 @@ function streamLedger(
     lostBeforeUsPackets: count(lost),
     lostInUs: { ranges: timed(subtract(overrun, inAnyLeg)), kernelDrops: report.kernelDrops },
     ssrcChanges: report.ssrcChanges,
-    legs: legs.map((leg) => {
-      const account = leg.delivery(party, report);
-      const confirmed = union(...deliveriesOf(leg, party).map(confirmedBy));
+    legs: accounts.map((account, index) => {
+      const confirmed = union(...(deliveries[index] ?? []).map(confirmedBy));
       return {
-        leg: leg.leg,
+        leg: legs[index]?.leg ?? 1,
         confirmed: timed(intersect(account.delivered, confirmed)),
         unconfirmed: timed(subtract(account.delivered, confirmed)),
         replayed: timed(account.replayed),
@@ -116,13 +117,13 @@ function streamLedger(
         missingMs: account.lostMs,
       };
     }),
-    missingFromUnion: timed(missing),
-    missingFromUnionMs: count(missing) * report.packetMs,
+    missingFromUnion: timed(missing ?? []),
+    missingFromUnionMs: count(missing ?? []) * report.packetMs,
   };
 }
 
 function deliveriesOf(leg: Leg, party: Party): SessionDelivery[] {
-  return leg.account.deliveries(party).map(({ delivery }) => delivery);
+  return [...leg.account.deliveries(party)];
 }
 
 /** A report that tells of loss confirms nothing, as it does not say which packets are missing (RFC 3550 6.4.1). */
@@ -136,24 +137,31 @@ function verdictOf(missingMs: number): Verdict {
   return missingMs === 0 ? 'complete' : `missing ${Math.round(missingMs)} ms`;
 }
 
-function withTimes(range: Range, received: readonly SequenceRange[]): TimedRange {
+interface Point {
+  readonly at: number;
+  readonly sequence: number;
+}
+
+function withTimes(range: Range, points: readonly Point[]): TimedRange {
   return {
     first: range.first,
     last: range.last,
-    firstAt: new Date(timeOf(range.first, received)).toISOString(),
-    lastAt: new Date(timeOf(range.last, received)).toISOString(),
+    firstAt: new Date(timeOf(range.first, points)).toISOString(),
+    lastAt: new Date(timeOf(range.last, points)).toISOString(),
   };
 }
 
 /** Interpolated between the times that are known. */
-function timeOf(sequence: number, received: readonly SequenceRange[]): number {
-  const points = received.flatMap(({ first, last, firstAt, lastAt }) => [
-    { at: firstAt, sequence: first },
-    { at: lastAt, sequence: last },
-  ]);
-  const after = points.findIndex((point) => point.sequence >= sequence);
-  const right = points[after === -1 ? points.length - 1 : after];
-  const left = points[Math.max(0, after - 1)];
+function timeOf(sequence: number, points: readonly Point[]): number {
+  let low = 0;
+  let high = points.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((points[middle]?.sequence ?? 0) >= sequence) high = middle;
+    else low = middle + 1;
+  }
+  const right = points[low];
+  const left = points[Math.max(0, low - 1)];
   if (right === undefined || left === undefined) return 0;
   if (right.sequence <= left.sequence) return right.at;
   const share = (sequence - left.sequence) / (right.sequence - left.sequence);

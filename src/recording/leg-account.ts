@@ -1,7 +1,7 @@
 import type { ForkReport, ForkStart, StreamReport } from '../edge/types.ts';
 import { clip, count, subtract, union } from '../rtp/ranges.ts';
 import type { Range } from '../rtp/ranges.ts';
-import { deliveredBy, expected, legDelivery, nextSequence } from './delivery.ts';
+import { deliveredBy, expected, legDelivery, nextSequence, surelyDeliveredBy } from './delivery.ts';
 import type { LegDelivery, SessionDelivery } from './delivery.ts';
 import { parties } from './interfaces.ts';
 import type { Bridge, Party } from './interfaces.ts';
@@ -9,6 +9,7 @@ import type { RecordingSession } from './recording-session.ts';
 import type { RecordingWindow } from './recording-window.ts';
 
 type ByParty<T> = Partial<Record<Party, T>>;
+type Streams = Readonly<Record<Party, StreamReport>>;
 
 export interface FailoverCost {
   readonly lostPackets: number;
@@ -18,14 +19,15 @@ export interface FailoverCost {
 
 /** The books of one leg: its sessions in order, what they delivered, what is missing, and where the next one begins. */
 export class LegAccount {
+  readonly streams: () => Streams;
   readonly #bridge: Bridge;
-  readonly #callId: string;
   readonly #window: RecordingWindow;
   readonly #sessions: RecordingSession[] = [];
 
-  constructor(bridge: Bridge, callId: string, window: RecordingWindow) {
+  /** @param streams the call's streams as they are now, or last were */
+  constructor(bridge: Bridge, streams: () => Streams, window: RecordingWindow) {
+    this.streams = streams;
     this.#bridge = bridge;
-    this.#callId = callId;
     this.#window = window;
   }
 
@@ -47,18 +49,12 @@ export class LegAccount {
     return this.current === undefined ? {} : this.#bridge.forkReports(this.current.recordId);
   }
 
-  streams(): Readonly<Record<Party, StreamReport>> {
-    const { a, b } = this.#bridge.describeCall(this.#callId).parties;
-    return { a: a.report, b: b.report };
-  }
-
-  /** Every session's copy of the party's stream. */
-  deliveries(party: Party): { session: RecordingSession; delivery: SessionDelivery }[] {
+  /** What every copy of the party's stream delivered, in order. */
+  deliveries(party: Party): SessionDelivery[] {
     const live = this.liveForks();
-    return this.#sessions.flatMap((session) => {
-      const delivery = session.delivery(party, session === this.current ? live : {});
-      return delivery === undefined ? [] : [{ session, delivery }];
-    });
+    return this.#sessions.flatMap((session) =>
+      session.deliveries(party, session === this.current ? live : {}),
+    );
   }
 
   /**
@@ -66,40 +62,63 @@ export class LegAccount {
    */
   delivery(party: Party, stream: StreamReport, waits: boolean): LegDelivery {
     const window = this.#window.of(party);
-    const deliveries = this.deliveries(party).map(({ delivery }) => delivery);
+    const deliveries = this.deliveries(party);
     const current = this.current;
     const last = deliveries.at(-1);
     let pendingFrom = Infinity;
     if (current !== undefined && current.failure === undefined) {
       pendingFrom = last === undefined ? 0 : (last.fork.sent.at(-1)?.last ?? 0) + 1;
     } else if (waits) {
-      pendingFrom = stream.ringFirst ?? window.from ?? 0;
+      const floor = this.#window.floor(party) ?? 0;
+      pendingFrom = Math.max(stream.ringFirst ?? 0, floor);
     }
     return legDelivery(stream, window, deliveries, pendingFrom);
+  }
+
+  /** Whether copies still have to send something of what was to be recorded. */
+  get isBehind(): boolean {
+    const live = this.liveForks();
+    return parties.some((party) => {
+      const fork = live[party];
+      if (fork?.state !== 'catching-up') return false;
+      return (fork.sent.at(-1)?.last ?? -1) < (this.#window.of(party).to ?? Infinity);
+    });
   }
 
   /** Where a session begins that leaves nothing out: the first packet the leg lacks, less the overlap. */
   replayPoints(overlapMs: number): ByParty<ForkStart> {
     const streams = this.streams();
-    return byParty((party) => {
-      const stream = streams[party];
-      const window = this.#window.of(party);
-      const first = this.#sessions.length === 0;
-      const missing = this.#missing(party, stream)[0]?.first;
-      const begin = missing ?? (first ? window.from : nextSequence(stream));
-      if (begin === undefined) return { kind: 'oldest' };
-      const overlap = first ? 0 : Math.ceil(overlapMs / stream.packetMs);
-      return { kind: 'sequence', sequence: Math.max(begin - overlap, window.from ?? 0) };
-    });
+    const first = this.#sessions.length === 0;
+    return byParty((party) => this.#replayPoint(party, streams[party], first ? 0 : overlapMs, 0));
   }
 
   /** Where a session begins that goes on with the next packet. Named by number, so that nothing falls in between. */
   livePoints(): ByParty<ForkStart> {
     const streams = this.streams();
+    return byParty((party) => livePoint(streams[party]));
+  }
+
+  /** Where a session begins that takes over from one that is well: with what that one has not been sent yet. */
+  handOverPoints(old: RecordingSession): ByParty<ForkStart> {
+    // In this order: what arrives in between is then begun with, not left out.
+    const streams = this.streams();
+    const live = this.liveForks();
     return byParty((party) => {
-      const next = nextSequence(streams[party]);
-      return next === undefined ? { kind: 'oldest' } : { kind: 'sequence', sequence: next };
+      const fork = live[party];
+      if (fork === undefined) return this.lateStart(party, old);
+      if (fork.state !== 'catching-up') return livePoint(streams[party]);
+      const sent = fork.sent.at(-1);
+      return sent === undefined
+        ? this.lateStart(party, old)
+        : { kind: 'sequence', sequence: sent.last + 1 };
     });
+  }
+
+  /** Where a stream begins that the recorder did not want at first, or not for a while. */
+  lateStart(party: Party, session: RecordingSession): ForkStart {
+    const start = session.from[party];
+    const from = start?.kind === 'sequence' ? start.sequence : 0;
+    return this.#replayPoint(party, this.streams()[party], 0, from);
   }
 
   /** What lies between the packet that the failed session stopped at and the one that the next began with. */
@@ -123,8 +142,22 @@ export class LegAccount {
     return { lostPackets, lostMs, replayedPackets };
   }
 
+  /** @param from what is missing before that is not asked for */
+  #replayPoint(party: Party, stream: StreamReport, overlapMs: number, from: number): ForkStart {
+    const floor = this.#window.floor(party);
+    // What has left the ring cannot be had any more, however long it has been missing.
+    const reach = Math.max(from, floor ?? 0, stream.ringFirst ?? 0);
+    const wanted = expected(stream, this.#window.of(party), []);
+    const delivered = union(...this.deliveries(party).map(surelyDeliveredBy));
+    const missing = clip(subtract(wanted, delivered), reach, Infinity)[0]?.first;
+    const begin = missing ?? nextSequence(stream);
+    if (begin === undefined) return { kind: 'oldest' };
+    const overlap = Math.ceil(overlapMs / stream.packetMs);
+    return { kind: 'sequence', sequence: Math.max(begin - overlap, floor ?? 0) };
+  }
+
   #missing(party: Party, stream: StreamReport): Range[] {
-    const deliveries = this.deliveries(party).map(({ delivery }) => delivery);
+    const deliveries = this.deliveries(party);
     const withheld = union(...deliveries.map(({ fork }) => fork.withheld));
     return subtract(
       expected(stream, this.#window.of(party), withheld),
@@ -135,4 +168,9 @@ export class LegAccount {
 
 function byParty<T>(of: (party: Party) => T): Record<Party, T> {
   return { a: of('a'), b: of('b') };
+}
+
+function livePoint(stream: StreamReport): ForkStart {
+  const next = nextSequence(stream);
+  return next === undefined ? { kind: 'oldest' } : { kind: 'sequence', sequence: next };
 }

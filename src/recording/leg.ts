@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
-import type { Clock, Timer } from '../clock.ts';
-import type { StreamReport } from '../edge/types.ts';
+import type { Clock } from '../clock.ts';
+import type { ForkStart, StreamReport } from '../edge/types.ts';
 import { messageOf, TandemError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type {
@@ -11,9 +10,10 @@ import type {
   RecordingSessionStateName,
 } from './call-state.ts';
 import type { LegDelivery } from './delivery.ts';
-import { isCertain, weigh } from './evidence.ts';
+import { failureReason, isCertain, isOfRecorder, weigh } from './evidence.ts';
 import type { Verdict } from './evidence.ts';
 import { Failover } from './failover.ts';
+import { parties } from './interfaces.ts';
 import type {
   Allocation,
   Bridge,
@@ -25,12 +25,16 @@ import type {
   SessionClient,
 } from './interfaces.ts';
 import { LegAccount } from './leg-account.ts';
+import type { LegDirectory } from './leg-directory.ts';
 import { isRecording, newLegLife, transition } from './leg-state.ts';
 import type { LegEvent, LegLife } from './leg-state.ts';
 import type { RecordingObserver } from './observer.ts';
+import { RecorderSearch } from './recorder-search.ts';
+import type { Place } from './recorder-search.ts';
 import { RecordingSession } from './recording-session.ts';
 import type { RecordingWindow } from './recording-window.ts';
 import { Suspicion } from './suspicion.ts';
+import type { DoubtTimes } from './suspicion.ts';
 
 export interface RecordingSettings {
   readonly replay: boolean;
@@ -41,8 +45,8 @@ export interface RecordingSettings {
   readonly retry: { readonly initialMs: number; readonly maxMs: number };
 }
 
-/** What every leg shares. */
-export interface LegServices {
+/** What all recording needs of the world. */
+export interface RecordingServices {
   readonly bridge: Bridge;
   readonly allocator: RecorderAllocator;
   readonly client: SessionClient;
@@ -51,20 +55,28 @@ export interface LegServices {
   readonly settings: RecordingSettings;
 }
 
+/** What every leg shares. */
+export interface LegServices extends RecordingServices {
+  readonly directory: LegDirectory;
+}
+
 export interface LegOptions {
   readonly leg: LegNumber;
   readonly callId: string;
   readonly tenant?: string;
   readonly site?: string;
   readonly window: RecordingWindow;
+  /** The call's streams as they are now, or last were. */
+  readonly streams: () => Readonly<Record<Party, StreamReport>>;
   readonly communicationSession: () => CommunicationSession;
   /** Where the call's other leg is: never the same recorder, and another zone if there is one. */
-  readonly other: () => { recorder: string; zone: string } | undefined;
+  readonly others: () => readonly Place[];
   readonly logger: Logger;
 }
 
-/** A recorder that failed this leg is passed over for this long while another can take it. */
-const recentFailureMs = 30_000;
+/** Of one leg; the oldest are forgotten. */
+const failoversMax = 100;
+const drainPollMs = 20;
 
 /**
  * One of a call's recordings: the recorder it is on, the sessions it had, and the way to the next recorder when one fails.
@@ -76,31 +88,45 @@ export class Leg {
   readonly #options: LegOptions;
   readonly #logger: Logger;
   readonly #account: LegAccount;
+  readonly #search: RecorderSearch;
   readonly #suspicion: Suspicion;
   readonly #failovers: Failover[] = [];
-  readonly #recentFailures = new Map<string, number>();
-  readonly #abort = new AbortController();
   #life: LegLife = newLegLife;
-  #reserved: Allocation | undefined;
-  #inviting: Allocation | undefined;
-  #acquiring: Promise<void> | undefined;
+  /** A recorder that is to be emptied while this leg is on it, or about to be. */
+  #leaving: string | undefined;
   #stopping: Promise<void> | undefined;
-  #retryTimer: Timer | undefined;
-  #retryDelayMs: number;
-  #caughtUp: (() => void) | undefined;
+  #unrecordedTold = false;
 
   constructor(services: LegServices, options: LegOptions) {
     this.leg = options.leg;
     this.#services = services;
     this.#options = options;
     this.#logger = options.logger.child({ leg: options.leg });
-    this.#account = new LegAccount(services.bridge, options.callId, options.window);
-    this.#retryDelayMs = services.settings.retry.initialMs;
+    this.#account = new LegAccount(services.bridge, options.streams, options.window);
+    this.#search = new RecorderSearch(
+      services,
+      { ...options, logger: this.#logger },
+      {
+        selected: (allocation) => {
+          this.#apply('selected');
+          services.directory.add(allocation.recordId, this);
+        },
+        refused: () => {
+          this.#apply('refused');
+        },
+        established: (allocation, media) => {
+          this.#switchTo(allocation, media);
+        },
+        exhausted: () => {
+          this.#withoutRecorder();
+        },
+      },
+    );
     this.#suspicion = new Suspicion(
       services.clock,
       (since) => this.#weigh(since),
-      (verdict, reason, since) => {
-        this.#settle(verdict, reason, since);
+      (verdict, reason, times) => {
+        this.#settle(verdict, reason, times);
       },
     );
   }
@@ -109,31 +135,26 @@ export class Leg {
     return this.#failovers.map((failover) => failover.state);
   }
 
-  /** Where it is or is about to be. */
-  get place(): { recorder: string; zone: string } | undefined {
-    return this.#inviting ?? this.#reserved ?? this.#account.current;
-  }
-
-  owns(recordId: string): boolean {
-    return this.#account.current?.recordId === recordId || this.#inviting?.recordId === recordId;
+  /** Where it is and where it is about to be. */
+  get places(): readonly Place[] {
+    return [this.#search.allocation, this.#account.current].filter((place) => place !== undefined);
   }
 
   /** Holds a recorder for the call before it is answered. @throws TandemError NO_RECORDER */
   reserve(): void {
-    this.#reserved = this.#allocate(new Set());
+    this.#search.reserve();
   }
 
   /** Lets go of what `reserve` holds. */
   cancel(): void {
-    if (this.#reserved !== undefined) this.#services.allocator.release(this.#reserved.recordId);
-    this.#reserved = undefined;
+    this.#search.cancel();
   }
 
   begin(): void {
-    this.#acquire(new Set());
+    this.#search.start([]);
   }
 
-  /** The edge stops at once; resolves when the recorder has been told. */
+  /** The edge stops at once; resolves when the recorder has been told, or does not answer. */
   async pause(): Promise<void> {
     this.#apply('pause');
     const session = this.#account.current;
@@ -163,51 +184,70 @@ export class Leg {
   }
 
   sessionEnded(recordId: string, reason: FailureReason, detail?: string): void {
+    if (this.#search.sessionEnded(recordId, reason)) return;
     if (this.#account.current?.recordId !== recordId) return;
     this.#logger.warn({ recordId, reason, detail }, 'recorder ended the recording session');
-    this.#doubt(reason, this.#services.clock.now());
+    const now = this.#services.clock.now();
+    this.#doubt(reason, { since: now, deadAt: now, safeAt: now });
   }
 
   forkRefused(recordId: string, at: number): void {
     if (this.#account.current?.recordId === recordId) this.#fail('icmp', at);
   }
 
-  forkLive(recordId: string): void {
-    if (this.#account.current?.recordId === recordId) this.#caughtUp?.();
-  }
-
   mediaChanged(recordId: string, media: RecorderMedia): void {
+    if (this.#search.mediaChanged(recordId, media)) return;
     const session = this.#account.current;
     if (session?.recordId !== recordId) return;
-    this.#services.bridge.retargetForks(recordId, media, session.from);
+    const { bridge } = this.#services;
+    const forks = bridge.forkReports(recordId);
+    const from: Partial<Record<Party, ForkStart>> = {};
+    for (const party of parties) {
+      const fork = forks[party];
+      if (fork === undefined) from[party] = this.#account.lateStart(party, session);
+      else if (media[party] === undefined) session.drop(party, fork);
+    }
+    bridge.retargetForks(recordId, media, from);
   }
 
-  /** `since`: when the recorder was last known to answer. */
-  recorderDown(recorder: string, reason: FailureReason, since: number): void {
-    if (this.#account.current?.recorder === recorder) this.#doubt(reason, since);
+  /**
+   * @param at when it was found out, Unix ms
+   * @param probeWindowMs how long before that it stopped to answer, if it is that which tells
+   */
+  recorderDown(recorder: string, reason: FailureReason, at: number, probeWindowMs: number): void {
+    this.#search.recorderDown(recorder);
+    if (this.#account.current?.recorder !== recorder) return;
+    if (reason !== 'options_timeout') {
+      this.#doubt(reason, { since: at, deadAt: at, safeAt: at });
+      return;
+    }
+    // It has been asked more than once already: it had its time, and what it reported before the last question is no answer.
+    const since = at - this.#services.settings.suspicionMs - 1;
+    // It may have gone right after it had answered the question before.
+    const safeAt = at - 2 * probeWindowMs;
+    this.#doubt(reason, { since, deadAt: at - probeWindowMs, safeAt });
   }
 
-  recorderAvailable(): void {
-    if (this.#life.state !== 'failed') return;
-    this.#retry();
+  recorderAvailable(recorder: string): void {
+    if (this.#leaving === recorder) this.#leaving = undefined;
+    if (this.#life.state === 'failed') this.#retry();
+    else this.#handOver();
   }
 
-  /** Moves to another recorder without a gap: the new session receives before the old one ends. */
-  handOver(): void {
-    const session = this.#account.current;
-    if (session === undefined || this.#acquiring !== undefined || !isRecording(this.#life)) return;
-    const now = this.#services.clock.now();
-    this.#failovers.push(new Failover(this.leg, session.recorder, 'operator', now, now));
-    this.#acquire(new Set([session.recorder]));
+  /** Moves off this recorder without a gap: the new session receives before the old one ends. */
+  recorderDraining(recorder: string): void {
+    if (!this.places.some((place) => place.recorder === recorder)) return;
+    this.#leaving = recorder;
+    this.#search.leave(recorder);
+    this.#handOver();
   }
 
   state(streams: Readonly<Record<Party, StreamReport>>): LegState {
     const newest = this.#account.sessions.at(-1);
-    const place = this.place;
     return {
       leg: this.leg,
-      recordId: (this.#inviting ?? this.#reserved ?? newest)?.recordId ?? '',
-      recorder: place?.recorder ?? null,
+      recordId: (this.#search.allocation ?? newest)?.recordId ?? '',
+      recorder: this.places[0]?.recorder ?? null,
       state: this.#life.state,
       sessions: this.#account.sessions.map((session) => session.state()),
       streams: {
@@ -234,144 +274,64 @@ export class Leg {
     this.#life = transition(this.#life, event);
   }
 
-  #allocate(excluded: ReadonlySet<string>): Allocation {
-    const { allocator, clock } = this.#services;
-    const other = this.#options.other();
-    const fixed = [...excluded, ...(other === undefined ? [] : [other.recorder])];
-    const request = {
-      recordId: randomUUID(),
-      callId: this.#options.callId,
-      leg: this.leg,
-      ...(this.#options.tenant === undefined ? {} : { tenant: this.#options.tenant }),
-      ...(this.#options.site === undefined ? {} : { site: this.#options.site }),
-      avoidZones: other === undefined ? [] : [other.zone],
-    };
-    const recent = [...this.#recentFailures]
-      .filter(([, at]) => clock.now() - at < recentFailureMs)
-      .map(([recorder]) => recorder);
-    if (recent.length > 0) {
-      try {
-        return allocator.allocate({ ...request, excludeRecorders: [...fixed, ...recent] });
-      } catch (error) {
-        if (!(error instanceof TandemError) || error.code !== 'NO_RECORDER') throw error;
-      }
-    }
-    return allocator.allocate({ ...request, excludeRecorders: fixed });
-  }
-
-  #acquire(excluded: Set<string>): void {
-    if (this.#acquiring !== undefined || this.#stopping !== undefined) return;
-    this.#acquiring = this.#establishSomewhere(excluded).finally(() => {
-      this.#acquiring = undefined;
-    });
-  }
-
-  /** Asks one recorder after the other; each at most once, so their number bounds it. */
-  async #establishSomewhere(excluded: Set<string>): Promise<void> {
-    const { allocator, client, bridge, observer, settings } = this.#services;
-    for (;;) {
-      const allocation = this.#next(excluded);
-      if (allocation === undefined) {
-        this.#withoutRecorder();
-        return;
-      }
-      this.#inviting = allocation;
-      this.#apply('selected');
-      const { recordId, recorder, uri } = allocation;
-      try {
-        const { media } = await client.establish(
-          {
-            recordId,
-            uri,
-            communicationSession: this.#options.communicationSession(),
-            streams: bridge.recordedStreams(this.#options.callId),
-            local: bridge.legAddresses(this.#options.callId, familyOf(uri)),
-            timeoutMs: settings.inviteTimeoutMs,
-          },
-          this.#abort.signal,
-        );
-        this.#switchTo(allocation, media);
-        allocator.reportSuccess(recorder);
-        observer.sessionEstablished();
-        return;
-      } catch (error) {
-        allocator.release(recordId);
-        void client.end(recordId, 'not used');
-        if (this.#abort.signal.aborted) return;
-        const reason = failureReason(error);
-        this.#logger.warn(
-          { recordId, recorder, reason, error: messageOf(error) },
-          'not recorded there',
-        );
-        observer.sessionRefused(reason);
-        allocator.reportFailure(recorder, reason);
-        excluded.add(recorder);
-        this.#apply('refused');
-      } finally {
-        this.#inviting = undefined;
-      }
-    }
-  }
-
-  #next(excluded: Set<string>): Allocation | undefined {
-    const reserved = this.#reserved;
-    this.#reserved = undefined;
-    if (reserved !== undefined) return reserved;
-    try {
-      return this.#allocate(excluded);
-    } catch (error) {
-      if (error instanceof TandemError && error.code === 'NO_RECORDER') return undefined;
-      throw error;
-    }
-  }
-
   /** The new session receives first; then the old one, if there still is one, ends. */
   #switchTo(allocation: Allocation, media: RecorderMedia): void {
-    const { bridge, clock, settings } = this.#services;
+    const { bridge, clock } = this.#services;
+    const { recordId } = allocation;
     const old = this.#account.current;
-    const handedOver = old !== undefined && old.failure === undefined;
-    if (old !== undefined && !handedOver) this.#retire(old, old.failure?.reason ?? 'failed');
-    const first = this.#account.sessions.length === 0;
-    const replays = first || (settings.replay && !handedOver && !this.#life.paused);
-    const from = replays
-      ? this.#account.replayPoints(settings.replayOverlapMs)
-      : this.#account.livePoints();
-    const session = new RecordingSession(allocation, clock.now(), from);
+    const failed = old?.failure === undefined ? undefined : old;
+    if (failed !== undefined) void this.#retire(failed, failed.failure?.reason ?? 'failed');
+    const from = this.#startOf(failed === undefined ? old : undefined);
     bridge.startForks({
       callId: this.#options.callId,
-      recordId: allocation.recordId,
+      recordId,
       to: media,
       from,
       paused: this.#life.paused,
     });
-    if (old !== undefined && handedOver) this.#retire(old, 'operator');
+    const now = clock.now();
+    const session = new RecordingSession(allocation, now, from);
+    if (old !== undefined && failed === undefined) {
+      void this.#retire(old, 'operator');
+      this.#begun(new Failover(this.leg, old.recorder, 'operator', now, now));
+    }
+    const before = this.#account.sessions.at(-1);
     this.#account.add(session);
+    // It was about the recorder that the leg was on.
+    this.#suspicion.drop();
+    if (session.recorder !== this.#leaving) this.#leaving = undefined;
     this.#apply('established');
-    this.#retryDelayMs = this.#services.settings.retry.initialMs;
-    this.#finishFailover(old, session);
-    this.#logger.info(
-      { recordId: session.recordId, recorder: session.recorder, from },
-      'recording session established',
-    );
+    this.#unrecordedTold = false;
+    this.#finishFailover(before, session);
+    this.#handOver();
   }
 
-  #retire(session: RecordingSession, reason: string): void {
-    const { allocator, bridge, client, clock, observer } = this.#services;
-    const forks = bridge.stopForks(session.recordId) ?? {};
+  /** @param running the session that is taken over from, if that one is well */
+  #startOf(running: RecordingSession | undefined): Partial<Record<Party, ForkStart>> {
+    const { replay, replayOverlapMs } = this.#services.settings;
+    if (running !== undefined) return this.#account.handOverPoints(running);
+    const first = this.#account.sessions.length === 0;
+    return first || replay
+      ? this.#account.replayPoints(replayOverlapMs)
+      : this.#account.livePoints();
+  }
+
+  #retire(session: RecordingSession, reason: string): Promise<void> {
+    const { allocator, bridge, client, clock, directory, observer } = this.#services;
+    const { recordId } = session;
+    const forks = bridge.stopForks(recordId) ?? {};
     session.end(clock.now(), reason, forks, this.#account.streams());
-    allocator.release(session.recordId);
+    directory.remove(recordId);
+    allocator.release(recordId);
     observer.sessionEnded(reason);
-    void client.end(session.recordId, reason).catch((error: unknown) => {
-      this.#logger.debug({ recordId: session.recordId, error: messageOf(error) }, 'BYE unanswered');
+    return client.end(recordId, reason).catch((error: unknown) => {
+      this.#logger.debug({ recordId, error: messageOf(error) }, 'BYE unanswered');
     });
   }
 
-  #doubt(reason: FailureReason, since: number): void {
-    if (isCertain(reason)) {
-      this.#fail(reason, this.#services.clock.now());
-      return;
-    }
-    if (isRecording(this.#life)) this.#suspicion.raise(reason, since);
+  #doubt(reason: FailureReason, times: DoubtTimes): void {
+    if (isCertain(reason)) this.#fail(reason, this.#services.clock.now());
+    else if (isRecording(this.#life)) this.#suspicion.raise(reason, times);
   }
 
   #weigh(since: number): Verdict {
@@ -387,10 +347,12 @@ export class Leg {
     );
   }
 
-  #settle(verdict: 'alive' | 'dead', reason: FailureReason, since: number): void {
+  #settle(verdict: 'alive' | 'dead', reason: FailureReason, times: DoubtTimes): void {
     const session = this.#account.current;
     if (verdict === 'dead') {
-      this.#fail(reason, since);
+      const reports = Object.values(this.#account.liveForks()).map((fork) => fork.receiverReport);
+      const heardAt = Math.max(...reports.map((report) => report?.at ?? 0));
+      this.#fail(reason, Math.max(times.deadAt, heardAt), times.safeAt);
     } else if (session !== undefined && isRecording(this.#life)) {
       this.#logger.warn(
         { recordId: session.recordId, recorder: session.recorder, reason },
@@ -399,131 +361,134 @@ export class Leg {
     }
   }
 
-  #fail(reason: FailureReason, deadAt: number): void {
+  #fail(reason: FailureReason, deadAt: number, safeAt = deadAt): void {
     const session = this.#account.current;
     if (session === undefined || session.failure !== undefined || !isRecording(this.#life)) return;
-    const { allocator, clock, observer } = this.#services;
+    const { allocator, clock } = this.#services;
+    const { recordId, recorder } = session;
     const detectedAt = clock.now();
-    session.fail({ reason, deadAt, detectedAt });
+    session.fail({ reason, deadAt, safeAt, detectedAt });
     this.#suspicion.drop();
-    this.#recentFailures.set(session.recorder, detectedAt);
+    this.#search.noteFailure(recorder, detectedAt - session.startedAt);
     this.#apply('recorder-lost');
-    const failover = new Failover(this.leg, session.recorder, reason, detectedAt, deadAt);
+    this.#logger.warn({ recordId, recorder, reason }, 'recorder lost');
+    if (this.#stopping === undefined) {
+      this.#begun(new Failover(this.leg, recorder, reason, detectedAt, deadAt));
+    }
+    allocator.reportFailure(recorder, reason);
+    this.#search.start([recorder]);
+  }
+
+  #begun(failover: Failover): void {
     this.#failovers.push(failover);
-    this.#logger.warn(
-      { recordId: session.recordId, recorder: session.recorder, reason },
-      'recorder lost',
-    );
-    observer.failoverStarted(this.#options.callId, failover.state);
-    allocator.reportFailure(session.recorder, reason);
-    this.#acquire(new Set([session.recorder]));
+    if (this.#failovers.length > failoversMax) this.#failovers.shift();
+    this.#services.observer.failoverStarted(this.#options.callId, failover.state);
   }
 
   #finishFailover(old: RecordingSession | undefined, session: RecordingSession): void {
     const failover = this.#failovers.at(-1);
-    if (failover === undefined || failover.done) return;
-    const failed = old ?? this.#account.sessions.at(-2);
-    const none = { lostPackets: 0, lostMs: 0, replayedPackets: 0 };
-    const cost = failed === undefined ? none : this.#account.cost(failed, session);
+    if (failover === undefined || failover.done || old === undefined) return;
     const { clock, observer } = this.#services;
-    failover.finish(session.recorder, clock.now(), cost);
+    failover.finish(session.recorder, clock.now(), this.#account.cost(old, session));
     observer.failoverDone(this.#options.callId, failover.state);
   }
 
+  #handOver(): void {
+    const session = this.#account.current;
+    const wanted = session !== undefined && session.recorder === this.#leaving;
+    if (wanted && isRecording(this.#life)) this.#search.start([session.recorder]);
+  }
+
   #withoutRecorder(): void {
-    const { clock, observer, settings } = this.#services;
-    const failed = this.#account.current;
-    if (failed?.failure !== undefined) this.#retire(failed, failed.failure.reason);
+    const current = this.#account.current;
+    if (current?.failure !== undefined) void this.#retire(current, current.failure.reason);
     this.#apply('no-recorder');
     if (this.#life.state !== 'failed') return;
-    this.#logger.error({}, 'leg has no recorder');
-    observer.legUnrecorded(this.#options.callId, this.leg);
-    this.#retryTimer = clock.setTimeout(() => {
+    this.#tellUnrecorded();
+    this.#search.retryLater(() => {
       this.#retry();
-    }, this.#retryDelayMs);
-    this.#retryDelayMs = Math.min(this.#retryDelayMs * 2, settings.retry.maxMs);
+    });
+  }
+
+  #tellUnrecorded(): void {
+    if (this.#unrecordedTold) return;
+    this.#unrecordedTold = true;
+    this.#logger.error({}, 'leg has no recorder');
+    const { callId, others } = this.#options;
+    this.#services.observer.legUnrecorded(callId, this.leg, others().length > 0);
   }
 
   #retry(): void {
-    this.#dropRetry();
+    if (this.#stopping !== undefined) return;
     this.#apply('retry');
-    this.#acquire(new Set());
+    this.#search.start([], true);
   }
 
+  /** Never rejects, and never waits for long: what is told to a recorder must not hold up the call. */
   async #update(session: RecordingSession, paused: boolean): Promise<void> {
+    if (session.failure !== undefined) return;
+    const { bridge, client, clock, settings } = this.#services;
+    const { recordId } = session;
+    const askedAt = clock.now();
     try {
-      const streams = this.#services.bridge.recordedStreams(this.#options.callId);
-      const { media } = await this.#services.client.update(session.recordId, { streams, paused });
-      if (!paused) this.mediaChanged(session.recordId, media);
+      const streams = bridge.recordedStreams(this.#options.callId);
+      const told = client.update(recordId, { streams, paused });
+      const { media } = await this.#within(settings.inviteTimeoutMs, told);
+      if (!paused) this.mediaChanged(recordId, media);
     } catch (error) {
-      this.#logger.warn(
-        { recordId: session.recordId, error: messageOf(error) },
-        'recorder did not take the change',
-      );
-      this.#doubt(failureReason(error), this.#services.clock.now());
+      this.#logger.warn({ recordId, error: messageOf(error) }, 'recorder did not take the change');
+      // One that says no is alive, and goes on with what it has; should the dialog be gone, we are told of that by itself.
+      const said = error instanceof TandemError && error.code === 'SESSION_REFUSED';
+      if (said || !isOfRecorder(error) || this.#account.current !== session) return;
+      this.#doubt(failureReason(error), { since: clock.now(), deadAt: askedAt, safeAt: askedAt });
     }
   }
 
   async #stop(reason: string): Promise<void> {
-    this.#dropRetry();
-    await this.#settled();
-    this.#dropRetry();
-    this.#suspicion.drop();
-    this.cancel();
+    const { drainMs, inviteTimeoutMs } = this.#services.settings;
+    // Without a recorder that is well, what is in the ring waits for the one that is being asked.
+    const isWell =
+      this.#account.current?.failure === undefined && this.#account.current !== undefined;
+    await this.#search.close(isWell ? 0 : inviteTimeoutMs + drainMs);
     const session = this.#account.current;
     if (session !== undefined) {
-      await this.#drained(session);
-      if (!session.ended) this.#retire(session, session.failure?.reason ?? reason);
-      await this.#services.client.end(session.recordId, reason).catch(() => undefined);
+      if (session.failure === undefined) await this.#drained();
+      const ended = this.#retire(session, session.failure?.reason ?? reason);
+      // A recorder that is gone answers nothing.
+      if (session.failure === undefined) {
+        await this.#within(inviteTimeoutMs, ended).catch(() => undefined);
+      }
     }
+    this.#suspicion.drop();
     this.#apply('end');
   }
 
-  /** A short call ends before its recorder has answered: what is in the ring still wants to go there. */
-  async #settled(): Promise<void> {
-    if (this.#acquiring === undefined) return;
+  /** Resolves when all that was to be recorded is sent, or after `drainMs`. */
+  async #drained(): Promise<void> {
     const { clock, settings } = this.#services;
+    const until = clock.now() + settings.drainMs;
+    while (this.#account.isBehind && clock.now() < until && isRecording(this.#life)) {
+      await new Promise<void>((resolve) => {
+        clock.setTimeout(resolve, drainPollMs);
+      });
+    }
+  }
+
+  /** @throws TandemError SESSION_TIMEOUT */
+  async #within<T>(timeoutMs: number, action: Promise<T>): Promise<T> {
+    const { clock } = this.#services;
+    const late = Promise.withResolvers<never>();
     const timer = clock.setTimeout(() => {
-      this.#abort.abort();
-    }, settings.inviteTimeoutMs + settings.drainMs);
-    await this.#acquiring;
-    clock.clearTimeout(timer);
-  }
-
-  /** Resolves when the session's copies have caught up with the ring, or after `drainMs`. */
-  async #drained(session: RecordingSession): Promise<void> {
-    const behind = Object.values(this.#services.bridge.forkReports(session.recordId)).some(
-      ({ state }) => state === 'catching-up',
-    );
-    if (!behind) return;
-    const { clock, settings } = this.#services;
-    await new Promise<void>((resolve) => {
-      const timer = clock.setTimeout(resolve, settings.drainMs);
-      this.#caughtUp = () => {
-        clock.clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.#caughtUp = undefined;
-  }
-
-  #dropRetry(): void {
-    if (this.#retryTimer !== undefined) this.#services.clock.clearTimeout(this.#retryTimer);
-    this.#retryTimer = undefined;
+      late.reject(new TandemError('SESSION_TIMEOUT', `no answer within ${timeoutMs} ms`));
+    }, timeoutMs);
+    try {
+      return await Promise.race([action, late.promise]);
+    } finally {
+      clock.clearTimeout(timer);
+    }
   }
 }
 
 function streamState({ sentPackets, lostPackets, lostMs }: LegDelivery): LegStreamState {
   return { sentPackets, lostPackets, lostMs };
-}
-
-function failureReason(error: unknown): FailureReason {
-  if (!(error instanceof TandemError)) return 'sip_error';
-  if (error.code === 'SESSION_TIMEOUT') return 'sip_timeout';
-  return error.code === 'SESSION_TRANSPORT' ? 'sip_closed' : 'sip_error';
-}
-
-/** Host names are taken for IPv4; recorders over IPv6 are named by address. */
-function familyOf(uri: string): 4 | 6 {
-  return /@?\[[0-9a-fA-F:.]+\]/.test(uri) ? 6 : 4;
 }

@@ -1,7 +1,9 @@
 import type { ForkReport, ForkStart, StreamReport } from '../edge/types.ts';
 import type { SessionState } from './call-state.ts';
+import { clip, subtract } from '../rtp/ranges.ts';
 import { sequenceAt } from './delivery.ts';
 import type { SessionDelivery } from './delivery.ts';
+import { isCertain } from './evidence.ts';
 import { parties } from './interfaces.ts';
 import type { Allocation, FailureReason, Party } from './interfaces.ts';
 
@@ -9,6 +11,8 @@ export interface SessionFailure {
   readonly reason: FailureReason;
   /** Until then the recorder is held to have received what it was sent. Unix ms. */
   readonly deadAt: number;
+  /** Until then it did receive that, for sure, where no receiver report tells better. Unix ms. */
+  readonly safeAt: number;
   readonly detectedAt: number;
 }
 
@@ -26,7 +30,10 @@ export class RecordingSession {
   #endReason: string | undefined;
   #failure: SessionFailure | undefined;
   #finalForks: ByParty<ForkReport> | undefined;
+  /** Copies that ended before the session did: the recorder did not want the stream any more. */
+  readonly #dropped: { readonly party: Party; readonly fork: ForkReport }[] = [];
   #deadFrom: ByParty<number> = {};
+  #unsureFrom: ByParty<number> = {};
 
   constructor(allocation: Allocation, startedAt: number, from: ByParty<ForkStart>) {
     this.recordId = allocation.recordId;
@@ -48,6 +55,11 @@ export class RecordingSession {
     this.#failure ??= failure;
   }
 
+  /** The recorder wants this party's stream no more; `fork` is the account of the copy that ends. */
+  drop(party: Party, fork: ForkReport): void {
+    this.#dropped.push({ party, fork });
+  }
+
   /** The copies have stopped; `forks` is their final account. */
   end(
     endedAt: number,
@@ -60,16 +72,21 @@ export class RecordingSession {
     this.#endReason = reason;
     this.#finalForks = forks;
     if (this.#failure !== undefined) {
-      this.#deadFrom = deadFrom(this.#failure, forks, streams);
+      this.#deadFrom = deadFrom(this.#failure.deadAt, forks, streams);
+      this.#unsureFrom = unsureFrom(this.#failure, this.#deadFrom, forks, streams);
     }
   }
 
-  /** By party, what was delivered; `live` gives the account of copies that still run. */
-  delivery(party: Party, live: ByParty<ForkReport>): SessionDelivery | undefined {
+  /** What was delivered of the party's stream, by copy; `live` gives the account of copies that still run. */
+  deliveries(party: Party, live: ByParty<ForkReport>): SessionDelivery[] {
+    const dropped = this.#dropped
+      .filter((copy) => copy.party === party)
+      .map(({ fork }) => ({ fork }));
     const fork = (this.#finalForks ?? live)[party];
-    if (fork === undefined) return undefined;
-    const from = this.#deadFrom[party];
-    return from === undefined ? { fork } : { fork, deadFrom: from };
+    if (fork === undefined) return dropped;
+    const dead = this.#deadFrom[party];
+    if (dead === undefined) return [...dropped, { fork }];
+    return [...dropped, { fork, deadFrom: dead, unsureFrom: this.#unsureFrom[party] ?? dead }];
   }
 
   /** First packet that this recorder is held not to have received; undefined if it did not fail. */
@@ -91,22 +108,47 @@ export class RecordingSession {
 /**
  * From which packet on a failed recorder is held to have received nothing. An ICMP refusal names the packet; a stream that
  * was not refused itself goes by the time at which the recorder was gone; a receiver report proves what it had by then.
+ * A copy that was behind sent packets long after they arrived, so their times say nothing; but copies send in order, so what
+ * comes before a packet that was sent as it arrived had been sent by then.
  */
 function deadFrom(
-  failure: SessionFailure,
+  goneAt: number,
   forks: ByParty<ForkReport>,
   streams: Readonly<Record<Party, StreamReport>>,
 ): ByParty<number> {
   const refusedAt = parties.flatMap((party) => forks[party]?.refused?.at ?? []);
-  const deadAt = Math.min(failure.deadAt, ...refusedAt);
+  const deadAt = Math.min(goneAt, ...refusedAt);
   const result: Partial<Record<Party, number>> = {};
   for (const party of parties) {
     const fork = forks[party];
     if (fork === undefined) continue;
-    const byTime = sequenceAt(streams[party].received, deadAt) ?? 0;
+    const arrived = sequenceAt(streams[party].received, deadAt) ?? 0;
+    const sentLive = subtract(fork.sent, fork.replayed);
+    const lastSafe = clip(sentLive, 0, arrived - 1).at(-1)?.last;
+    const byTime = lastSafe === undefined ? (fork.sent[0]?.first ?? arrived) : lastSafe + 1;
     const confirmed = (fork.receiverReport?.highestSequence ?? -1) + 1;
     const byRefusal = fork.refused?.sequence ?? Infinity;
     result[party] = Math.min(byRefusal, Math.max(byTime, confirmed));
+  }
+  return result;
+}
+
+/** From which packet on it is not sure any more: there the next session begins, less the overlap. */
+function unsureFrom(
+  { reason, safeAt }: SessionFailure,
+  dead: ByParty<number>,
+  forks: ByParty<ForkReport>,
+  streams: Readonly<Record<Party, StreamReport>>,
+): ByParty<number> {
+  if (isCertain(reason)) return dead;
+  const safe = deadFrom(safeAt, forks, streams);
+  const result: Partial<Record<Party, number>> = {};
+  for (const party of parties) {
+    const from = dead[party];
+    if (from === undefined) continue;
+    const report = forks[party]?.receiverReport;
+    const sure = report === undefined ? safe[party] : report.highestSequence + 1;
+    result[party] = Math.min(from, sure ?? from);
   }
   return result;
 }

@@ -4,26 +4,33 @@ import type { Verdict } from './evidence.ts';
 
 const pollMs = 50;
 
+/** When what happened. Unix ms. */
+export interface DoubtTimes {
+  /** Signs of life that are newer than this clear the doubt. */
+  readonly since: number;
+  /** When the recorder failed, if it did: as near as is known. */
+  readonly deadAt: number;
+  /** Until then it was well for sure. */
+  readonly safeAt: number;
+}
+
+type Settle = (verdict: 'alive' | 'dead', reason: FailureReason, times: DoubtTimes) => void;
+
 /** A doubt about a recorder, looked at again and again until media says what is true. One at a time. */
 export class Suspicion {
   readonly #clock: Clock;
-  readonly #settle: (verdict: 'alive' | 'dead', reason: FailureReason, since: number) => void;
+  readonly #settle: Settle;
   readonly #weigh: (since: number) => Verdict;
   #timer: Timer | undefined;
 
-  constructor(
-    clock: Clock,
-    weigh: (since: number) => Verdict,
-    settle: (verdict: 'alive' | 'dead', reason: FailureReason, since: number) => void,
-  ) {
+  constructor(clock: Clock, weigh: (since: number) => Verdict, settle: Settle) {
     this.#clock = clock;
     this.#weigh = weigh;
     this.#settle = settle;
   }
 
-  /** @param since when the recorder was last known to answer, Unix ms */
-  raise(reason: FailureReason, since: number): void {
-    if (this.#timer === undefined) this.#look(reason, since);
+  raise(reason: FailureReason, times: DoubtTimes): void {
+    if (this.#timer === undefined) this.#look(reason, times);
   }
 
   drop(): void {
@@ -31,15 +38,15 @@ export class Suspicion {
     this.#timer = undefined;
   }
 
-  #look(reason: FailureReason, since: number): void {
+  #look(reason: FailureReason, times: DoubtTimes): void {
     this.#timer = undefined;
-    const verdict = this.#weigh(since);
+    const verdict = this.#weigh(times.since);
     if (verdict !== 'wait') {
-      this.#settle(verdict, reason, since);
+      this.#settle(verdict, reason, times);
       return;
     }
     this.#timer = this.#clock.setTimeout(() => {
-      this.#look(reason, since);
+      this.#look(reason, times);
     }, pollMs);
   }
 }

@@ -50,10 +50,22 @@ describe('delivery of a stream to a leg', () => {
   });
 
   it('does not count pauses, nor what came before the start and after the stop', () => {
-    const window = { from: 120, to: 280, paused: [{ first: 150, last: 160 }] };
+    const window = {
+      from: 120,
+      to: 280,
+      paused: [{ first: 150, last: 160 }],
+      resuming: [{ first: 161, last: 165 }],
+    };
     const fork = forkReport([range(120, 149), range(162, 280)], { withheld: [range(161, 161)] });
     const delivery = legDelivery(streamReport([range(100, 300)]), window, [{ fork }], Infinity);
     expect(delivery).toMatchObject({ lostPackets: 0, sentPackets: 149 });
+  });
+
+  it('counts what a copy that was behind still had to send when the pause came', () => {
+    const window = { from: 100, paused: [{ first: 200, last: 250 }], resuming: [] };
+    const fork = forkReport([range(100, 179), range(251, 300)], { withheld: [range(180, 250)] });
+    const delivery = legDelivery(streamReport([range(100, 300)]), window, [{ fork }], Infinity);
+    expect(delivery.lost).toEqual([{ first: 180, last: 199 }]);
   });
 
   it('does not blame the leg for what never arrived', () => {

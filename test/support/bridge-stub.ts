@@ -1,0 +1,335 @@
+import { EventEmitter } from 'node:events';
+import type { Clock } from '../../src/clock.ts';
+import type { ForkReport, ForkStart, SequenceRange, StreamReport } from '../../src/edge/types.ts';
+import { TandemError } from '../../src/errors.ts';
+import { parties } from '../../src/recording/interfaces.ts';
+import type {
+  Bridge,
+  BridgeEvents,
+  CallMedia,
+  MediaAddress,
+  OpenCallRequest,
+  Party,
+  RecordedStream,
+} from '../../src/recording/interfaces.ts';
+import { forkReport, streamReport } from './reports.ts';
+import type { RecorderStub } from './recorder-stub.ts';
+
+export const packetMs = 20;
+const catchUpPackets = 4;
+
+type ByParty<T> = Partial<Record<Party, T>>;
+type Ranges = { first: number; last: number; firstAt: number; lastAt: number }[];
+
+interface Packet {
+  readonly sequence: number;
+  readonly at: number;
+}
+
+interface Stream {
+  readonly ring: Packet[];
+  readonly received: Ranges;
+  next: number;
+  talks: boolean;
+}
+
+interface Fork {
+  readonly party: Party;
+  readonly recordId: string;
+  readonly startedAt: number;
+  to: MediaAddress;
+  state: ForkReport['state'];
+  /** Next sequence to send. */
+  cursor: number;
+  readonly sent: Ranges;
+  readonly replayed: Ranges;
+  readonly withheld: Ranges;
+  refused?: { at: number; sequence: number; count: number };
+  reports: number;
+  report?: NonNullable<ForkReport['receiverReport']>;
+}
+
+interface ForkSet {
+  readonly callId: string;
+  readonly forks: ByParty<Fork>;
+  paused: boolean;
+}
+
+/** Media as the edge does it, in memory: a packet of each party every 20 ms, a ring, and forks that catch up at four times that. */
+export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
+  readonly calls = new Map<string, Record<Party, Stream>>();
+  readonly forkSets = new Map<string, ForkSet>();
+  /** What was asked, in order. */
+  readonly log: string[];
+  readonly #clock: Clock;
+  readonly #recorders: ReadonlyMap<string, RecorderStub>;
+  readonly #ringMs: number;
+  /** Holds `openCall` back until called. */
+  opening: Promise<void> = Promise.resolve();
+
+  constructor(
+    clock: Clock,
+    recorders: ReadonlyMap<string, RecorderStub>,
+    ringMs: number,
+    log: string[],
+  ) {
+    super();
+    this.#clock = clock;
+    this.#recorders = recorders;
+    this.#ringMs = ringMs;
+    this.log = log;
+  }
+
+  async openCall({ callId, offer }: OpenCallRequest): Promise<{ offer: string }> {
+    await this.opening;
+    if (offer === 'bad') throw new TandemError('SDP_INVALID', 'bad offer');
+    this.calls.set(callId, { a: newStream(), b: newStream() });
+    return { offer };
+  }
+
+  answerCall(callId: string, answer: string): Promise<{ answer: string }> {
+    this.#call(callId);
+    return Promise.resolve({ answer });
+  }
+
+  reofferCall(callId: string, _party: Party, offer: string): Promise<{ offer: string }> {
+    this.#call(callId);
+    return Promise.resolve({ offer });
+  }
+
+  closeCall(callId: string): CallMedia | undefined {
+    if (!this.calls.has(callId)) return undefined;
+    const media = this.describeCall(callId);
+    this.calls.delete(callId);
+    return media;
+  }
+
+  describeCall(callId: string): CallMedia {
+    const streams = this.#call(callId);
+    const media = (party: Party) => ({
+      local: { ip: '192.0.2.1', port: 20_000 },
+      report: this.#report(streams[party]),
+    });
+    return { callId, path: 'direct', parties: { a: media('a'), b: media('b') } };
+  }
+
+  recordedStreams(callId: string): readonly RecordedStream[] {
+    this.#call(callId);
+    return parties.map((party, index) => ({ party, index, ssrc: index + 1, payloads: [] }));
+  }
+
+  legAddresses(): Readonly<Record<Party, MediaAddress>> {
+    return { a: mediaAddress('192.0.2.1'), b: mediaAddress('192.0.2.1') };
+  }
+
+  startForks({ callId, recordId, to, from, paused }: Parameters<Bridge['startForks']>[0]): void {
+    this.log.push(`start ${this.#nameOf(to)}`);
+    const set: ForkSet = { callId, forks: {}, paused };
+    this.forkSets.set(recordId, set);
+    for (const party of parties) {
+      const target = to[party];
+      if (target !== undefined) this.#addFork(set, recordId, party, target, from[party]);
+    }
+  }
+
+  retargetForks(recordId: string, to: ByParty<MediaAddress>, from: ByParty<ForkStart>): void {
+    const set = this.forkSets.get(recordId);
+    if (set === undefined) return;
+    for (const party of parties) {
+      const target = to[party];
+      const fork = set.forks[party];
+      // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- two keys, known
+      if (target === undefined) delete set.forks[party];
+      else if (fork === undefined) this.#addFork(set, recordId, party, target, from[party]);
+      else fork.to = target;
+    }
+  }
+
+  pauseForks(recordId: string): void {
+    this.log.push('edge paused');
+    const set = this.forkSets.get(recordId);
+    if (set === undefined) return;
+    set.paused = true;
+    for (const fork of forksOf(set)) this.#withhold(set, fork);
+  }
+
+  resumeForks(recordId: string): void {
+    this.log.push('edge resumed');
+    const set = this.forkSets.get(recordId);
+    if (set === undefined) return;
+    for (const fork of forksOf(set)) {
+      this.#withhold(set, fork);
+      fork.state = 'live';
+    }
+    set.paused = false;
+  }
+
+  stopForks(recordId: string): ByParty<ForkReport> | undefined {
+    const set = this.forkSets.get(recordId);
+    if (set === undefined) return undefined;
+    this.log.push(`stop ${this.#nameOf({ a: forksOf(set)[0]?.to })}`);
+    const reports = this.forkReports(recordId);
+    this.forkSets.delete(recordId);
+    return reports;
+  }
+
+  forkReports(recordId: string): ByParty<ForkReport> {
+    const reports: ByParty<ForkReport> = {};
+    const set = this.forkSets.get(recordId);
+    if (set === undefined) return reports;
+    for (const fork of forksOf(set)) {
+      const { state, sent, replayed, withheld, refused, report } = fork;
+      reports[fork.party] = forkReport(copy(sent), {
+        state,
+        replayed: copy(replayed),
+        withheld: copy(withheld),
+        receiverReports: fork.reports,
+        ...(refused === undefined ? {} : { refused }),
+        ...(report === undefined ? {} : { receiverReport: report }),
+      });
+    }
+    return reports;
+  }
+
+  /** A packet of each party arrives, and what is due leaves. */
+  tick(): void {
+    const now = this.#clock.now();
+    for (const streams of this.calls.values()) {
+      for (const party of parties) {
+        const stream = streams[party];
+        if (stream.talks) {
+          stream.ring.push({ sequence: stream.next, at: now });
+          add(stream.received, stream.next, now);
+          stream.next += 1;
+        }
+        while ((stream.ring[0]?.at ?? now) < now - this.#ringMs) stream.ring.shift();
+      }
+    }
+    for (const [recordId, set] of [...this.forkSets]) {
+      for (const fork of forksOf(set)) this.#pump(set, fork);
+      const refused = forksOf(set).find((fork) => fork.refused?.at === now);
+      if (refused !== undefined) this.emit('forkRefused', { recordId, at: now });
+    }
+  }
+
+  #pump(set: ForkSet, fork: Fork): void {
+    if (fork.state === 'paused') {
+      this.#withhold(set, fork);
+      return;
+    }
+    const ring = this.#call(set.callId)[fork.party].ring;
+    const wasBehind = fork.state === 'catching-up';
+    const due = ring.filter(({ sequence }) => sequence >= fork.cursor);
+    for (const packet of wasBehind ? due.slice(0, catchUpPackets) : due) {
+      this.#send(fork, packet, wasBehind && packet.at < this.#clock.now());
+    }
+    if (wasBehind && due.length <= catchUpPackets) fork.state = 'live';
+    this.#reportBack(fork);
+  }
+
+  #send(fork: Fork, { sequence, at }: Packet, isReplay: boolean): void {
+    fork.cursor = sequence + 1;
+    add(fork.sent, sequence, at);
+    if (isReplay) add(fork.replayed, sequence, at);
+    const recorder = this.#recorders.get(fork.to.rtp.ip);
+    if (recorder?.health === 'well') recorder.receive(fork.recordId, fork.party, sequence);
+    if (recorder?.health === 'dead') {
+      fork.refused ??= { at: this.#clock.now(), sequence, count: 1 };
+    }
+  }
+
+  #reportBack(fork: Fork): void {
+    const recorder = this.#recorders.get(fork.to.rtp.ip);
+    const every = recorder?.reportEveryMs;
+    const last = fork.sent.at(-1)?.last;
+    if (recorder?.health !== 'well' || every === undefined || last === undefined) return;
+    const now = this.#clock.now();
+    if (now - (fork.report?.at ?? fork.startedAt) < every) return;
+    fork.reports += 1;
+    const none = { fractionLost: 0, cumulativeLost: 0, jitterMs: 0 };
+    fork.report = { at: now, highestSequence: last, ...none };
+  }
+
+  #addFork(
+    set: ForkSet,
+    recordId: string,
+    party: Party,
+    to: MediaAddress,
+    from: ForkStart = { kind: 'live' },
+  ): void {
+    const stream = this.#call(set.callId)[party];
+    const oldest = stream.ring[0]?.sequence ?? stream.next;
+    let cursor = stream.next;
+    if (from.kind === 'oldest') cursor = oldest;
+    if (from.kind === 'sequence') cursor = Math.max(oldest, from.sequence);
+    const fork: Fork = {
+      party,
+      recordId,
+      startedAt: this.#clock.now(),
+      to,
+      state: cursor < stream.next ? 'catching-up' : 'live',
+      cursor,
+      sent: [],
+      replayed: [],
+      withheld: [],
+      reports: 0,
+    };
+    set.forks[party] = fork;
+    if (set.paused) this.#withhold(set, fork);
+  }
+
+  #withhold(set: ForkSet, fork: Fork): void {
+    fork.state = 'paused';
+    for (const { sequence, at } of this.#call(set.callId)[fork.party].ring) {
+      if (sequence < fork.cursor) continue;
+      add(fork.withheld, sequence, at);
+      fork.cursor = sequence + 1;
+    }
+  }
+
+  #report(stream: Stream): StreamReport {
+    const oldest = stream.ring[0];
+    return streamReport(copy(stream.received), {
+      packetMs,
+      packets: stream.received.reduce((sum, { first, last }) => sum + last - first + 1, 0),
+      ...(oldest === undefined ? {} : { ringFirst: oldest.sequence }),
+    });
+  }
+
+  #nameOf(to: ByParty<MediaAddress | undefined>): string {
+    const ip = to.a?.rtp.ip ?? to.b?.rtp.ip;
+    return ip === undefined ? 'nothing' : (this.#recorders.get(ip)?.id ?? ip);
+  }
+
+  #call(callId: string): Record<Party, Stream> {
+    const call = this.calls.get(callId);
+    if (call === undefined) throw new TandemError('CALL_NOT_FOUND', `no call ${callId}`);
+    return call;
+  }
+}
+
+export function mediaAddress(ip: string): MediaAddress {
+  return { rtp: { ip, port: 4_000 }, rtcp: { ip, port: 4_001 } };
+}
+
+function newStream(): Stream {
+  return { ring: [], received: [], next: 65_636, talks: true };
+}
+
+function forksOf({ forks }: ForkSet): Fork[] {
+  return parties.flatMap((party) => forks[party] ?? []);
+}
+
+function add(ranges: Ranges, sequence: number, at: number): void {
+  const last = ranges.at(-1);
+  if (last !== undefined && last.last + 1 === sequence) {
+    last.last = sequence;
+    last.lastAt = at;
+  } else {
+    ranges.push({ first: sequence, last: sequence, firstAt: at, lastAt: at });
+  }
+}
+
+function copy(ranges: Ranges): SequenceRange[] {
+  return ranges.map((range) => ({ ...range }));
+}
