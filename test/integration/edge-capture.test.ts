@@ -12,7 +12,7 @@ import {
   sourceDescription,
 } from '../support/rtcp-fixtures.ts';
 import { rtp, rtpRun } from '../support/rtp-fixtures.ts';
-import { tsharkFields } from '../support/tshark.ts';
+import { toolEnvironment, tsharkFields } from '../support/tshark.ts';
 import type { UdpPeer } from '../support/udp-peer.ts';
 
 let dir: string;
@@ -114,7 +114,10 @@ describe.each([
   it('leaves a file without packets that opens, with its comment', () => {
     const opened = capture(['1', a]);
     rig.edge.closeCapture(opened.captureId);
-    const info = execFileSync('capinfos', ['-c', '-k', file], { encoding: 'utf8' });
+    const info = execFileSync('capinfos', ['-c', '-k', file], {
+      encoding: 'utf8',
+      env: toolEnvironment,
+    });
     expect(info).toMatch(/Number of packets:\s+0/);
     expect(info).toContain('recordId 4711');
   });

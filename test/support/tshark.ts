@@ -3,6 +3,9 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
+/** Tools that are not ours run without the sanitizers' runtime: capinfos hangs in it. */
+export const toolEnvironment: NodeJS.ProcessEnv = { ...process.env, LD_PRELOAD: '' };
+
 /** The fields of the packets of a capture file that `filter` lets through, as tshark decodes them; RTP by the ports given. */
 export async function tsharkFields(
   file: string,
@@ -25,7 +28,7 @@ export async function tsharkFields(
       ...['-T', 'fields', '-E', 'separator=/t'],
       ...options.fields.flatMap((field) => ['-e', field]),
     ],
-    { maxBuffer: 64 * 1_024 * 1_024 },
+    { maxBuffer: 64 * 1_024 * 1_024, env: toolEnvironment },
   );
   return stdout
     .split('\n')
