@@ -200,10 +200,13 @@ void Port::fromRelay(ShardContext& context, Datagram& datagram) {
   RtpHeader header;
   if (parseRtp(datagram.data, datagram.size, header) != Refusal::kNone) return;
   const Normaliser::Output out = egress_.process(header, datagram.arrivalNs, clockRates_);
-  write16(datagram.data + 2, out.sequence);
-  write32(datagram.data + 4, out.timestamp);
-  write32(datagram.data + 8, egressSsrc_);
-  const iovec packet{datagram.data, datagram.size};
+  // mediasoup adds header extensions that the party's SDP knows nothing of.
+  const size_t extension = dropExtension(datagram.data, header);
+  uint8_t* data = datagram.data + extension;
+  write16(data + 2, out.sequence);
+  write32(data + 4, out.timestamp);
+  write32(data + 8, egressSsrc_);
+  const iovec packet{data, datagram.size - extension};
   sendRtp(context, &packet, 1);
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "bytes.h"
 #include "refusal.h"
@@ -57,6 +58,17 @@ inline Refusal parseRtp(const uint8_t* data, size_t size, RtpHeader& header) {
   header.headerBytes = static_cast<uint16_t>(headerBytes);
   header.payloadBytes = static_cast<uint16_t>(size - headerBytes - padding);
   return Refusal::kNone;
+}
+
+/** Moves the fixed header and CSRC list up over the extension, if there is one: the packet then
+ * begins that many bytes later. */
+inline size_t dropExtension(uint8_t* data, const RtpHeader& header) {
+  if ((data[0] & 0x10) == 0) return 0;
+  const size_t kept = kRtpHeaderBytes + 4u * (data[0] & 0x0fu);
+  const size_t dropped = header.headerBytes - kept;
+  data[0] = static_cast<uint8_t>(data[0] & ~0x10);
+  std::memmove(data + dropped, data, kept);
+  return dropped;
 }
 
 /** RTP and RTCP on one port are told apart by the second byte (RFC 5761 section 4). */

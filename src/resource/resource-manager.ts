@@ -175,8 +175,11 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     return this.#affinity.get(recordId);
   }
 
+  /** By id. */
   list(): readonly RecorderView[] {
-    return Array.from(this.#recorders.values(), (recorder) => this.#viewOf(recorder));
+    return Array.from(this.#recorders.values(), (recorder) => this.#viewOf(recorder)).sort((x, y) =>
+      x.id.localeCompare(y.id, 'en', { numeric: true }),
+    );
   }
 
   /**

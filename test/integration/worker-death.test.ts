@@ -1,0 +1,73 @@
+import { execFileSync } from 'node:child_process';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { hashPayload } from '../support/media-compare.ts';
+import { PlacedCall } from '../support/placed-call.ts';
+import { TandemProcess } from '../support/tandem-process.ts';
+
+const calls = 50;
+let tandem: TandemProcess;
+
+beforeAll(async () => {
+  tandem = await TandemProcess.start({ media: { workers: 1 } });
+});
+
+afterAll(async () => {
+  await tandem.dispose();
+});
+
+function workers(): number[] {
+  const pids = execFileSync('pgrep', ['-P', String(tandem.child.pid), '-f', 'mediasoup-worker']);
+  return pids.toString().trim().split('\n').map(Number);
+}
+
+it('brings 50 calls back on the same ports when their mediasoup worker is killed, and records on', async () => {
+  const placed = await Promise.all(
+    Array.from({ length: calls }, (_, index) =>
+      PlacedCall.place(tandem, { id: `w${index}`, stream: { ssrc: 0x5000 + index } }),
+    ),
+  );
+  await Promise.all(placed.map((call) => call.recording()));
+  const talk = new AbortController();
+  const { signal } = talk;
+  const talking = placed.flatMap((call) => [
+    call.a.stream(call.ports.a, { signal }),
+    call.b.stream(call.ports.b, { signal }),
+  ]);
+  const heard = (): number =>
+    Math.min(...placed.flatMap(({ a, b }) => [a.received.length, b.received.length]));
+  await tandem.until(
+    () => Promise.resolve(heard()),
+    (count) => count > 10,
+  );
+  const [pid] = workers();
+  process.kill(pid as number, 'SIGKILL');
+  await tandem.until(
+    () => Promise.resolve(tandem.log.split('it flows again').length - 1),
+    (count) => count >= calls,
+  );
+  const before = placed.map(({ b }) => b.received.length);
+  await tandem.until(
+    () =>
+      Promise.resolve(
+        placed.every(({ b }, index) => b.received.length > (before[index] ?? 0) + 10),
+      ),
+    (again) => again,
+  );
+  talk.abort();
+  await Promise.all(talking);
+  for (const call of placed) {
+    const { parties, path } = await call.state();
+    expect(parties.a.local).toEqual(call.ports.a);
+    expect(path).toBe('mediasoup');
+  }
+  const metrics = await tandem.api<string>('GET', '/metrics');
+  expect(metrics).toContain('tandem_mediasoup_workers_died_total 1');
+  expect(metrics).toContain(`tandem_media_interruption_seconds_count ${calls}`);
+  const [call] = placed as [PlacedCall];
+  const legs = await call.end();
+  for (const leg of legs) {
+    const recorded = new Set(call.recorded(leg).map(({ payloadHash }) => payloadHash));
+    for (const { payload } of call.a.sent) expect(recorded).toContain(hashPayload(payload));
+  }
+  await Promise.all(placed.slice(1).map((other) => other.end()));
+});
