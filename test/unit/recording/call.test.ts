@@ -1,0 +1,244 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { TandemError } from '../../../src/errors.ts';
+import { settle } from '../../support/manual-clock.ts';
+import { RecordingWorld } from '../../support/recording-world.ts';
+import type { WorldOptions } from '../../support/recording-world.ts';
+
+let world: RecordingWorld;
+
+async function start(options?: WorldOptions): Promise<RecordingWorld> {
+  world = await RecordingWorld.create(options);
+  return world;
+}
+
+afterEach(() => world.finish());
+
+describe('answering', () => {
+  it('twice is refused', async () => {
+    await start();
+    await world.place('c1');
+    await expect(world.calls.answer('c1', 'answer')).rejects.toMatchObject({
+      code: 'ANSWER_ALREADY_GIVEN',
+    });
+  });
+
+  it('before the offer of a re-offer that cannot be is refused', async () => {
+    await start();
+    await world.calls.create({ id: 'c1', offer: 'offer' });
+    await expect(world.calls.reoffer('c1', 'a', 'offer')).rejects.toMatchObject({
+      code: 'ANSWER_BEFORE_OFFER',
+    });
+  });
+
+  it('a re-offer tells both recorders of the streams as they are now', async () => {
+    await start();
+    await world.place('c1');
+    await world.calls.reoffer('c1', 'b', 'offer');
+    world.log.length = 0;
+    await world.calls.answer('c1', 'answer');
+    await settle();
+    expect(world.log).toEqual(['told r1 sendonly', 'told r3 sendonly']);
+  });
+
+  it('a re-offer of a paused call keeps the recorders told that it is paused', async () => {
+    await start();
+    await world.place('c1');
+    await world.calls.recording('c1', 'pause');
+    await world.calls.reoffer('c1', 'b', 'offer');
+    world.log.length = 0;
+    await world.calls.answer('c1', 'answer');
+    await settle();
+    expect(world.log).toEqual(['told r1 inactive', 'told r3 inactive']);
+  });
+
+  it('with what flows while the bridge is still at it, is recorded from the first packet', async () => {
+    await start();
+    await world.calls.create({ id: 'c1', offer: 'offer' });
+    const first = world.next('c1', 'a');
+    const { bridge } = world;
+    const answerCall = bridge.answerCall.bind(bridge);
+    bridge.answerCall = async (callId, answer) => {
+      await world.talk(100);
+      return answerCall(callId, answer);
+    };
+    await world.calls.answer('c1', 'answer');
+    await world.talk(500);
+    expect(world.has('c1', 1, 'a')[0]).toBe(first);
+  });
+});
+
+describe('the recording of a call', () => {
+  it('has new record ids when it was stopped and started again', async () => {
+    await start();
+    await world.place('c1');
+    const before = [1, 2].map((leg) => world.leg('c1', leg as 1 | 2).recordId);
+    await world.calls.recording('c1', 'stop');
+    await world.calls.recording('c1', 'start');
+    const after = [1, 2].map((leg) => world.leg('c1', leg as 1 | 2).recordId);
+    expect(new Set([...before, ...after]).size).toBe(4);
+  });
+
+  it('cannot be paused when it was stopped', async () => {
+    await start();
+    await world.place('c1');
+    await world.calls.recording('c1', 'stop');
+    await expect(world.calls.recording('c1', 'pause')).rejects.toMatchObject({
+      code: 'RECORDING_OFF',
+    });
+  });
+
+  it('accounts for each leg once, also when it was stopped before the call ended', async () => {
+    await start();
+    await world.place('c1');
+    await world.calls.recording('c1', 'stop');
+    await world.calls.delete('c1');
+    expect(world.observed.filter((line) => line.includes('ended -'))).toEqual([
+      'leg 1 ended -0',
+      'leg 2 ended -0',
+    ]);
+  });
+
+  it('that cannot start for want of recorders leaves the stopped one to be read', async () => {
+    await start({ recorders: { r1: 'east' } });
+    await world.place('c1', { recording: { mode: 'single' } });
+    await world.calls.recording('c1', 'stop');
+    world.allocator.patch('r1', { state: 'standby' });
+    await expect(world.calls.recording('c1', 'start')).rejects.toMatchObject({
+      code: 'NO_RECORDER',
+    });
+    expect(world.leg('c1', 1).state).toBe('ended');
+  });
+
+  it('is not begun where it is off, and nobody is asked', async () => {
+    await start();
+    await world.place('c1', { recording: { mode: 'off' } });
+    await world.talk(100);
+    expect(world.client.invited).toEqual([]);
+  });
+});
+
+describe('the end of a call', () => {
+  it('before the answer frees everything', async () => {
+    await start();
+    await world.calls.create({ id: 'c1', offer: 'offer' });
+    await world.calls.delete('c1');
+    expect(world.left()).toMatchObject({ ports: 0, allocations: 0 });
+  });
+
+  it('while its ports are being opened waits for them and frees them', async () => {
+    await start();
+    const opening = Promise.withResolvers<undefined>();
+    world.bridge.opening = opening.promise;
+    const created = world.calls.create({ id: 'c1', offer: 'offer' });
+    const deleted = world.calls.delete('c1');
+    opening.resolve(undefined);
+    await Promise.all([created, deleted]);
+    expect(world.left()).toMatchObject({ calls: 0, ports: 0, allocations: 0 });
+  });
+
+  it('while a recorder is asked waits for it, and what was said is there', async () => {
+    await start();
+    world.recorder('r1').answer = 'hold';
+    await world.place('c1');
+    const first = world.next('c1', 'a');
+    await world.talk(1_000);
+    const last = world.next('c1', 'a') - 1;
+    const deleted = world.calls.delete('c1');
+    await world.talk(200);
+    world.client.answer('r1');
+    await world.during(deleted);
+    expect(world.lacks('c1', 1, 'a', first, last)).toEqual([]);
+    expect(world.calls.ledger('c1')).toMatchObject({ verdict: 'complete' });
+  });
+
+  it('does not wait for ever for recorders that do not answer', async () => {
+    await start();
+    for (const recorder of world.recorders.values()) recorder.answer = 'hold';
+    await world.place('c1');
+    await world.talk(1_000);
+    const deletedAt = world.clock.now();
+    await world.during(world.calls.delete('c1'));
+    expect(world.clock.now() - deletedAt).toBeLessThanOrEqual(9_100);
+    expect(world.leg('c1', 1).streams.a.lostPackets).toBe(50);
+  });
+
+  it('waits for the BYE to be answered', async () => {
+    await start();
+    await world.place('c1');
+    const bye = Promise.withResolvers<undefined>();
+    const { client } = world;
+    const end = client.end.bind(client);
+    client.end = async (recordId) => {
+      await end(recordId);
+      await bye.promise;
+    };
+    let isOver = false;
+    const deleted = world.calls.delete('c1').then(() => (isOver = true));
+    await world.talk(200);
+    expect(isOver).toBe(false);
+    bye.resolve(undefined);
+    await deleted;
+  });
+
+  it('does not wait for the BYE to a recorder that is gone for longer than an INVITE may take', async () => {
+    await start();
+    await world.place('c1');
+    world.recorder('r1').health = 'hung';
+    const deletedAt = world.clock.now();
+    await world.during(world.calls.delete('c1'));
+    expect(world.clock.now() - deletedAt).toBeLessThanOrEqual(4_100);
+  });
+
+  it('does not wait for a hand-over: its recorder is well', async () => {
+    await start();
+    await world.place('c1');
+    world.recorder('r2').answer = 'hold';
+    world.allocator.patch('r1', { state: 'draining' });
+    const deletedAt = world.clock.now();
+    await world.during(world.calls.delete('c1'));
+    expect(world.clock.now() - deletedAt).toBeLessThan(100);
+  });
+
+  it('while failing over still brings the next recorder what the ring holds', async () => {
+    await start();
+    await world.place('c1');
+    const first = world.next('c1', 'a');
+    await world.talk(1_000);
+    world.recorder('r2').answer = 'hold';
+    world.recorder('r1').health = 'dead';
+    await world.talk(200);
+    const last = world.next('c1', 'a') - 1;
+    const deleted = world.calls.delete('c1');
+    await world.talk(100);
+    world.client.answer('r2');
+    await world.during(deleted);
+    expect(world.lacks('c1', 1, 'a', first, last)).toEqual([]);
+  });
+
+  it('twice at the same time is one end', async () => {
+    await start();
+    await world.place('c1');
+    await Promise.all([world.calls.delete('c1'), world.calls.delete('c1')]);
+    expect(world.observed.filter((line) => line === 'call ended')).toHaveLength(1);
+  });
+
+  it('frees everything though the bridge has lost the call', async () => {
+    await start();
+    await world.place('c1');
+    await world.talk(200);
+    world.bridge.calls.delete('c1');
+    world.bridge.forkSets.clear();
+    world.bridge.emit('callLost', { callId: 'c1', reason: 'gone' });
+    await settle();
+    expect(world.left()).toMatchObject({ calls: 0, allocations: 0, dialogs: 0 });
+  });
+
+  it('of one leg without a recorder leaves no attempt behind', async () => {
+    await start({ recorders: { r1: 'east' } });
+    world.recorder('r1').answer = new TandemError('SESSION_REFUSED', '486');
+    await world.place('c1');
+    await world.talk(100);
+    await world.during(world.calls.delete('c1'));
+    expect(world.left()).toMatchObject({ allocations: 0, inviting: 0 });
+  });
+});
