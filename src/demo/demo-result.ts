@@ -34,8 +34,9 @@ export interface LegResult {
   readonly folders: readonly string[];
   /** Distinct packets on disk. */
   readonly packets: number;
-  /** As the ledger has it. */
+  /** As the ledger has it: of both parties, and of each. */
   readonly lostPackets: number;
+  readonly lostPacketsOf: Readonly<Record<Party, number>>;
   readonly lostMs: number;
   /** As a comparison of the files with the senders' logs has it. */
   readonly missingPackets: number;
