@@ -23,8 +23,8 @@ inline constexpr size_t kDatagramMax = 16384;
 inline constexpr size_t kReceiveBatch = 16;
 /** Batches read at most from a socket that is about to be closed. */
 inline constexpr size_t kDrainMax = 256;
-/** Sockets looked at in one wake-up. */
-inline constexpr size_t kReadyMax = 256;
+/** Sockets looked at in one wake-up: so many parties wait while the legs are served. */
+inline constexpr size_t kReadyMax = 64;
 /** Messages in one sendmmsg. The kernel takes up to 1,024 (UIO_MAXIOV). */
 inline constexpr size_t kSendBatch = 512;
 

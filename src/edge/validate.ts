@@ -19,7 +19,7 @@ function refuse(field: string, value: unknown, expected: string): never {
   });
 }
 
-export function checkInteger(field: string, value: number, min: number, max: number): void {
+function checkInteger(field: string, value: number, min: number, max: number): void {
   if (!Number.isInteger(value) || value < min || value > max) {
     refuse(field, value, `an integer within ${min}..${max}`);
   }
