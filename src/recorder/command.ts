@@ -18,6 +18,8 @@ const usage = `usage: tandem recorder [OPTIONS]
   --threads N           that receive and write                   [1]
   --rtcp-interval MS    between receiver reports                 [500]
   --min-free BYTES      a disk with less counts as full          [67108864]
+  --idle-ms MS          without media, then the client is asked  [1800000]
+  --drain-ms MS         from SIGTERM until sessions are ended    [5000]
   --log-level LEVEL                                              [info]
 `;
 
@@ -33,6 +35,8 @@ const options = {
   threads: { type: 'string', default: '1' },
   'rtcp-interval': { type: 'string', default: '500' },
   'min-free': { type: 'string', default: '67108864' },
+  'idle-ms': { type: 'string', default: '1800000' },
+  'drain-ms': { type: 'string', default: '5000' },
   'log-level': { type: 'string', default: 'info' },
   help: { type: 'boolean', default: false },
 } as const;
@@ -62,6 +66,8 @@ const schema = z.object({
   threads: integer(1, 64),
   'rtcp-interval': integer(1, 60_000),
   'min-free': integer(0, Number.MAX_SAFE_INTEGER),
+  'idle-ms': integer(1, 86_400_000),
+  'drain-ms': integer(0, 600_000),
   'log-level': z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
 });
 
@@ -71,7 +77,10 @@ export interface RecorderReady {
   readonly uri: string;
 }
 
-/** `tandem recorder`: runs until SIGTERM or SIGINT, or until the parent that watches it is gone. */
+/**
+ * `tandem recorder`: runs until SIGTERM, SIGINT or SIGHUP, or until the parent that watches it is gone. The first signal
+ * leaves the clients time to move their sessions; a second one, or a parent that is gone, does not.
+ */
 export async function runRecorderCommand(args: string[]): Promise<number> {
   const { values } = parseArgs({ args, options });
   if (values.help) {
@@ -87,10 +96,13 @@ export async function runRecorderCommand(args: string[]): Promise<number> {
   }
   const flags = parsed.data;
   const logger = createLogger(flags['log-level']).child({ recorder: flags.id });
+  const hurry = new AbortController();
   const asked = new Promise<string>((resolve) => {
+    let signals = 0;
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'disconnect'] as const) {
-      // Stays on: a process group may get the same signal several times.
       process.on(signal, () => {
+        signals += 1;
+        if (signal === 'disconnect' || signals > 1) hurry.abort();
         resolve(signal);
       });
     }
@@ -107,6 +119,8 @@ export async function runRecorderCommand(args: string[]): Promise<number> {
     threads: flags.threads,
     rtcpIntervalMs: flags['rtcp-interval'],
     freeBytesMin: flags['min-free'],
+    idleMs: flags['idle-ms'],
+    drainMs: flags['drain-ms'],
     edgeAddon: readEnvironment().edgeAddon,
     logger,
   });
@@ -114,7 +128,9 @@ export async function runRecorderCommand(args: string[]): Promise<number> {
   const ready: RecorderReady = { ready: true, uri: recorder.uri };
   process.send?.(ready);
   const reason = await asked;
-  logger.info({ reason }, 'ending all sessions');
+  logger.info({ reason, sessions: recorder.sessionCount }, 'taking no more sessions');
+  await recorder.drain(hurry.signal);
+  logger.info({ sessions: recorder.sessionCount }, 'ending all sessions');
   await recorder.close();
   if (process.connected) process.disconnect();
   return 0;

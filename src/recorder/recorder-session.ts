@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { Edge } from '../edge/edge.ts';
@@ -24,6 +24,8 @@ export interface RecorderSessionOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onEnded: (request: FinishRequest) => void;
+  /** The session was refused after all, and its folder is gone. */
+  readonly onAbandoned: () => void;
 }
 
 /** A stream that is not sent yet, from nowhere. */
@@ -41,6 +43,8 @@ export class RecorderSession implements RecordingSink {
   readonly #options: RecorderSessionOptions;
   readonly #startedAt: number;
   readonly #streams: SessionStream[] = [];
+  /** By stream, as the last offer has them: a label is scoped to the message that carries it. */
+  readonly #labels: string[] = [];
   #sessionId: string | null = null;
   #capture: Capture | undefined;
   #captureFailed: string | undefined;
@@ -67,12 +71,20 @@ export class RecorderSession implements RecordingSink {
     return this.#capture?.id;
   }
 
+  /** When RTP came last, or when the session began: Unix ms. */
+  get lastMediaAt(): number {
+    const streams =
+      this.#capture === undefined ? [] : this.#options.edge.captureReport(this.#capture.id).streams;
+    return Math.max(this.#startedAt, ...streams.map(({ lastAt }) => lastAt ?? 0));
+  }
+
   offered(streams: readonly OfferedStream[]): ReadonlyMap<number, MediaAddress> {
     const capture = this.#capture ?? this.#open(streams);
     const { clock, edge, folder, logger } = { ...this.#options };
-    for (const { position, remote, payloads } of streams) {
+    for (const { position, label, remote, payloads } of streams) {
       const index = capture.indexes.get(position);
       if (index === undefined) continue;
+      this.#labels[index] = label;
       const stream = this.#streams[index] as SessionStream;
       const known = stream.epochs.at(-1)?.payloads;
       if (JSON.stringify(known) !== JSON.stringify(payloads)) {
@@ -94,7 +106,7 @@ export class RecorderSession implements RecordingSink {
     const { folder, logger } = this.#options;
     this.#sessionId = metadata.sessions[0]?.sessionId ?? this.#sessionId;
     for (const [index, stream] of this.#streams.entries()) {
-      const sender = senderOf(metadata, stream.label);
+      const sender = senderOf(metadata, this.#labels[index] ?? stream.label);
       const nameId = sender?.nameIds[0];
       if (sender === undefined || nameId === undefined) continue;
       const { aor, name } = nameId;
@@ -131,6 +143,18 @@ export class RecorderSession implements RecordingSink {
       endReason: reason,
       ...(this.#captureFailed === undefined ? {} : { captureFailed: this.#captureFailed }),
     });
+  }
+
+  /** Nothing was recorded: the record identifier may be used again. */
+  abandoned(): void {
+    const { edge, folder, logger, onAbandoned } = this.#options;
+    if (this.#capture !== undefined) edge.closeCapture(this.#capture.id);
+    try {
+      rmSync(folder, { recursive: true, force: true });
+    } catch (error) {
+      logger.warn({ folder, error: messageOf(error) }, 'folder of a refused session not removed');
+    }
+    onAbandoned();
   }
 
   #open(streams: readonly OfferedStream[]): Capture {

@@ -9,8 +9,12 @@ import type { Logger } from '../logger.ts';
 import { SiprecServer } from '../siprec/server.ts';
 import type { RecordingRequest } from '../siprec/server.ts';
 import type { SrsSession } from '../siprec/srs-session.ts';
+import type { Header } from '../sip/message/headers.ts';
 import { SipUserAgent } from '../sip/ua/user-agent.ts';
+import type { FinishRequest } from './finish-recording.ts';
 import { Finisher } from './finisher.ts';
+import { IdleWatch } from './idle-watch.ts';
+import type { IdleCandidate } from './idle-watch.ts';
 import { findLeftovers } from './leftovers.ts';
 import { RecorderSession } from './recorder-session.ts';
 
@@ -27,6 +31,10 @@ export interface RecorderOptions {
   readonly rtcpIntervalMs: number;
   /** A disk with less than this counts as full before a session begins. */
   readonly freeBytesMin: number;
+  /** A session without media for this long is asked whether its SRC still knows it. */
+  readonly idleMs: number;
+  /** How long SRCs have to move their sessions elsewhere when the recorder is told to stop. */
+  readonly drainMs: number;
   readonly edgeAddon: string | undefined;
   readonly logger: Logger;
 }
@@ -35,6 +43,10 @@ interface Running {
   readonly session: RecorderSession;
   readonly dialog: SrsSession;
 }
+
+/** RFC 3261 section 20.33: the comment tells a recorder that is going from one that is full. */
+const retryAfterDrain: Header = ['Retry-After', '5 (draining)'];
+const postponedMax = 1_000;
 
 /** No dot at the front, no slash: it names a folder. */
 const recordIdPattern = /^[A-Za-z0-9_+=@-][A-Za-z0-9._+=@-]{0,127}$/;
@@ -46,6 +58,11 @@ export class Recorder {
   readonly #finisher: Finisher;
   readonly #running = new Map<string, Running>();
   readonly #finishing = new Set<Promise<void>>();
+  readonly #idleWatch: IdleWatch;
+  /** Folders that could not be finished yet. */
+  #postponed: FinishRequest[] = [];
+  #draining = false;
+  #drained: (() => void) | undefined;
   #edge: Edge | undefined;
   #userAgent: SipUserAgent | undefined;
   #closing: Promise<void> | undefined;
@@ -54,6 +71,14 @@ export class Recorder {
     this.#options = options;
     this.#logger = options.logger;
     this.#finisher = new Finisher(options.logger);
+    this.#idleWatch = new IdleWatch({
+      idleMs: options.idleMs,
+      clock: systemClock,
+      candidates: () => this.#idleCandidates(),
+      onLook: () => {
+        this.#finishPostponed();
+      },
+    });
   }
 
   /** Resolves when sessions are taken. What a crash left behind is finished beside. Errors: STORAGE_UNWRITABLE, EDGE_FAILED. */
@@ -66,6 +91,7 @@ export class Recorder {
     }
     for (const leftover of findLeftovers(options.dir, options.id)) recorder.#finish(leftover);
     await recorder.#listen();
+    recorder.#idleWatch.start();
     return recorder;
   }
 
@@ -77,6 +103,27 @@ export class Recorder {
     return `sip:${host ?? ''}:${address?.port ?? 0};transport=${tcp === undefined ? 'udp' : 'tcp'}`;
   }
 
+  get sessionCount(): number {
+    return this.#running.size;
+  }
+
+  /**
+   * Takes no more sessions, and says so with 503 to OPTIONS and INVITE. Resolves when the last session has gone, or
+   * after `drainMs`, or when `signal` is aborted.
+   */
+  async drain(signal: AbortSignal): Promise<void> {
+    this.#draining = true;
+    if (this.#running.size === 0 || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const timer = systemClock.setTimeout(resolve, this.#options.drainMs);
+      this.#drained = () => {
+        systemClock.clearTimeout(timer);
+        resolve();
+      };
+      signal.addEventListener('abort', this.#drained, { once: true });
+    });
+  }
+
   /** BYE to every session; resolves when all files are whole. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -84,8 +131,9 @@ export class Recorder {
   }
 
   async #close(): Promise<void> {
-    const sessions = [...this.#running.values()];
-    await Promise.allSettled(sessions.map(({ dialog }) => dialog.hangUp(503, 'shutting down')));
+    this.#idleWatch.close();
+    // A session ends with its BYE, not with the answer: the user agent waits for that, and not long.
+    for (const { dialog } of [...this.#running.values()]) void dialog.hangUp(503, 'shutting down');
     await this.#userAgent?.close();
     await Promise.all(this.#finishing);
     await this.#finisher.close();
@@ -128,19 +176,25 @@ export class Recorder {
   }
 
   /** 503 while it would refuse a session, so that others are asked first. */
-  #health(): { status: number; reason?: string } {
+  #health(): { status: number; reason?: string; headers?: Header[] } {
     try {
       this.#assertStorage();
-      return { status: this.#closing === undefined ? 200 : 503 };
+      return this.#isLeaving ? { status: 503, headers: [retryAfterDrain] } : { status: 200 };
     } catch (error) {
       return { status: 503, reason: messageOf(error) };
     }
   }
 
+  get #isLeaving(): boolean {
+    return this.#draining || this.#closing !== undefined;
+  }
+
   #open(request: RecordingRequest, dialog: SrsSession): RecorderSession {
     const { capacity, dir, host, id, latch } = this.#options;
     const edge = this.#edge as Edge;
-    if (this.#closing !== undefined) throw new TandemError('CALL_LIMIT', 'shutting down');
+    if (this.#isLeaving) {
+      throw new TandemError('CALL_LIMIT', 'draining');
+    }
     if (this.#running.size >= capacity) {
       throw new TandemError('CALL_LIMIT', `${capacity} sessions are on`, { details: { capacity } });
     }
@@ -163,8 +217,11 @@ export class Recorder {
       edge,
       clock: systemClock,
       logger,
+      onAbandoned: () => {
+        this.#forget(recordId);
+      },
       onEnded: (finish) => {
-        this.#running.delete(recordId);
+        this.#forget(recordId);
         logger.info({ reason: finish.endReason }, 'recording session ended');
         this.#finish(finish);
       },
@@ -197,9 +254,38 @@ export class Recorder {
     }
   }
 
-  #finish(request: Parameters<Finisher['finish']>[0]): void {
-    const work = this.#finisher.finish(request);
+  *#idleCandidates(): Generator<[string, IdleCandidate]> {
+    for (const [recordId, { session, dialog }] of this.#running) {
+      const candidate: IdleCandidate = {
+        lastMediaAt: session.lastMediaAt,
+        isAlive: () => dialog.isAlive(),
+        giveUp: () => {
+          this.#logger.warn({ recordId }, 'the recording client is gone');
+          void dialog.hangUp(408, 'no media, and no answer from the recording client');
+        },
+      };
+      yield [recordId, candidate];
+    }
+  }
+
+  #forget(recordId: string): void {
+    this.#running.delete(recordId);
+    if (this.#running.size === 0) this.#drained?.();
+  }
+
+  #finish(request: FinishRequest): void {
+    const work = this.#finisher.finish(request).then((whole) => {
+      if (!whole && this.#postponed.length < postponedMax) this.#postponed.push(request);
+    });
     this.#finishing.add(work);
     void work.then(() => this.#finishing.delete(work));
+  }
+
+  /** What a full disk held up: as soon as there is room again. */
+  #finishPostponed(): void {
+    if (this.#postponed.length === 0 || this.#health().status !== 200) return;
+    const requests = this.#postponed;
+    this.#postponed = [];
+    for (const request of requests) this.#finish(request);
   }
 }

@@ -1,9 +1,11 @@
 import type { Logger } from 'pino';
 import { messageOf, TandemError } from '../errors.ts';
+import type { Header } from '../sip/message/headers.ts';
 import type { IncomingInvite } from '../sip/ua/incoming-invite.ts';
 import { readSiprecBody } from './body.ts';
 import { mediaTypeOf } from './multipart.ts';
 import { readSdp } from './sdp.ts';
+import type { MediaLine } from './sdp.ts';
 import { SrsSession, statusOf } from './srs-session.ts';
 import type { OfferedStream, RecordingSink } from './srs-session.ts';
 
@@ -20,6 +22,9 @@ export interface SiprecServerOptions {
   readonly open: (request: RecordingRequest, session: SrsSession) => Promise<RecordingSink>;
   readonly logger: Logger;
 }
+
+/** Whatever is short now, room or ports, may be there again soon; another recorder should be asked before. */
+const retryAfter: Header = ['Retry-After', '5'];
 
 /** The session recording server (RFC 7866): takes SIPREC from anyone. `onInvite` is the user agent's handler. */
 export class SiprecServer {
@@ -56,13 +61,14 @@ export class SiprecServer {
         },
         session,
       );
-      answer = session.open(sink, lines, sink.offered(streams));
+      answer = answerWith(session, sink, lines, streams);
       session.takeMetadata(body.metadata);
     } catch (error) {
       const status = error instanceof TandemError ? statusOf(error) : 500;
       logger.warn({ status, reason: messageOf(error) }, 'recording session refused');
       // Reason phrases are one line of text; ours may quote a path or a file system's words.
-      invite.reject(status, undefined, [['Warning', `399 tandem "${quotable(messageOf(error))}"`]]);
+      const warning: Header = ['Warning', `399 tandem "${quotable(messageOf(error))}"`];
+      invite.reject(status, undefined, status === 503 ? [warning, retryAfter] : [warning]);
       session.end(`refused: ${messageOf(error)}`);
       return;
     }
@@ -78,6 +84,20 @@ export class SiprecServer {
       logger.warn({ reason: messageOf(error) }, 'recording session not acknowledged');
       session.end(`not acknowledged: ${messageOf(error)}`);
     }
+  }
+}
+
+function answerWith(
+  session: SrsSession,
+  sink: RecordingSink,
+  lines: readonly MediaLine[],
+  streams: readonly OfferedStream[],
+): Buffer {
+  try {
+    return session.open(sink, lines, sink.offered(streams));
+  } catch (error) {
+    sink.abandoned();
+    throw error;
   }
 }
 

@@ -4,6 +4,7 @@ import type { MediaAddress, Payload } from '../recording/interfaces.ts';
 import type { SipRequest } from '../sip/message/sip-message.ts';
 import type { SipDialog } from '../sip/ua/dialog.ts';
 import type { IncomingReinvite } from '../sip/ua/incoming-reinvite.ts';
+import { SipFailure } from '../sip/ua/sip-failure.ts';
 import { readSiprecBody } from './body.ts';
 import { METADATA_DISPOSITION, METADATA_NAMESPACE, METADATA_REQUEST_TYPE } from './metadata.ts';
 import type { RecordingMetadata } from './metadata.ts';
@@ -35,8 +36,10 @@ export interface RecordingSink {
   offered(streams: readonly OfferedStream[]): ReadonlyMap<number, MediaAddress>;
   /** A full snapshot. */
   snapshot(snapshot: MetadataSnapshot): void;
-  /** The session is over, whoever ended it. Called once. */
+  /** The session is over, whoever ended it. Called once, after `offered` gave addresses. */
   ended(reason: string): void;
+  /** The session never came to be: it was refused. Nothing is called after it. */
+  abandoned(): void;
 }
 
 /** Media that cannot be recorded: not audio, or encrypted with keys that we were not given. */
@@ -57,6 +60,7 @@ export class SrsSession {
   #endReason: string | undefined;
   #ended = false;
   #connected = true;
+  #snapshotWanted = false;
 
   constructor(logger: Logger) {
     this.#logger = logger;
@@ -94,6 +98,8 @@ export class SrsSession {
 
   attach(dialog: SipDialog): void {
     this.#dialog = dialog;
+    // Nothing can be asked before the dialog stands.
+    if (this.#snapshotWanted) void this.#requestSnapshot();
     if (this.#ended) {
       void dialog.bye({ headers: [reasonHeader(503, this.#endReason ?? 'ended')] });
       return;
@@ -137,7 +143,20 @@ export class SrsSession {
       return;
     }
     if (metadata.dataMode === 'complete') this.#sink?.snapshot({ xml, metadata });
+    else if (this.#dialog === undefined) this.#snapshotWanted = true;
     else void this.#requestSnapshot();
+  }
+
+  /** Whether the SRC still knows this session: it answers a request in its dialog, whatever it answers but 481. */
+  async isAlive(): Promise<boolean> {
+    const dialog = this.#dialog;
+    if (dialog === undefined) return !this.#ended;
+    try {
+      await dialog.request('OPTIONS');
+      return true;
+    } catch (error) {
+      return error instanceof SipFailure && error.kind === 'refused' && !dialog.closed;
+    }
   }
 
   async #requestSnapshot(): Promise<void> {
