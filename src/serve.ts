@@ -17,7 +17,8 @@ export async function runServe(args: string[]): Promise<number> {
   const logger = createLogger(config.log.level);
   const app = await App.create(config, readEnvironment(), logger);
   const asked = new Promise<string>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    // `disconnect`: the parent that started it with a channel has died.
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'disconnect'] as const) {
       // Stays on: a process group may get the same signal several times.
       process.on(signal, () => {
         resolve(signal);
