@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -113,5 +113,41 @@ describe('a demo call without replay', () => {
     for (const party of ['a', 'b'] as const) expect(compare(run, 2, party).missing).toEqual([]);
     expect(run.result.legs[1]!.lostPackets).toBe(0);
     expect(run.exitCode).toBe(0);
+  });
+});
+
+/** Command lines of all processes that name this folder. */
+function processesOf(dir: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        return [readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')];
+      } catch {
+        return [];
+      }
+    })
+    .filter((commandLine) => commandLine.includes(dir));
+}
+
+describe('a demo that is interrupted', () => {
+  test('leaves no process behind', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'tandem-demo-'));
+    const child = spawn(process.execPath, [main, 'demo', '--dir', dir], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await new Promise<void>((resolve) => {
+      let text = '';
+      child.stdout.setEncoding('utf8').on('data', (more: string) => {
+        text += more;
+        if (text.includes('leg 2 is recorded by')) resolve();
+      });
+    });
+    expect(processesOf(dir).length).toBeGreaterThan(4);
+    child.kill('SIGTERM');
+    const exitCode = await new Promise((resolve) => child.once('close', resolve));
+    expect(exitCode).toBe(143);
+    expect(processesOf(dir)).toEqual([]);
+    rmSync(dir, { recursive: true, force: true });
   });
 });
