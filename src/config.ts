@@ -86,6 +86,13 @@ export const configSchema = z.strictObject({
     drainMs: ms(5_000, 60_000),
     /** A recorder whose signalling failed and that never sent receiver reports has this long to show that it lives. */
     suspicionMs: ms(200, 60_000),
+    /** What receiver reports of a recorder say of it. */
+    detection: section({
+      watchMs: ms(250, 60_000),
+      silenceReports: z.int().min(2).max(1_000).default(10),
+      lossFraction: z.number().min(0.05).max(1).default(0.5),
+      lossReports: z.int().min(1).max(1_000).default(4),
+    }),
     retry: section({
       initialMs: ms(200),
       maxMs: ms(5_000),

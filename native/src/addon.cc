@@ -87,6 +87,7 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
                                 InstanceMethod<&EdgeAddon::setCaptureRemote>("setCaptureRemote"),
                                 InstanceMethod<&EdgeAddon::closeCapture>("closeCapture"),
                                 InstanceMethod<&EdgeAddon::captureReport>("captureReport"),
+                                InstanceMethod<&EdgeAddon::forkSigns>("forkSigns"),
                                 InstanceMethod<&EdgeAddon::counters>("counters"),
                                 InstanceMethod<&EdgeAddon::close>("close"),
                             }));
@@ -231,6 +232,9 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   }
   Napi::Value captureReport(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { return edge.captureReport(id(info)); });
+  }
+  Napi::Value forkSigns(const Napi::CallbackInfo& info) {
+    return answer(info, [](Edge& edge) { return edge.forkSigns(); });
   }
   Napi::Value counters(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) {

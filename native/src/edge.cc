@@ -259,6 +259,12 @@ void Edge::release(uint32_t id) {
   --load_[id % kThreadsMax];
 }
 
+std::vector<ForkSigns> Edge::forkSigns() {
+  std::vector<ForkSigns> all;
+  for (auto& shard : shards_) shard->run([&all](Shard& s) { s.addForkSigns(all); });
+  return all;
+}
+
 Counters Edge::counters() {
   Counters sum;
   for (auto& shard : shards_) sum.add(shard->run([](Shard& s) { return s.counters(); }));

@@ -85,6 +85,8 @@ class Edge {
   void resumeFork(uint32_t forkId);
   ForkReport removeFork(uint32_t forkId);
   ForkReport forkReport(uint32_t forkId);
+  /** Of all forks, in no order. */
+  std::vector<ForkSigns> forkSigns();
 
   OpenedCapture openCapture(const OpenCaptureOptions& options);
   void setCaptureRemote(uint32_t captureId, uint32_t streamIndex, const Address& rtp,

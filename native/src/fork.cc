@@ -199,6 +199,7 @@ void Fork::onReceiverReport(const ReportBlock& block, int64_t arrivalNs) {
   }
   receiverReport_ = report;
   ++receiverReports_;
+  sentBeforeReport_ = sentPackets_;
 }
 
 void Fork::tick(ShardContext& context) {
@@ -240,6 +241,18 @@ ForkReport Fork::report() const {
   report.receiverReport = receiverReport_;
   report.receiverReports = receiverReports_;
   return report;
+}
+
+ForkSigns Fork::signs() const {
+  ForkSigns signs;
+  signs.forkId = id_;
+  signs.receiverReports = receiverReports_;
+  signs.sentSinceReport = sentPackets_ - sentBeforeReport_;
+  if (receiverReport_) {
+    signs.reportedNs = receiverReport_->atNs;
+    signs.fractionLost = receiverReport_->fractionLost;
+  }
+  return signs;
 }
 
 }  // namespace tandem

@@ -70,6 +70,7 @@ class Fork {
   void tick(ShardContext& context);
 
   ForkReport report() const;
+  ForkSigns signs() const;
 
  private:
   void paceFromHere(ShardContext& context);
@@ -105,6 +106,7 @@ class Fork {
   bool refusalTold_ = false;
   std::optional<ReceiverReport> receiverReport_;
   uint64_t receiverReports_ = 0;
+  uint64_t sentBeforeReport_ = 0;
   int64_t nextReportNs_ = 0;
 };
 

@@ -286,6 +286,20 @@ Napi::Value toJs(Napi::Env env, const ForkReport& report) {
   return object;
 }
 
+Napi::Value toJs(Napi::Env env, const std::vector<ForkSigns>& all) {
+  constexpr size_t kNumbers = 5;
+  Napi::Float64Array numbers = Napi::Float64Array::New(env, all.size() * kNumbers);
+  double* out = numbers.Data();
+  for (const ForkSigns& signs : all) {
+    *out++ = signs.forkId;
+    *out++ = toMs(signs.reportedNs);
+    *out++ = static_cast<double>(signs.receiverReports);
+    *out++ = signs.fractionLost;
+    *out++ = static_cast<double>(signs.sentSinceReport);
+  }
+  return numbers;
+}
+
 Napi::Value toJs(Napi::Env env, const OpenedCapture& capture) {
   Napi::Object object = Napi::Object::New(env);
   set(object, "captureId", capture.captureId);

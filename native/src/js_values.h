@@ -25,6 +25,8 @@ Napi::Value toJs(Napi::Env env, const std::pair<Address, Address>& pair);
 Napi::Value toJs(Napi::Env env, const OpenedPort& port);
 Napi::Value toJs(Napi::Env env, const StreamReport& report);
 Napi::Value toJs(Napi::Env env, const ForkReport& report);
+/** A Float64Array, five numbers a fork, in the order of the struct; times in Unix ms. */
+Napi::Value toJs(Napi::Env env, const std::vector<ForkSigns>& all);
 Napi::Value toJs(Napi::Env env, const OpenedCapture& capture);
 Napi::Value toJs(Napi::Env env, const CaptureReport& report);
 Napi::Value toJs(Napi::Env env, const Counters& counters);

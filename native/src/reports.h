@@ -74,6 +74,16 @@ struct ForkReport {
   uint64_t receiverReports = 0;
 };
 
+/** What is looked at often, of every fork: kept small. */
+struct ForkSigns {
+  uint32_t forkId = 0;
+  /** 0: no receiver report yet. */
+  int64_t reportedNs = 0;
+  uint64_t receiverReports = 0;
+  double fractionLost = 0;
+  uint64_t sentSinceReport = 0;
+};
+
 struct CaptureStreamReport {
   std::string label;
   uint64_t packets = 0;

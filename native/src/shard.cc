@@ -265,6 +265,10 @@ CaptureReport Shard::closeCapture(uint32_t id) {
   return report;
 }
 
+void Shard::addForkSigns(std::vector<ForkSigns>& all) const {
+  for (const auto& [id, fork] : forks_) all.push_back(fork->signs());
+}
+
 Counters Shard::counters() const {
   Counters counters = context_.counters;
   counters.ports = ports_.size();

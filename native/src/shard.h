@@ -73,6 +73,7 @@ class Shard {
   void addCapture(std::unique_ptr<Capture> capture);
   CaptureReport closeCapture(uint32_t id);
   Capture& capture(uint32_t id);
+  void addForkSigns(std::vector<ForkSigns>& all) const;
   Counters counters() const;
 
  private:

@@ -39,6 +39,8 @@ export interface NativeEdge {
   resumeFork(forkId: number): void;
   removeFork(forkId: number): ForkReport;
   forkReport(forkId: number): ForkReport;
+  /** Five numbers a fork, in the order of `ForkSigns`. */
+  forkSigns(): Float64Array;
   openCapture(options: OpenCaptureOptions): OpenedCapture;
   setCaptureRemote(
     captureId: number,

@@ -8,6 +8,7 @@ import type {
   EdgeEvent,
   EdgeOptions,
   ForkReport,
+  ForkSigns,
   OpenCaptureOptions,
   OpenedCapture,
   OpenedPort,
@@ -158,6 +159,20 @@ export class Edge {
     });
   }
 
+  /** Of all forks, in one call. */
+  forkSigns(): ForkSigns[] {
+    const numbers = guard(() => this.#native.forkSigns());
+    const all: ForkSigns[] = [];
+    for (let at = 0; at < numbers.length; at += forkSignsNumbers) {
+      const [forkId, reportedAt, receiverReports, fractionLost, sentSinceReport] = numbers.subarray(
+        at,
+        at + forkSignsNumbers,
+      ) as unknown as [number, number, number, number, number];
+      all.push({ forkId, reportedAt, receiverReports, fractionLost, sentSinceReport });
+    }
+    return all;
+  }
+
   /** The file is whole and closed when this returns. */
   closeCapture(captureId: number): CaptureReport {
     return guard(() => this.#native.closeCapture(captureId));
@@ -176,6 +191,8 @@ export class Edge {
     this.#native.close();
   }
 }
+
+const forkSignsNumbers = 5;
 
 function guard<T>(run: () => T): T {
   try {

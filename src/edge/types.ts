@@ -173,6 +173,18 @@ export interface ForkReport {
   readonly receiverReports: number;
 }
 
+/** What is looked at often, of every fork: signs of life of its recorder. */
+export interface ForkSigns {
+  readonly forkId: number;
+  /** Unix ms of the last receiver report; 0: none yet. */
+  readonly reportedAt: number;
+  readonly receiverReports: number;
+  /** Of the last report, 0..1. */
+  readonly fractionLost: number;
+  /** Packets sent since the last report; all, when there was none. */
+  readonly sentSinceReport: number;
+}
+
 export type EdgeEvent =
   | { readonly type: 'latched'; readonly portId: number; readonly address: SocketAddress }
   | { readonly type: 'moved'; readonly portId: number; readonly address: SocketAddress }

@@ -8,6 +8,7 @@ import type {
   BridgeEvents,
   CallMedia,
   MediaAddress,
+  MediaSigns,
   OpenCallRequest,
   Party,
   PartyMedia,
@@ -247,8 +248,8 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     this.#forks.start({ ...options, portIds });
   }
 
-  retargetForks(recordId: string, to: Partial<Readonly<Record<Party, MediaAddress>>>): void {
-    this.#forks.retarget(recordId, to);
+  retargetForks(...[recordId, to, from]: Parameters<Bridge['retargetForks']>): void {
+    this.#forks.retarget(recordId, to, from);
   }
 
   pauseForks(recordId: string): void {
@@ -261,6 +262,10 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
 
   stopForks(recordId: string): Partial<Record<Party, ForkReport>> | undefined {
     return this.#forks.stop(recordId);
+  }
+
+  mediaSigns(): ReadonlyMap<string, MediaSigns> {
+    return this.#forks.signs();
   }
 
   forkReports(recordId: string): Partial<Record<Party, ForkReport>> {

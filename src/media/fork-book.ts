@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { EdgeEvent, ForkReport, ForkStart } from '../edge/types.ts';
 import { TandemError } from '../errors.ts';
-import type { MediaAddress, Party } from '../recording/interfaces.ts';
+import type { MediaAddress, MediaSigns, Party } from '../recording/interfaces.ts';
 import type { MediaEdge } from './media-edge.ts';
 import { bothParties, streamIndex } from './party.ts';
 
@@ -14,6 +14,8 @@ interface Entry {
   readonly forkIds: ByParty<number>;
   /** Forks that have not reached the newest packet yet. */
   readonly behind: Set<number>;
+  /** Forks that the recorder does not want now. */
+  readonly held: Set<number>;
   paused: boolean;
   refusedTold: boolean;
   liveTold: boolean;
@@ -53,6 +55,7 @@ export class ForkBook extends EventEmitter<{
       portIds,
       forkIds: {},
       behind: new Set(),
+      held: new Set(),
       paused,
       refusedTold: false,
       liveTold: false,
@@ -72,8 +75,15 @@ export class ForkBook extends EventEmitter<{
     this.#tellLiveSoon(entry);
   }
 
-  /** A party that is new in `to` begins live; one that is missing ends. Nothing happens when there are no forks. */
-  retarget(recordId: string, to: Readonly<ByParty<MediaAddress>>): void {
+  /**
+   * A party that is new in `to` begins at `from`; one that is missing is held, and goes on with the next packet when it
+   * is back. Nothing happens when there are no forks.
+   */
+  retarget(
+    recordId: string,
+    to: Readonly<ByParty<MediaAddress>>,
+    from: Readonly<ByParty<ForkStart>>,
+  ): void {
     const entry = this.#entries.get(recordId);
     if (!entry) return;
     entry.refusedTold = false;
@@ -82,10 +92,13 @@ export class ForkBook extends EventEmitter<{
       const forkId = entry.forkIds[party];
       if (target && forkId !== undefined) {
         this.#edge.setForkTarget(forkId, target.rtp, target.rtcp);
+        if (entry.held.delete(forkId) && !entry.paused) this.#edge.resumeFork(forkId);
       } else if (target) {
-        this.#add(entry, party, target, { kind: 'live' });
+        this.#add(entry, party, target, from[party] ?? { kind: 'live' });
       } else if (forkId !== undefined) {
-        this.#remove(entry, party, forkId);
+        entry.held.add(forkId);
+        entry.behind.delete(forkId);
+        this.#edge.pauseFork(forkId);
       }
     }
     this.#tellLiveSoon(entry);
@@ -102,7 +115,12 @@ export class ForkBook extends EventEmitter<{
     const entry = this.#entries.get(recordId);
     if (!entry) return;
     entry.paused = false;
-    for (const forkId of forksOf(entry)) this.#edge.resumeFork(forkId);
+    for (const forkId of forksOf(entry)) {
+      if (!entry.held.has(forkId)) this.#edge.resumeFork(forkId);
+    }
+    // It goes on with the next packet: nothing is left to catch up with.
+    entry.behind.clear();
+    this.#tellLiveSoon(entry);
   }
 
   /** Idempotent. */
@@ -126,6 +144,18 @@ export class ForkBook extends EventEmitter<{
       if (forkId !== undefined) reports[party] = this.#edge.forkReport(forkId);
     }
     return reports;
+  }
+
+  /** What every recording session's recorder has shown of itself, for the worse of its streams. */
+  signs(): Map<string, MediaSigns> {
+    const all = new Map<string, MediaSigns>();
+    for (const { forkId, ...signs } of this.#edge.forkSigns()) {
+      const recordId = this.#byFork.get(forkId)?.recordId;
+      if (recordId === undefined) continue;
+      const known = all.get(recordId);
+      all.set(recordId, known === undefined ? signs : worse(known, signs));
+    }
+    return all;
   }
 
   /** The call's ports are about to be closed; forks end with them. */
@@ -162,14 +192,6 @@ export class ForkBook extends EventEmitter<{
     if (from.kind !== 'live') entry.behind.add(forkId);
   }
 
-  #remove(entry: Entry, party: Party, forkId: number): void {
-    // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- two keys, known
-    delete entry.forkIds[party];
-    entry.behind.delete(forkId);
-    this.#byFork.delete(forkId);
-    this.#edge.removeFork(forkId);
-  }
-
   #forget(entry: Entry): void {
     this.#entries.delete(entry.recordId);
     for (const forkId of forksOf(entry)) this.#byFork.delete(forkId);
@@ -191,6 +213,13 @@ export class ForkBook extends EventEmitter<{
     entry.liveTold = true;
     this.emit('live', { recordId: entry.recordId });
   }
+}
+
+/** A recorder that reports on one stream reports on the other: the one that was left alone longer tells. */
+function worse(left: MediaSigns, right: MediaSigns): MediaSigns {
+  const [silent, other] =
+    left.sentSinceReport >= right.sentSinceReport ? [left, right] : [right, left];
+  return { ...silent, fractionLost: Math.max(silent.fractionLost, other.fractionLost) };
 }
 
 function forksOf(entry: Entry): number[] {

@@ -1,6 +1,7 @@
 import type {
   AddForkOptions,
   ForkReport,
+  ForkSigns,
   OpenedPort,
   OpenPortOptions,
   PortRemote,
@@ -29,4 +30,5 @@ export interface MediaEdge {
   resumeFork(forkId: number): void;
   removeFork(forkId: number): ForkReport;
   forkReport(forkId: number): ForkReport;
+  forkSigns(): readonly ForkSigns[];
 }

@@ -15,6 +15,8 @@ import type { MediaPath, Party } from './interfaces.ts';
 import { LegDirectory } from './leg-directory.ts';
 import type { Leg, LegServices, RecordingServices } from './leg.ts';
 import type { Ledger } from './ledger.ts';
+import { MediaWatch } from './media-watch.ts';
+import type { MediaWatchSettings } from './media-watch.ts';
 
 export interface CallsOptions {
   readonly mode: RecordingMode;
@@ -30,6 +32,7 @@ export interface CallsOptions {
   readonly idleMs: number;
   /** OPTIONS of a recorder go back this far when they say that it is down. */
   readonly probeWindowMs: number;
+  readonly detection: MediaWatchSettings;
 }
 
 const sweepMs = 10_000;
@@ -42,11 +45,20 @@ export class Calls implements CallService {
   readonly #calls = new Map<string, Call>();
   readonly #ended = new Map<string, { state: CallState; ledger: Ledger }>();
   readonly #endedFailovers: (FailoverState & { callId: string })[] = [];
+  readonly #mediaWatch: MediaWatch;
   #sweep: Timer | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(services: RecordingServices, options: CallsOptions, logger: Logger) {
-    this.#services = { ...services, directory: new LegDirectory() };
+    const directory = new LegDirectory();
+    this.#services = { ...services, directory };
+    this.#mediaWatch = new MediaWatch(services.bridge, services.clock, options.detection, {
+      late: (recordId) => directory.find(recordId)?.reportsLate(recordId),
+      silent: (recordId, since) =>
+        directory.find(recordId)?.mediaLost(recordId, 'rtcp_silence', since),
+      losing: (recordId, since) =>
+        directory.find(recordId)?.mediaLost(recordId, 'rtcp_loss', since),
+    });
     this.#options = options;
     this.#logger = logger;
   }
@@ -76,6 +88,7 @@ export class Calls implements CallService {
     allocator.on('recorderAvailable', ({ recorder }) => {
       for (const leg of this.#legs()) leg.recorderAvailable(recorder);
     });
+    this.#mediaWatch.start();
     this.#scheduleSweep();
   }
 
@@ -182,6 +195,7 @@ export class Calls implements CallService {
   }
 
   async #close(): Promise<void> {
+    this.#mediaWatch.close();
     if (this.#sweep !== undefined) this.#services.clock.clearTimeout(this.#sweep);
     await Promise.allSettled(
       [...this.#calls.values()].map((call) => this.#end(call, 'shutting down')),

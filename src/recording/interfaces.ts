@@ -59,6 +59,17 @@ export interface MediaAddress {
   readonly rtcp: SocketAddress;
 }
 
+/** What a recorder has shown of itself in receiver reports (RFC 3550 6.4) on one recording session. */
+export interface MediaSigns {
+  /** Unix ms; 0: none yet. */
+  readonly reportedAt: number;
+  readonly receiverReports: number;
+  /** Of the last report, 0..1. */
+  readonly fractionLost: number;
+  /** Packets sent since the last report. */
+  readonly sentSinceReport: number;
+}
+
 export interface BridgeEvents {
   /** A recorder's port refused packets of this recording session (ICMP). `at`: Unix ms, kernel time. */
   forkRefused: [{ recordId: string; at: number }];
@@ -108,6 +119,8 @@ export interface Bridge {
   /** Idempotent: undefined when there are none. */
   stopForks(recordId: string): Partial<Record<Party, ForkReport>> | undefined;
   forkReports(recordId: string): Partial<Record<Party, ForkReport>>;
+  /** Of all recording sessions, by recordId: cheap enough to be asked several times a second. */
+  mediaSigns(): ReadonlyMap<string, MediaSigns>;
   on<E extends keyof BridgeEvents>(event: E, listener: (...args: BridgeEvents[E]) => void): unknown;
 }
 

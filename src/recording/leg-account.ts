@@ -49,11 +49,11 @@ export class LegAccount {
     return this.current === undefined ? {} : this.#bridge.forkReports(this.current.recordId);
   }
 
-  /** What every copy of the party's stream delivered, in order. */
+  /** What each session delivered of the party's stream, in order. */
   deliveries(party: Party): SessionDelivery[] {
     const live = this.liveForks();
-    return this.#sessions.flatMap((session) =>
-      session.deliveries(party, session === this.current ? live : {}),
+    return this.#sessions.flatMap(
+      (session) => session.delivery(party, session === this.current ? live : {}) ?? [],
     );
   }
 
@@ -114,7 +114,7 @@ export class LegAccount {
     });
   }
 
-  /** Where a stream begins that the recorder did not want at first, or not for a while. */
+  /** Where a stream begins that the recorder did not want at first. */
   lateStart(party: Party, session: RecordingSession): ForkStart {
     const start = session.from[party];
     const from = start?.kind === 'sequence' ? start.sequence : 0;

@@ -195,6 +195,18 @@ export class Leg {
     if (this.#account.current?.recordId === recordId) this.#fail('icmp', at);
   }
 
+  /** Receiver reports are late: the recorder is to be asked at once. */
+  reportsLate(recordId: string): void {
+    const session = this.#account.current;
+    if (session?.recordId !== recordId) return;
+    this.#services.allocator.reportFailure(session.recorder, 'rtcp_silence');
+  }
+
+  /** @param since until when the recorder is known to have received, Unix ms */
+  mediaLost(recordId: string, reason: 'rtcp_silence' | 'rtcp_loss', since: number): void {
+    if (this.#account.current?.recordId === recordId) this.#fail(reason, since);
+  }
+
   mediaChanged(recordId: string, media: RecorderMedia): void {
     if (this.#search.mediaChanged(recordId, media)) return;
     const session = this.#account.current;
@@ -203,9 +215,7 @@ export class Leg {
     const forks = bridge.forkReports(recordId);
     const from: Partial<Record<Party, ForkStart>> = {};
     for (const party of parties) {
-      const fork = forks[party];
-      if (fork === undefined) from[party] = this.#account.lateStart(party, session);
-      else if (media[party] === undefined) session.drop(party, fork);
+      if (forks[party] === undefined) from[party] = this.#account.lateStart(party, session);
     }
     bridge.retargetForks(recordId, media, from);
   }
@@ -217,7 +227,7 @@ export class Leg {
   recorderDown(recorder: string, reason: FailureReason, at: number, probeWindowMs: number): void {
     this.#search.recorderDown(recorder);
     if (this.#account.current?.recorder !== recorder) return;
-    if (reason !== 'options_timeout') {
+    if (reason !== 'options_timeout' && reason !== 'rtcp_silence') {
       this.#doubt(reason, { since: at, deadAt: at, safeAt: at });
       return;
     }
@@ -225,7 +235,8 @@ export class Leg {
     const since = at - this.#services.settings.suspicionMs - 1;
     // It may have gone right after it had answered the question before.
     const safeAt = at - 2 * probeWindowMs;
-    this.#doubt(reason, { since, deadAt: at - probeWindowMs, safeAt });
+    if (!isRecording(this.#life)) return;
+    this.#suspicion.raise(reason, { since, deadAt: at - probeWindowMs, safeAt });
   }
 
   recorderAvailable(recorder: string): void {
@@ -350,8 +361,13 @@ export class Leg {
   #settle(verdict: 'alive' | 'dead', reason: FailureReason, times: DoubtTimes): void {
     const session = this.#account.current;
     if (verdict === 'dead') {
-      const reports = Object.values(this.#account.liveForks()).map((fork) => fork.receiverReport);
-      const heardAt = Math.max(...reports.map((report) => report?.at ?? 0));
+      const forks = Object.values(this.#account.liveForks());
+      const refusedAt = forks.flatMap(({ refused }) => refused?.at ?? []);
+      if (refusedAt.length > 0) {
+        this.#fail('icmp', Math.min(...refusedAt));
+        return;
+      }
+      const heardAt = Math.max(...forks.map(({ receiverReport }) => receiverReport?.at ?? 0));
       this.#fail(reason, Math.max(times.deadAt, heardAt), times.safeAt);
     } else if (session !== undefined && isRecording(this.#life)) {
       this.#logger.warn(

@@ -30,8 +30,6 @@ export class RecordingSession {
   #endReason: string | undefined;
   #failure: SessionFailure | undefined;
   #finalForks: ByParty<ForkReport> | undefined;
-  /** Copies that ended before the session did: the recorder did not want the stream any more. */
-  readonly #dropped: { readonly party: Party; readonly fork: ForkReport }[] = [];
   #deadFrom: ByParty<number> = {};
   #unsureFrom: ByParty<number> = {};
 
@@ -55,11 +53,6 @@ export class RecordingSession {
     this.#failure ??= failure;
   }
 
-  /** The recorder wants this party's stream no more; `fork` is the account of the copy that ends. */
-  drop(party: Party, fork: ForkReport): void {
-    this.#dropped.push({ party, fork });
-  }
-
   /** The copies have stopped; `forks` is their final account. */
   end(
     endedAt: number,
@@ -77,16 +70,13 @@ export class RecordingSession {
     }
   }
 
-  /** What was delivered of the party's stream, by copy; `live` gives the account of copies that still run. */
-  deliveries(party: Party, live: ByParty<ForkReport>): SessionDelivery[] {
-    const dropped = this.#dropped
-      .filter((copy) => copy.party === party)
-      .map(({ fork }) => ({ fork }));
+  /** By party, what was delivered; `live` gives the account of copies that still run. */
+  delivery(party: Party, live: ByParty<ForkReport>): SessionDelivery | undefined {
     const fork = (this.#finalForks ?? live)[party];
-    if (fork === undefined) return dropped;
+    if (fork === undefined) return undefined;
     const dead = this.#deadFrom[party];
-    if (dead === undefined) return [...dropped, { fork }];
-    return [...dropped, { fork, deadFrom: dead, unsureFrom: this.#unsureFrom[party] ?? dead }];
+    if (dead === undefined) return { fork };
+    return { fork, deadFrom: dead, unsureFrom: this.#unsureFrom[party] ?? dead };
   }
 
   /** First packet that this recorder is held not to have received; undefined if it did not fail. */

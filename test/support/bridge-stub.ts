@@ -8,6 +8,7 @@ import type {
   BridgeEvents,
   CallMedia,
   MediaAddress,
+  MediaSigns,
   OpenCallRequest,
   Party,
   RecordedStream,
@@ -138,10 +139,14 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     for (const party of parties) {
       const target = to[party];
       const fork = set.forks[party];
-      // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- two keys, known
-      if (target === undefined) delete set.forks[party];
-      else if (fork === undefined) this.#addFork(set, recordId, party, target, from[party]);
-      else fork.to = target;
+      if (fork === undefined) {
+        if (target !== undefined) this.#addFork(set, recordId, party, target, from[party]);
+      } else if (target === undefined) {
+        this.#withhold(set, fork);
+      } else {
+        fork.to = target;
+        if (fork.state === 'paused' && !set.paused) this.#resume(set, fork);
+      }
     }
   }
 
@@ -157,10 +162,7 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     this.log.push('edge resumed');
     const set = this.forkSets.get(recordId);
     if (set === undefined) return;
-    for (const fork of forksOf(set)) {
-      this.#withhold(set, fork);
-      fork.state = 'live';
-    }
+    for (const fork of forksOf(set)) this.#resume(set, fork);
     set.paused = false;
   }
 
@@ -171,6 +173,13 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     const reports = this.forkReports(recordId);
     this.forkSets.delete(recordId);
     return reports;
+  }
+
+  /** By recordId; a test puts in what the recorder is to show. */
+  readonly signs = new Map<string, MediaSigns>();
+
+  mediaSigns(): ReadonlyMap<string, MediaSigns> {
+    return this.signs;
   }
 
   forkReports(recordId: string): ByParty<ForkReport> {
@@ -285,6 +294,11 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
       add(fork.withheld, sequence, at);
       fork.cursor = sequence + 1;
     }
+  }
+
+  #resume(set: ForkSet, fork: Fork): void {
+    this.#withhold(set, fork);
+    fork.state = 'live';
   }
 
   #report(stream: Stream): StreamReport {

@@ -117,6 +117,7 @@ export class RecordingWorld {
         unansweredMs: 300_000,
         idleMs: 7_200_000,
         probeWindowMs: 1_000,
+        detection: { watchMs: 250, silenceReports: 10, lossFraction: 0.5, lossReports: 4 },
         ...options.calls,
       },
       pino({ level: 'silent' }),

@@ -1,6 +1,7 @@
 import type {
   AddForkOptions,
   ForkReport,
+  ForkSigns,
   PortRemote,
   PortRoute,
   StreamReport,
@@ -104,6 +105,10 @@ export class StubEdge implements MediaEdge {
     const report = this.forkReport(forkId);
     this.forks.delete(forkId);
     return { ...report, state: 'ended' };
+  }
+
+  forkSigns(): readonly ForkSigns[] {
+    return [];
   }
 
   forkReport(forkId: number): ForkReport {

@@ -245,17 +245,23 @@ describe('forks', () => {
 
   it('follows a recorder that moves one stream and refuses the other', () => {
     start('r1');
-    bridge.retargetForks('r1', { b: target(7_102) });
-    expect([...edge.forks.values()]).toMatchObject([{ portId: portId.b, rtp: { port: 7_102 } }]);
-    bridge.retargetForks('r1', { a: target(7_200), b: target(7_102) });
-    expect(edge.forks.size).toBe(2);
+    bridge.retargetForks('r1', { b: target(7_102) }, {});
+    expect([...edge.forks.values()]).toMatchObject([
+      { portId: portId.a, state: 'paused' },
+      { portId: portId.b, rtp: { port: 7_102 }, state: 'live' },
+    ]);
+    bridge.retargetForks('r1', { a: target(7_200), b: target(7_102) }, {});
+    expect([...edge.forks.values()]).toMatchObject([
+      { portId: portId.a, rtp: { port: 7_200 }, state: 'live' },
+      { portId: portId.b, state: 'live' },
+    ]);
   });
 
   it('keeps a stream that comes in later as paused as the rest', () => {
     start('r1');
     bridge.pauseForks('r1');
-    bridge.retargetForks('r1', { a: target(7_000) });
-    bridge.retargetForks('r1', { a: target(7_000), b: target(7_002) });
+    bridge.retargetForks('r1', { a: target(7_000) }, {});
+    bridge.retargetForks('r1', { a: target(7_000), b: target(7_002) }, {});
     expect([...edge.forks.values()].map(({ state }) => state)).toEqual(['paused', 'paused']);
     bridge.resumeForks('r1');
     expect([...edge.forks.values()].map(({ state }) => state)).toEqual(['live', 'live']);
