@@ -6,7 +6,7 @@ const heapMbMax = 512;
 
 interface Job {
   readonly request: FinishRequest;
-  readonly done: () => void;
+  readonly done: (whole: boolean) => void;
 }
 
 /**
@@ -22,8 +22,8 @@ export class Finisher {
     this.#logger = logger;
   }
 
-  /** Resolves when the folder is whole, or was given up and logged. */
-  finish(request: FinishRequest): Promise<void> {
+  /** Resolves to whether the folder is whole; why it is not was logged. */
+  finish(request: FinishRequest): Promise<boolean> {
     return new Promise((done) => {
       this.#jobs.push({ request, done });
       if (this.#jobs.length === 1) this.#begin();
@@ -50,7 +50,7 @@ export class Finisher {
     if (failure !== null) {
       this.#logger.error({ folder, reason: failure }, 'recording could not be finished');
     }
-    job.done();
+    job.done(failure === null);
     this.#begin();
   }
 
