@@ -23,13 +23,14 @@ const mayImport = {
   resource: ['edge', 'sip', 'rtp'],
   siprec: ['edge', 'sip', 'rtp'],
   recorder: ['siprec', 'edge', 'sip', 'rtp'],
+  merge: ['recorder', 'rtp'],
   edge: ['rtp'],
   sip: [],
   rtp: [],
 };
 
 const layers = Object.entries(mayImport).map(([part, allowed]) => {
-  const forbidden = [...parts, 'main', 'recorder'].filter(
+  const forbidden = [...parts, 'main', 'recorder', 'merge'].filter(
     (name) => name !== part && !allowed.includes(name),
   );
   // What recording/ declares, the parts below it implement: they may know its words, as types.

@@ -5,6 +5,7 @@ const usage = `usage: tandem COMMAND [OPTIONS]
   serve      the bridge: HTTP API, forks, recording sessions   [--config FILE]
   recorder   the reference recorder: SIPREC in, files out      [--help]
   demo       a recorded call, and a recorder that dies in it   [--help]
+  merge      recordings of one call united into one            [--help]
 `;
 
 const [command, ...args] = process.argv.slice(2);
@@ -26,6 +27,8 @@ async function run(name: string | undefined, rest: string[]): Promise<number> {
       return (await import('./recorder/command.ts')).runRecorderCommand(rest);
     case 'demo':
       return (await import('./demo/command.ts')).runDemo(rest);
+    case 'merge':
+      return (await import('./merge/command.ts')).runMerge(rest);
     default:
       process.stderr.write(usage);
       return name === undefined || name === '--help' ? 0 : 2;
