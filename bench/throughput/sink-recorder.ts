@@ -63,5 +63,8 @@ function sinkOf(address: () => MediaAddress): RecordingSink {
     ended() {
       // Nor kept.
     },
+    abandoned() {
+      // There is nothing to take back.
+    },
   };
 }

@@ -112,7 +112,7 @@ export class TandemProcess {
 
   /** SIGTERM; resolves with the exit code. */
   async stop(): Promise<number | null> {
-    if (this.child.exitCode !== null) return this.child.exitCode;
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return this.child.exitCode;
     const exited = once(this.child, 'exit');
     this.child.kill('SIGTERM');
     const [code] = (await exited) as [number | null];
