@@ -131,7 +131,11 @@ async function assemble(
     await ResourceManager.create({
       settings: resource,
       recorders: config.recorders.list,
-      probe: (uri, timeoutMs) => userAgent.options({ uri, timeoutMs }),
+      probe: async (uri, timeoutMs) => {
+        const { status, headers } = await userAgent.options({ uri, timeoutMs });
+        // RFC 3261 20.33: the comment says why.
+        return { status, leaving: /\(draining\)/i.test(headers.get('Retry-After') ?? '') };
+      },
       logger: logger.child({ part: 'resource' }),
     }),
   );

@@ -192,7 +192,9 @@ export class Leg {
   }
 
   forkRefused(recordId: string, at: number): void {
-    if (this.#account.current?.recordId === recordId) this.#fail('icmp', at);
+    if (this.#account.current?.recordId !== recordId) return;
+    // A connection that ended just before was the same death.
+    this.#fail('icmp', Math.min(at, this.#suspicion.deadAt ?? at));
   }
 
   /** Receiver reports are late: the recorder is to be asked at once. */
@@ -364,7 +366,7 @@ export class Leg {
       const forks = Object.values(this.#account.liveForks());
       const refusedAt = forks.flatMap(({ refused }) => refused?.at ?? []);
       if (refusedAt.length > 0) {
-        this.#fail('icmp', Math.min(...refusedAt));
+        this.#fail('icmp', Math.min(times.deadAt, ...refusedAt));
         return;
       }
       const heardAt = Math.max(...forks.map(({ receiverReport }) => receiverReport?.at ?? 0));

@@ -22,11 +22,17 @@ export class Suspicion {
   readonly #settle: Settle;
   readonly #weigh: (since: number) => Verdict;
   #timer: Timer | undefined;
+  #deadAt: number | undefined;
 
   constructor(clock: Clock, weigh: (since: number) => Verdict, settle: Settle) {
     this.#clock = clock;
     this.#weigh = weigh;
     this.#settle = settle;
+  }
+
+  /** Of the doubt that is open. */
+  get deadAt(): number | undefined {
+    return this.#deadAt;
   }
 
   raise(reason: FailureReason, times: DoubtTimes): void {
@@ -36,15 +42,18 @@ export class Suspicion {
   drop(): void {
     if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#deadAt = undefined;
   }
 
   #look(reason: FailureReason, times: DoubtTimes): void {
     this.#timer = undefined;
+    this.#deadAt = undefined;
     const verdict = this.#weigh(times.since);
     if (verdict !== 'wait') {
       this.#settle(verdict, reason, times);
       return;
     }
+    this.#deadAt = times.deadAt;
     this.#timer = this.#clock.setTimeout(() => {
       this.#look(reason, times);
     }, pollMs);

@@ -3,9 +3,9 @@ import type { RecorderEvent, RecorderStateName } from './recorder.ts';
 
 /**
  * `willing`: it answered OPTIONS. `unwilling`: it lives but says that it takes nothing (5xx, 6xx): no reason to move what it
- * has. `silent`: no answer in time.
+ * has. `leaving`: it says that it is about to go, and what it has should be moved. `silent`: no answer in time.
  */
-export type ProbeOutcome = 'willing' | 'unwilling' | 'silent';
+export type ProbeOutcome = 'willing' | 'unwilling' | 'leaving' | 'silent';
 
 export interface HealthSettings {
   /** Silent probes in a row before it is down. */
@@ -19,8 +19,15 @@ const relapseWindowMs = 60_000;
 const holdMsFirst = 1_000;
 const holdMsMax = 30_000;
 
+export interface ProbeAnswer {
+  readonly status: number;
+  /** It said so itself. */
+  readonly leaving?: boolean;
+}
+
 /** 501 is an answer: some recorders do not do OPTIONS. */
-export function outcomeOf(status: number): ProbeOutcome {
+export function outcomeOf({ status, leaving = false }: ProbeAnswer): ProbeOutcome {
+  if (status === 503 && leaving) return 'leaving';
   return status < 500 || status === 501 ? 'willing' : 'unwilling';
 }
 
@@ -70,6 +77,7 @@ export class HealthRecord {
         return 'died';
       }
       case 'unwilling':
+      case 'leaving':
         this.#silent = 0;
         this.#answers = 0;
         return 'accused';

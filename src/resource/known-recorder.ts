@@ -13,6 +13,8 @@ export interface KnownRecorder {
   readonly sessions: Set<string>;
   /** Number of the choice that last fell on it. */
   lastChosen: number;
+  /** Has said that it is about to go. */
+  leaving: boolean;
 }
 
 export function takesSessions({ state, sessions, definition }: KnownRecorder): boolean {

@@ -1,8 +1,8 @@
 import type { Clock, Timer } from '../clock.ts';
-import { outcomeOf, type ProbeOutcome } from './health.ts';
+import { outcomeOf, type ProbeAnswer, type ProbeOutcome } from './health.ts';
 
 /** Sends one OPTIONS. Rejects when there is no answer or the transport refuses. */
-export type Probe = (uri: string, timeoutMs: number) => Promise<{ status: number }>;
+export type Probe = (uri: string, timeoutMs: number) => Promise<ProbeAnswer>;
 
 /** OPTIONS in one probe, at equal distances. Three make 5 % of loss each way a missed probe in a thousand. */
 const attempts = 3;
@@ -96,8 +96,7 @@ export class Prober {
 
   async #send(uri: string, timeoutMs: number): Promise<ProbeOutcome> {
     try {
-      const { status } = await this.#options.probe(uri, timeoutMs);
-      return outcomeOf(status);
+      return outcomeOf(await this.#options.probe(uri, timeoutMs));
     } catch {
       return 'silent';
     }

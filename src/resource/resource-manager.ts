@@ -250,6 +250,7 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
       health: new HealthRecord(this.#settings.health),
       sessions: new Set(),
       lastChosen: 0,
+      leaving: false,
     };
     this.#recorders.set(definition.id, recorder);
     this.#logger.info({ recorder: definition.id, uri: definition.uri, state }, 'recorder is known');
@@ -263,6 +264,12 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     if (recorder === undefined) return;
     const event = recorder.health.observe(outcome, recorder.state, this.#clock.now());
     if (event !== undefined) this.#move(recorder, event);
+    const leaving = outcome === 'leaving';
+    if (leaving && !recorder.leaving) {
+      this.#logger.info({ recorder: recorderId }, 'recorder is about to go: it is emptied');
+      this.emit('recorderDraining', { recorder: recorderId });
+    }
+    recorder.leaving = leaving;
   }
 
   #move(recorder: KnownRecorder, event: RecorderEvent): void {

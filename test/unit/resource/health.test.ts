@@ -12,7 +12,7 @@ describe('health', () => {
     [503, 'unwilling'],
     [603, 'unwilling'],
   ])('takes a %d for %s', (status, outcome) => {
-    expect(outcomeOf(status)).toBe(outcome);
+    expect(outcomeOf({ status })).toBe(outcome);
   });
 
   it('takes as many silent probes as configured when nothing else is known', () => {
