@@ -42,7 +42,7 @@ const recorderEntry = z.strictObject({
   sites: z.array(z.string()).max(1_000).default([]),
 });
 
-export const configSchema = z.strictObject({
+const configSchema = z.strictObject({
   http: section({
     host: host.default('127.0.0.1'),
     port: port.default(8080),
@@ -142,7 +142,6 @@ export const configSchema = z.strictObject({
 });
 
 export type Config = z.infer<typeof configSchema>;
-export type RecorderConfig = z.infer<typeof recorderEntry>;
 
 /** Embedded recorders are what a start without any recorder configured gets. */
 export function parseConfig(input: unknown): Config {
