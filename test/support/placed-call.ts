@@ -82,16 +82,25 @@ export class PlacedCall {
 
   /** Ends the call; resolves with its legs when the files of every session are whole. */
   async end(): Promise<readonly LegState[]> {
-    await this.#tandem.api('DELETE', `/v1/calls/${this.id}`);
+    await this.hangUp();
     const { recordings } = await this.state();
-    const folders = recordings.flatMap((leg) => this.folders(leg));
+    await this.whole(recordings.flatMap((leg) => this.folders(leg)));
+    this.a.close();
+    this.b.close();
+    return recordings;
+  }
+
+  /** Ends the call; the files may not be whole yet. */
+  async hangUp(): Promise<void> {
+    await this.#tandem.api('DELETE', `/v1/calls/${this.id}`);
+  }
+
+  /** Resolves when the recordings in these folders are whole. */
+  async whole(folders: readonly string[]): Promise<void> {
     await this.#tandem.until(
       () => Promise.resolve(folders.every((folder) => existsSync(join(folder, 'recording.json')))),
       (whole) => whole,
     );
-    this.a.close();
-    this.b.close();
-    return recordings;
   }
 
   folders({ sessions }: LegState): string[] {
