@@ -15,6 +15,8 @@ export type WavResult =
     }
   | { readonly file: null; readonly reason: string };
 
+/** Reports of senders whose clocks differ, passed on by a mixer: they disagree with the times of receipt. */
+const reportsApartMsMax = 1_000;
 /** Media time of the last packet, which its timestamp does not tell. */
 const lastPacketMs = 20;
 /** A segment this far from the rest is a clock gone wrong, not a pause. */
@@ -22,7 +24,7 @@ const durationMsMax = 48 * 3_600_000;
 
 /**
  * One channel per stream in the order of their labels, placed by RTP timestamp, gaps silent. The streams are aligned by the
- * sender's reports where all have one, else by their least delayed packets.
+ * sender's reports where all have one and their clocks agree, else by their least delayed packets.
  *
  * @param scanned the same capture, read through: where every time line begins is known from its end on
  */
@@ -42,7 +44,8 @@ export function makeWav(
   const segments = scanned.streams.flatMap(({ tracks }) =>
     [...tracks.values()].flatMap((track) => track.segments),
   );
-  const reported = segments.every(({ reportedOriginMs }) => reportedOriginMs !== undefined);
+  const apartMs = segments.map((segment) => (segment.reportedOriginMs ?? NaN) - segment.originMs);
+  const reported = Math.max(...apartMs) - Math.min(...apartMs) <= reportsApartMsMax;
   const originOf = (segment: Segment): number =>
     reported ? (segment.reportedOriginMs ?? segment.originMs) : segment.originMs;
   const timeOf = (segment: Segment, timestamp: number): number =>

@@ -69,11 +69,11 @@ describe.each<SippTransport>(['udp', 'tcp'])(
 
     test('gets a full snapshot in a transaction of its own when it asks for one', async () => {
       const sipp = await srs('srs-snapshot', transport);
-    // It hangs up once it has it.
-    const ended = once(source.client, 'ended') as Promise<SessionEvents['ended']>;
-    await source.establish('snapshot', sipp.uri(transport));
-    expect((await ended)[0].detail).toContain('snapshot taken');
-    await endedWell(sipp);
+      // It hangs up once it has it.
+      const ended = once(source.client, 'ended') as Promise<SessionEvents['ended']>;
+      await source.establish('snapshot', sipp.uri(transport));
+      expect((await ended)[0].detail).toContain('snapshot taken');
+      await endedWell(sipp);
     });
 
     test('is heard when it hangs up, with its reason', async () => {

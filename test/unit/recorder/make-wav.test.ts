@@ -115,6 +115,33 @@ test('aligns the parties by when their packets came', () => {
   expect(slots(channels[1]).join('')).toBe('..QQQ');
 });
 
+/** A sender report whose clock is off by `clockMs`: the instant of the packet with this index. */
+function report(from: number, index: number, clockMs: number): WrittenPacket {
+  const payload = Buffer.alloc(28);
+  const seconds = (startedAt + index * 20 + clockMs) / 1_000 + 2_208_988_800;
+  payload.set([0x80, 200, 0, 6]);
+  payload.writeUInt32BE(7 + from, 4);
+  payload.writeUInt32BE(Math.floor(seconds), 8);
+  payload.writeUInt32BE(Math.floor((seconds % 1) * 2 ** 32), 12);
+  payload.writeUInt32BE((4_294_960_000 + index * 160) % 2 ** 32, 16);
+  return { at: startedAt + index * 20, from, payload };
+}
+
+test.each([
+  ['believes sender reports on one clock more than receipt', 3_600_000, 'QQQQQ'],
+  ['does not believe sender reports whose clocks differ', 7_200_000, '..QQQQQ'],
+])('%s', (_what, clockMs, expected) => {
+  const { channels } = render([
+    ...[0, 1, 2, 3, 4].map((index) => packet({ index })),
+    report(0, 4, 3_600_000),
+    // Received 40 ms late, all of them.
+    ...[0, 1, 2, 3, 4].map((index) => packet({ from: 1, index, byte: quiet, delayMs: 40 })),
+    report(1, 4, clockMs),
+  ]);
+  expect(slots(channels[0]).join('').slice(0, 5)).toBe('LLLLL');
+  expect(slots(channels[1]).join('')).toBe(expected);
+});
+
 test('is not misled by packets that came late', () => {
   const { channels } = render([
     packet({ index: 1, delayMs: 15 }),
