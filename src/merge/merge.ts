@@ -119,15 +119,17 @@ async function finishFolder(
     .map((path) => join(path, METADATA_FILE))
     .find((file) => existsSync(file));
   if (metadata !== undefined) folder.copy(metadata, METADATA_FILE);
-  const documents = writeDocuments({
-    folder: folder.path,
-    out: folder.out,
-    streams: output.map(({ stream }) => stream),
-    reports: report.streams,
-    inputs: family,
-    verdict: report.verdict,
-  });
-  await runSteps('audio', documents, 1, progress);
+  await writeDocuments(
+    {
+      folder: folder.path,
+      out: folder.out,
+      streams: output.map(({ stream }) => stream),
+      reports: report.streams,
+      inputs: family,
+      verdict: report.verdict,
+    },
+    progress,
+  );
   writeWhole(join(folder.path, MERGE_FILE), `${JSON.stringify(report, null, 2)}\n`);
   folder.finish();
 }

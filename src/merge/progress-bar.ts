@@ -11,8 +11,7 @@ const PLAIN_MS = 2_000;
 /** How far a phase is: a bar on a terminal, a line now and then elsewhere. */
 export class ProgressBar {
   readonly #output: Output;
-  #drawnAt = -Infinity;
-  #phase = '';
+  #drawnAt = performance.now();
   #isDrawn = false;
 
   constructor(output: Output) {
@@ -23,9 +22,7 @@ export class ProgressBar {
   update(phase: string, done: number): void {
     const now = performance.now();
     const isTerminal = this.#output.isTTY === true;
-    const isNew = phase !== this.#phase;
-    if (!isNew && now - this.#drawnAt < (isTerminal ? REDRAW_MS : PLAIN_MS)) return;
-    this.#phase = phase;
+    if (now - this.#drawnAt < (isTerminal ? REDRAW_MS : PLAIN_MS)) return;
     this.#drawnAt = now;
     const percent = `${Math.floor(done * 100)} %`;
     if (!isTerminal) {

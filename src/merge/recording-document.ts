@@ -9,6 +9,8 @@ import { MEDIA_FILE, RECORDING_FILE, WAV_FILE, writeWhole } from '../recorder/se
 import type { CaptureInput } from './capture-input.ts';
 import type { StreamReport } from './merge-report.ts';
 import type { MergedStream } from './merged-stream.ts';
+import { runSteps } from './steps.ts';
+import type { Progress } from './steps.ts';
 
 const PACKETS_A_STEP = 2_000;
 
@@ -24,21 +26,13 @@ export interface DocumentRequest {
 }
 
 /** `recording.wav` where the codecs allow, and `recording.json`, as a recorder makes them from the capture alone. */
-export function* writeDocuments(request: DocumentRequest): Generator<number, WavResult> {
+export async function writeDocuments(request: DocumentRequest, progress: Progress): Promise<void> {
   const { folder, out, streams, reports, inputs } = request;
   const media = join(folder, MEDIA_FILE);
   const scan = new MediaScan(streams);
-  const reader = CaptureFileReader.open(media);
-  try {
-    let scanned = 0;
-    const packets = scan.packets(reader);
-    while (packets.next().done !== true) {
-      scanned += 1;
-      if (scanned % PACKETS_A_STEP === 0) yield reader.offsetBytes;
-    }
-  } finally {
-    reader.close();
-  }
+  await runSteps('checking', scanThrough(media, scan), statSync(media).size, progress);
+  progress.onProgress('audio', 0);
+  await progress.pause();
   const wav = wavOf(media, folder, streams, scan);
   const document = {
     recordId: basename(out),
@@ -72,7 +66,20 @@ export function* writeDocuments(request: DocumentRequest): Generator<number, Wav
     verdict: request.verdict,
   };
   writeWhole(join(folder, RECORDING_FILE), `${JSON.stringify(document, null, 2)}\n`);
-  return wav;
+}
+
+function* scanThrough(media: string, scan: MediaScan): Generator<number, void> {
+  const reader = CaptureFileReader.open(media);
+  try {
+    let scanned = 0;
+    const packets = scan.packets(reader);
+    while (packets.next().done !== true) {
+      scanned += 1;
+      if (scanned % PACKETS_A_STEP === 0) yield reader.offsetBytes;
+    }
+  } finally {
+    reader.close();
+  }
 }
 
 function wavOf(

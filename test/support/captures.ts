@@ -35,7 +35,7 @@ export function writePcap(
   header.writeUInt16LE(4, 6);
   header.writeUInt32LE(262_144, 16);
   header.writeUInt32LE(linkTypes[link], 20);
-  let waiting = [header];
+  let waiting: Buffer[] = [header];
   let bytes = 0;
   for (const datagram of datagrams) {
     const record = pcapRecord(datagram.at, frame(datagram, link));
