@@ -52,9 +52,10 @@ export function finishRecording(request: FinishRequest): void {
     endedAt: new Date(request.endedAt).toISOString(),
     endReason: request.endReason,
     durationMs: Math.max(0, Math.round(scan.lastAt - (scan.firstAt ?? scan.lastAt))),
-    streams: session.streams.map(({ label, party }, index) => ({
+    streams: session.streams.map(({ label, party, epochs }, index) => ({
       label,
       party,
+      epochs,
       ...describe(scan.streams[index] as ScannedStream),
     })),
     capture: {
