@@ -42,6 +42,9 @@ export interface RecordingSink {
   abandoned(): void;
 }
 
+/** For an answer after half an hour without media: five requests over UDP. */
+const aliveTimeoutMs = 5_000;
+
 /** Media that cannot be recorded: not audio, or encrypted with keys that we were not given. */
 function isRecordable({ mediaType, protocol }: MediaLine): boolean {
   return mediaType === 'audio' && /^RTP\/AVPF?$/i.test(protocol);
@@ -152,7 +155,7 @@ export class SrsSession {
     const dialog = this.#dialog;
     if (dialog === undefined) return !this.#ended;
     try {
-      await dialog.request('OPTIONS');
+      await dialog.request('OPTIONS', { timeoutMs: aliveTimeoutMs });
       return true;
     } catch (error) {
       return error instanceof SipFailure && error.kind === 'refused' && !dialog.closed;
