@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { messageOf } from '../errors.ts';
+import { messageOf, TandemError } from '../errors.ts';
 import { CaptureIndex } from './capture-index.ts';
 import type { CaptureInput, Complaint } from './capture-input.ts';
 import { runSteps } from './steps.ts';
@@ -28,7 +28,10 @@ export async function readInputs(
         complain(`${reason}; what is before this place was read`, index.problem.offset);
       }
     } catch (error) {
-      if (!(error instanceof Error) || error.name === 'AbortError') throw error;
+      // Also a read that fails half-way; but not that the merge was given up.
+      const isOfInput =
+        error instanceof TandemError || (error instanceof Error && 'syscall' in error);
+      if (!isOfInput) throw error;
       complain(messageOf(error).replace(`${input.file}: `, ''), null);
     }
     before += sizes[at] ?? 0;

@@ -413,6 +413,20 @@ describe('bad input of tandem merge', () => {
     expect(stderr).toContain(`gone.pcap`);
   });
 
+  it('counts fragments and packets cut by the capture', () => {
+    const datagrams = captured(source(100)).map((datagram, index) => ({
+      ...datagram,
+      ...(index === 10 ? { fragment: 0x2000 } : {}),
+      ...(index === 20 || index === 21 ? { capturedBytes: 60 } : {}),
+    }));
+    writePcap(file('one.pcap'), datagrams);
+
+    const { report } = merge('--out', file('out'), file('one.pcap'));
+
+    expect(report!.inputs[0]).toMatchObject({ rtpPackets: 97, fragments: 1, cutPackets: 2 });
+    expect(report!.streams[0]!.missing.packets).toBe(3);
+  });
+
   it('refuses an output that exists, and leaves nothing behind', () => {
     writePcap(file('one.pcap'), captured(source(100)));
     mkdirSync(file('out'));

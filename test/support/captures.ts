@@ -10,6 +10,10 @@ export interface CapturedDatagram {
   readonly to?: string;
   readonly sourcePort?: number;
   readonly destinationPort?: number;
+  /** The IPv4 flags and fragment offset. */
+  readonly fragment?: number;
+  /** Bytes of the packet that the capture has, as with a snap length. */
+  readonly capturedBytes?: number;
 }
 
 export type Link = 'ethernet' | 'vlan' | 'cooked' | 'raw' | 'loopback';
@@ -38,7 +42,8 @@ export function writePcap(
   let waiting: Buffer[] = [header];
   let bytes = 0;
   for (const datagram of datagrams) {
-    const record = pcapRecord(datagram.at, frame(datagram, link));
+    const packet = frame(datagram, link);
+    const record = pcapRecord(datagram.at, packet, datagram.capturedBytes);
     waiting.push(record);
     bytes += record.length;
     if (bytes < 1_000_000) continue;
@@ -50,14 +55,14 @@ export function writePcap(
   closeSync(fd);
 }
 
-function pcapRecord(at: number, packet: Buffer): Buffer {
+function pcapRecord(at: number, packet: Buffer, capturedBytes = packet.length): Buffer {
   const head = Buffer.alloc(16);
   const micros = Math.round(at * 1_000);
   head.writeUInt32LE(Math.floor(micros / 1_000_000), 0);
   head.writeUInt32LE(micros % 1_000_000, 4);
-  head.writeUInt32LE(packet.length, 8);
+  head.writeUInt32LE(capturedBytes, 8);
   head.writeUInt32LE(packet.length, 12);
-  return Buffer.concat([head, packet]);
+  return Buffer.concat([head, packet.subarray(0, capturedBytes)]);
 }
 
 function frame(datagram: CapturedDatagram, link: Link): Buffer {
@@ -78,7 +83,7 @@ function frame(datagram: CapturedDatagram, link: Link): Buffer {
   }
 }
 
-function ipPacket({ payload, from, to, ...ports }: CapturedDatagram): Buffer {
+function ipPacket({ payload, from, to, fragment, ...ports }: CapturedDatagram): Buffer {
   const udp = Buffer.alloc(8);
   udp.writeUInt16BE(ports.sourcePort ?? 40_000, 0);
   udp.writeUInt16BE(ports.destinationPort ?? 50_000, 2);
@@ -91,6 +96,7 @@ function ipPacket({ payload, from, to, ...ports }: CapturedDatagram): Buffer {
   if (isIpv4) {
     head.writeUInt8(0x45, 0);
     head.writeUInt16BE(12 + bytes.length, 2);
+    head.writeUInt16BE(fragment ?? 0, 6);
     head.writeUInt8(64, 8);
     head.writeUInt8(17, 9);
   } else {
