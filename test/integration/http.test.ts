@@ -471,6 +471,7 @@ describe('operations', () => {
       'DELETE /v1/calls/{id}',
       'GET /healthz',
       'GET /metrics',
+      'GET /v1/alarms',
       'GET /v1/calls',
       'GET /v1/calls/{id}',
       'GET /v1/calls/{id}/ledger',
