@@ -12,12 +12,13 @@ export function mountSmallDisk(dir: string): void {
 /** Writes until there is no room. Blocks, so that its time is known. */
 export function fillDisk(dir: string): void {
   const { bavail, bsize } = statfsSync(dir);
-  execFileSync('fallocate', ['-l', String(bavail * bsize), join(dir, 'filler')]);
-  // What was written in between may have left less than that, or what was freed more.
+  // The recorder goes on writing meanwhile: the rest is taken page by page.
+  const most = Math.max(MIB, bavail * bsize - MIB);
+  execFileSync('fallocate', ['-l', String(most), join(dir, 'filler')]);
   const fd = openSync(join(dir, 'filler-rest'), 'a');
   const page = Buffer.alloc(4_096);
   try {
-    for (let written = 0; written < MIB; written += page.length) writeSync(fd, page);
+    for (let written = 0; written < 4 * MIB; written += page.length) writeSync(fd, page);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
   } finally {

@@ -70,8 +70,9 @@ async function runTrial(job: TrialJob): Promise<TrialResult> {
   });
   const tandem = await startTandem(job, fleet);
   const run = await runCalls(job, fleet, tandem, concerned, delayMs);
+  // Every call has ended: its files are as whole as they will be.
   await fleet.kill();
-  return { ...judge(job, fleet, concerned, run, startedAt) };
+  return judge(job, fleet, concerned, run, startedAt);
 }
 
 async function startTandem(job: TrialJob, fleet: Fleet): Promise<TandemProcess> {
@@ -141,7 +142,6 @@ async function runCalls(
   await injection.rest;
   const { states, ledgers } = await calls.end();
   const alarms = await alarmKinds(tandem);
-  await tandem.stop();
   const log = SentLog.read(logFile, 2 * job.calls);
   return {
     ...{ injection, load: report, ids: calls.ids, placed, states, ledgers, log },
@@ -159,7 +159,6 @@ async function runAgain(job: TrialJob, tandem: TandemProcess, injection: Injecti
   const report = await load.done();
   const { states, ledgers } = await calls.end();
   const alarms = await alarmKinds(tandem);
-  await tandem.stop();
   const log = SentLog.read(logFile, 2 * job.calls);
   return {
     ...{ injection, load: report, ids: calls.ids, placed, states, ledgers, log },
