@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { runSoak } from './soak/command.ts';
 import { runThroughput } from './throughput/command.ts';
 
 const usage = `usage: npm run bench -- throughput [OPTIONS]
@@ -20,6 +21,8 @@ async function run(name: string | undefined, rest: string[]): Promise<number> {
   switch (name) {
     case 'throughput':
       return runThroughput(rest);
+    case 'soak':
+      return runSoak(rest);
     default:
       // Checks that nothing else stands there, so that a mistyped option is named.
       if (name?.startsWith('-') === true) parseArgs({ args: [name], options: {} });

@@ -27,6 +27,11 @@ const embeddedRecorders = z.strictObject({
   capacity: z.int().min(1).max(1_000_000).default(500),
   /** Shared out among them. */
   ports: portRange.default({ min: 40_000, max: 59_999 }),
+  /** One that died is started again after this; each time later, until it has lived for a while. */
+  restart: section({
+    initialMs: ms(250),
+    maxMs: ms(10_000),
+  }),
 });
 
 const recorderEntry = z.strictObject({

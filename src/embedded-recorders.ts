@@ -12,6 +12,7 @@ export interface EmbeddedRecordersOptions {
   readonly ports: { readonly min: number; readonly max: number };
   readonly zones: readonly string[];
   readonly capacity: number;
+  readonly restart: { readonly initialMs: number; readonly maxMs: number };
   readonly logLevel: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -25,8 +26,6 @@ export interface EmbeddedRecordersOptions {
   readonly onDown: (id: string) => void;
 }
 
-const restartInitialMs = 250;
-const restartMaxMs = 10_000;
 /** A process that lived this long has earned a quick restart. */
 const steadyMs = 30_000;
 const stopMs = 15_000;
@@ -62,7 +61,7 @@ export class EmbeddedRecorders {
       },
       child: undefined,
       sipPort: 0,
-      restartMs: restartInitialMs,
+      restartMs: options.restart.initialMs,
       timer: undefined,
     }));
   }
@@ -83,7 +82,7 @@ export class EmbeddedRecorders {
   }
 
   async #start(slot: Slot): Promise<void> {
-    const { clock, dir, host, capacity, logger, logLevel } = this.#options;
+    const { clock, dir, host, capacity, logger, logLevel, restart } = this.#options;
     const startedAt = clock.now();
     const child = fork(
       fileURLToPath(new URL('./main.ts', import.meta.url)),
@@ -122,13 +121,13 @@ export class EmbeddedRecorders {
         resolve();
         if (this.#closing !== undefined) return;
         this.#options.onDown(slot.id);
-        if (clock.now() - startedAt > steadyMs) slot.restartMs = restartInitialMs;
+        if (clock.now() - startedAt > steadyMs) slot.restartMs = restart.initialMs;
         logger.warn(
           { recorder: slot.id, code, signal, restartMs: slot.restartMs },
           'embedded recorder died, it will be started again',
         );
         slot.timer = clock.setTimeout(() => void this.#start(slot), slot.restartMs);
-        slot.restartMs = Math.min(slot.restartMs * 2, restartMaxMs);
+        slot.restartMs = Math.min(slot.restartMs * 2, restart.maxMs);
       });
     });
   }

@@ -19,6 +19,7 @@ export interface RecorderInfo {
   readonly state: string;
   readonly sessions: number;
   readonly capacity: number;
+  readonly affinities: number;
   readonly pid?: number;
 }
 
