@@ -10,6 +10,9 @@ const CYCLE = 65_536;
 /** A hole longer than this many cycles (15 days of 20 ms packets) is a new start. */
 const CYCLES_MAX = 1_000;
 const DEFAULT_STEP = 160;
+const DEFAULT_PACKET_MS = 20;
+/** Receive time and timestamp of a hole may be that far apart, or by a tenth: a replay comes late. */
+const HOLE_APART_MS = 15_000;
 
 export interface IndexedPacket {
   /** Unix ms. */
@@ -78,10 +81,22 @@ export class RtpRun {
     const cycles = Math.round((newest + ahead - nearest) / CYCLE);
     const candidate = nearest + cycles * CYCLE;
     const apart = Math.abs(candidate - newest - ahead);
-    if (Math.abs(cycles) <= CYCLES_MAX && apart <= Math.max(200, 0.01 * Math.abs(ahead))) {
-      return candidate > 0 ? candidate : undefined;
-    }
+    const isPlausible =
+      Math.abs(cycles) <= CYCLES_MAX &&
+      apart <= Math.min(5_000, Math.max(200, 0.01 * Math.abs(ahead))) &&
+      this.#tookAsLong(packet.at, candidate - newest);
+    if (isPlausible) return candidate > 0 ? candidate : undefined;
     return near ? nearest : undefined;
+  }
+
+  /** A damaged packet's numbers may agree with each other by chance, but not with the clock. */
+  #tookAsLong(at: number, packets: number): boolean {
+    const spanMs = this.#newestAt - this.firstAt;
+    const numbers = (this.#newest ?? 0) - this.first;
+    const packetMs = numbers > 0 && spanMs > 0 ? spanMs / numbers : DEFAULT_PACKET_MS;
+    const expectedMs = packets * packetMs;
+    const apartMs = Math.abs(at - this.#newestAt - expectedMs);
+    return apartMs <= Math.max(HOLE_APART_MS, 0.1 * Math.abs(expectedMs));
   }
 
   #keep(sequence: number, { at, place, payloadType, payloadBytes }: IndexedPacket): void {

@@ -10,6 +10,8 @@ import { UnitedStream } from './united-stream.ts';
 const CLOCKS_APART_MS = 15_000;
 /** A sender's new start and what came before may overlap by late packets. */
 const SUCCESSION_MS = 1_000;
+/** Later than this, another capture's packets of the SSRC are more likely another call of a sender that never changes it. */
+const FAILOVER_MS_MAX = 60_000;
 
 /** A run that has the SSRC of a stream of another input and is not that stream. */
 export interface Stranger {
@@ -110,7 +112,7 @@ function familiesOf(
   }
   for (const [at, stream] of streams.entries()) {
     for (const other of streams.slice(at + 1)) {
-      if (!follows(stream, other)) continue;
+      if (!follows(stream, other, FAILOVER_MS_MAX)) continue;
       sets.join(stream.lanes[0]?.input.index ?? 0, other.lanes[0]?.input.index ?? 0);
     }
   }
@@ -129,10 +131,11 @@ function familiesOf(
   return [...families.values()].sort((x, y) => y.length - x.length);
 }
 
-/** One sender that began its numbers anew. */
-export function follows(one: UnitedStream, other: UnitedStream): boolean {
+/** One sender that began its numbers anew, `pauseMsMax` later at most. */
+export function follows(one: UnitedStream, other: UnitedStream, pauseMsMax = Infinity): boolean {
   if (one.ssrc !== other.ssrc) return false;
-  return one.lastAt - SUCCESSION_MS <= other.firstAt || other.lastAt - SUCCESSION_MS <= one.firstAt;
+  const pauseMs = Math.max(other.firstAt - one.lastAt, one.firstAt - other.lastAt);
+  return pauseMs >= -SUCCESSION_MS && pauseMs <= pauseMsMax;
 }
 
 /** How the inputs' clocks differ, told by packets that two of them have. */

@@ -1,4 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -9,6 +10,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { watch } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -349,6 +351,34 @@ describe('bad input of tandem merge', () => {
     expect(stderr).toContain('does not belong together');
     expect(stderr).toContain('0x00000002');
     expect(existsSync(file('out'))).toBe(false);
+  });
+
+  it('does not join calls of one SSRC at different times', () => {
+    writePcap(file('one.pcap'), captured(source(100)));
+    const later = captured(source(100, 0x1234_5678, 20_000));
+    writePcap(
+      file('two.pcap'),
+      later.map((datagram) => ({ ...datagram, at: datagram.at + 600_000 })),
+    );
+
+    const { code, stderr } = merge('--out', file('out'), file('one.pcap'), file('two.pcap'));
+
+    expect(code).toBe(1);
+    expect(stderr).toContain('sequence numbers and timestamps that do not fit together');
+  });
+
+  it('leaves nothing behind when it is interrupted', async () => {
+    const sent = source(150_000);
+    writePcap(file('one.pcap'), captured(sent));
+    const child = spawn(process.execPath, [main, 'merge', '--out', file('out'), file('one.pcap')], {
+      stdio: 'ignore',
+    });
+    const exit = once(child, 'exit');
+    for await (const { filename } of watch(dir)) if (filename?.endsWith('.partial')) break;
+    child.kill('SIGINT');
+
+    expect(await exit).toEqual([130, null]);
+    expect(readdirSync(dir)).toEqual(['one.pcap']);
   });
 
   it('refuses one SSRC with other payloads everywhere', () => {

@@ -46,8 +46,17 @@ describe('RtpRun', () => {
 
   it('does not take a new start for its own', () => {
     const run = begun();
-    expect(offer(run, 20_000, { at: 1_000 + 100 * 20 })).toBe(true);
-    expect(offer(run, 40_000, { at: 1_000 + 101 * 20, timestamp: 77 })).toBe(false);
+    expect(offer(run, 20_000, { at: 1_000 + 100 * 20, timestamp: 77 })).toBe(false);
+    expect(offer(run, 100)).toBe(true);
+  });
+
+  it('does not follow a damaged packet whose timestamp is far ahead', () => {
+    const run = begun();
+    const timestamp = 0x3fff_ffff;
+    for (let sequence = 30_000; sequence < 60_000; sequence += 100) {
+      expect(offer(run, sequence, { at: 3_000, timestamp })).toBe(false);
+    }
+    expect(run.last - run.first).toBe(99);
   });
 
   it('places a late packet and keeps copies apart', () => {
