@@ -5,7 +5,17 @@ import type { SipDialog } from '../../src/sip/ua/dialog.ts';
 import type { AcceptOptions, IncomingInvite } from '../../src/sip/ua/incoming-invite.ts';
 import { SipFailure } from '../../src/sip/ua/sip-failure.ts';
 import type { SipUserAgent, SipUserAgentOptions } from '../../src/sip/ua/user-agent.ts';
-import { SDP, TcpPeer, UdpPeer, rawResponse, isRequest, uriOf, userAgent } from './sip/peers.ts';
+import {
+  SDP,
+  TcpPeer,
+  UdpPeer,
+  rawRequest,
+  rawResponse,
+  isRequest,
+  isResponse,
+  uriOf,
+  userAgent,
+} from './sip/peers.ts';
 
 const open: SipUserAgent[] = [];
 
@@ -100,6 +110,24 @@ describe.each([
     expect(await closed).toEqual(['bye']);
     expect([caller.dialogCount, called.dialogCount]).toEqual([0, 0]);
   });
+});
+
+it('tells the called side of a BYE that comes together with the ACK', async () => {
+  const { called, answered } = await accepting();
+  const peer = await TcpPeer.connect(called);
+  const via = (branch: string): string => `SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK${branch}`;
+  peer.socket.write(rawRequest('INVITE', 1, { Via: via('invite') }));
+  const accepted = await peer.inbox.next(isResponse(200));
+  const To = accepted.headers.get('To') ?? '';
+  const ended = answered.then((dialog) => once(dialog, 'closed'));
+  peer.socket.write(
+    rawRequest('ACK', 1, { Via: via('ack'), To, CSeq: '1 ACK' }) +
+      rawRequest('BYE', 1, { Via: via('bye'), To, CSeq: '2 BYE' }),
+  );
+  expect(await ended).toEqual(['bye']);
+  await peer.inbox.next(isResponse(200));
+  expect(called.dialogCount).toBe(0);
+  peer.socket.destroy();
 });
 
 describe('a call that is not taken', () => {

@@ -194,7 +194,11 @@ export class DialogSession extends SipDialog {
   receiveAck(ack: SipRequest): void {
     const seq = parseCSeq(ack.headers.get('CSeq') ?? '')?.number;
     const established = parseCSeq(this.established.headers.get('CSeq') ?? '')?.number;
-    if (this.#firstAnswer !== undefined && seq === established) this.#firstAnswer.acknowledge(ack);
+    if (this.#firstAnswer !== undefined && seq === established) {
+      this.#firstAnswer.acknowledge(ack);
+      // From now on a BYE waits, too: whoever is about to be given the dialog must hear of its end.
+      this.#firstAnswer = undefined;
+    }
     if (seq !== undefined) this.#incoming.get(seq)?.acknowledge(ack);
   }
 
