@@ -54,16 +54,10 @@ export class SippProcess {
     return sipp;
   }
 
-  /** Calls `uri` once and plays the scenario to its end. @returns sipp's exit code: 0 when all went as written */
-  static async call(
-    options: SippOptions & { readonly user: string; readonly port: number },
-  ): Promise<{ code: number | null; errors: string }> {
-    const sipp = await SippProcess.#start(options, [
-      ...['-s', options.user, '-m', '1', '-timeout', '30s', '-timeout_error'],
-      `127.0.0.1:${options.port}`,
-    ]);
-    if (sipp.child.exitCode === null) await once(sipp.child, 'exit');
-    return { code: sipp.child.exitCode, errors: sipp.errors };
+  /** Calls `user` at a local port, once. */
+  static call(options: SippOptions & { user: string; to: number }): Promise<SippProcess> {
+    const { user, to } = options;
+    return SippProcess.#start(options, ['-s', user, '-m', '1', `127.0.0.1:${to}`]);
   }
 
   static async #start(options: SippOptions, more: readonly string[]): Promise<SippProcess> {
@@ -110,6 +104,13 @@ export class SippProcess {
     await until(() => this.log.includes(line), `sipp logs ${line}; ${this.errors}`);
   }
 
+  /** Exit code of a caller: 0 when the call went as the scenario says. */
+  async exited(): Promise<number | null> {
+    await until(() => this.child.exitCode !== null || this.child.signalCode !== null, 'sipp exits');
+    return this.child.exitCode;
+  }
+
+  /** At once: whoever it talks with is told nothing. */
   async stop(): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const exited = once(this.child, 'exit');
