@@ -1,10 +1,12 @@
 import { parseArgs } from 'node:util';
 import { runSoak } from './soak/command.ts';
+import { runFailover } from './failover/command.ts';
 import { runThroughput } from './throughput/command.ts';
 
-const usage = `usage: npm run bench -- throughput [OPTIONS]
+const usage = `usage: npm run bench -- throughput|failover [OPTIONS]
 
   throughput   CPU per packet, loss, delay and memory, beside a bare fork   [--help]
+  failover     what recorders' faults cost, the files on disk against what was sent   [--help]
 `;
 
 const [command, ...args] = process.argv.slice(2);
@@ -21,6 +23,8 @@ async function run(name: string | undefined, rest: string[]): Promise<number> {
   switch (name) {
     case 'throughput':
       return runThroughput(rest);
+    case 'failover':
+      return runFailover(rest);
     case 'soak':
       return runSoak(rest);
     default:

@@ -69,6 +69,6 @@ export class Fleet {
   }
 }
 
-export function zoneOf(recorder: number): string {
+function zoneOf(recorder: number): string {
   return zones[recorder % zones.length]!;
 }

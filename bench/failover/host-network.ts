@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { LOSS_SHARE } from './faults.ts';
 
 const run = promisify(execFile);
+const HOSTS_MAX = 8;
 
 /**
  * Recorders as hosts of their own on one switch: network namespaces joined to a bridge. `tag` is part of every name, so
@@ -85,6 +86,8 @@ export function removeHostNetwork(tag: string): void {
     const space = line.split(' ')[0] ?? '';
     if (space.startsWith(`tn${tag}`)) quietly('netns', 'del', space);
   }
+  // A namespace goes some time after its name has gone; its links are not waited for.
+  for (let host = 0; host < HOSTS_MAX; host++) quietly('link', 'del', `tv${tag}${host}`);
   quietly('link', 'del', `tb${tag}`);
 }
 

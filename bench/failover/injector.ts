@@ -18,7 +18,7 @@ export interface Injection {
 }
 
 /** As the recorders' and Tandem's own clocks have it. */
-export function now(): number {
+function now(): number {
   return performance.timeOrigin + performance.now();
 }
 

@@ -35,8 +35,14 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
 
 const trialJob = JSON.parse(process.argv[2] ?? '') as TrialJob;
 const result = await runTrial(trialJob);
-if (process.send === undefined) { console.log(JSON.stringify(result)); process.exit(0); }
-process.send?.(result, () => process.exit(0));
+// Started by hand, it shows its result.
+if (process.send === undefined)
+  process.stdout.write(
+    `${JSON.stringify(result)}
+`,
+    () => process.exit(0),
+  );
+else process.send(result, () => process.exit(0));
 
 /** What a trial has come to when its media is over. */
 interface Run {
@@ -63,8 +69,7 @@ async function runTrial(job: TrialJob): Promise<TrialResult> {
   const delayMs = random() * job.ptimeMs;
   const fleet = await Fleet.create({
     dir: job.dir,
-    hosts:
-      fault.network === 'hosts' ? { tag: job.tag, subnet: job.seed % 199 } : undefined,
+    hosts: fault.network === 'hosts' ? { tag: job.tag, subnet: process.ppid % 250 } : undefined,
     onSmallDisk: job.fault === 'disk-full' ? concerned : [],
     takingOrders: ['refuse', 'sip-only'].includes(job.fault) ? concerned : [],
   });
