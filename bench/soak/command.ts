@@ -14,7 +14,7 @@ const usage = `usage: npm run bench -- soak [OPTIONS]
   --warmup N       calls before what is held is measured first                     [500]
   --concurrency N  calls at once                                                    [12]
   --kill-every N   calls between two kills of a recorder                            [50]
-  --idle S         for what is left of calls to end, at most                        [60]
+  --rest S         without a call before either measurement                         [35]
   --seed N         order, kinds and lengths of the calls, and who is killed          [1]
   --json FILE      also write the results there
 
@@ -33,7 +33,7 @@ export async function runSoak(args: string[]): Promise<number> {
       warmup: { type: 'string', default: '500' },
       concurrency: { type: 'string', default: '12' },
       'kill-every': { type: 'string', default: '50' },
-      idle: { type: 'string', default: '60' },
+      rest: { type: 'string', default: '35' },
       seed: { type: 'string', default: '1' },
       json: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -48,11 +48,13 @@ export async function runSoak(args: string[]): Promise<number> {
     warmupCalls: wholeNumber('--warmup', values.warmup, 1, 1_000_000),
     concurrency: wholeNumber('--concurrency', values.concurrency, 1, 200),
     killEvery: wholeNumber('--kill-every', values['kill-every'], 1, 1_000_000),
-    idleMs: wholeNumber('--idle', values.idle, 1, 3_600) * 1_000,
+    restMs: wholeNumber('--rest', values.rest, 0, 3_600) * 1_000,
     seed: wholeNumber('--seed', values.seed, 0, 1_000_000),
   };
   // Inherited by serve, which then listens for a debugger when it is told to.
   process.env['NODE_OPTIONS'] = [process.env['NODE_OPTIONS'] ?? '', inspectorOptions].join(' ');
+  // So that what is to be done at the exit is done.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
   const soak = await Soak.create({
     ...settings,
     parentDir,

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../src/errors.ts';
 import { TandemProcess } from '../../test/support/tandem-process.ts';
@@ -20,8 +20,8 @@ export interface SoakOptions {
   /** Calls between two kills of a recorder. */
   readonly killEvery: number;
   readonly seed: number;
-  /** What has not ended this long after the last call counts as left behind. */
-  readonly idleMs: number;
+  /** Without a call, before a measurement: SIP keeps an INVITE's transaction for 32 s after its answer. */
+  readonly restMs: number;
   /** Folder to work in: recordings, log. */
   readonly parentDir: string;
   /** Whether serve collects its garbage before memory is read. Its NODE_OPTIONS must have `inspectorOptions`. */
@@ -49,6 +49,8 @@ const recorders = 4;
 const settlingCalls = 16;
 const readings = 4;
 const readingMs = 500;
+/** What is left of calls by then is left behind. */
+const settleMsMax = 20_000;
 
 /** A real `tandem serve` with its recorders, under short calls, in the middle of which recorders die. */
 export class Soak {
@@ -78,6 +80,10 @@ export class Soak {
 
   static async create(options: SoakOptions): Promise<Soak> {
     const dir = mkdtempSync(join(options.parentDir, 'tandem-soak-'));
+    // Also when it is interrupted: serve ends by itself then.
+    process.once('exit', () => {
+      rmSync(dir, { recursive: true, force: true });
+    });
     const recordings = join(dir, 'recordings');
     mkdirSync(recordings);
     const tandem = await TandemProcess.start(
@@ -108,10 +114,6 @@ export class Soak {
       await tandem.dispose();
       throw error;
     }
-  }
-
-  get log(): string {
-    return this.#tandem.log;
   }
 
   async run(): Promise<SoakReport> {
@@ -182,15 +184,15 @@ export class Soak {
     this.#tally.add(result);
   }
 
-  /** When nothing is on any more, or after `idleMs`; of several readings the one with the least memory. */
+  /** After the rest, and when nothing is on any more, if that comes; of several readings the one with the least memory. */
   async #settled(): Promise<SystemSample> {
-    const until = performance.now() + this.#options.idleMs;
+    await pass(this.#options.restMs);
     let sample = await this.#sample();
     let steady = 0;
+    const until = performance.now() + settleMsMax;
     while (performance.now() < until && steady < readings) {
-      await new Promise((resolve) => setTimeout(resolve, readingMs));
+      await pass(readingMs);
       const next = await this.#sample();
-      // Transactions, connections and the like take their time to end.
       const isLower = next.timers < sample.timers || next.serve.fds < sample.serve.fds;
       steady = isLower || isBusy(next) ? 0 : steady + 1;
       const isLess = next.serve.memoryBytes < sample.serve.memoryBytes;
@@ -218,4 +220,10 @@ function isBusy(sample: SystemSample): boolean {
       sample.unfinishedRecordings >
     0
   );
+}
+
+function pass(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
 }
