@@ -34,6 +34,7 @@ export interface DialogClientOptions {
 export class DialogClient {
   readonly #options: DialogClientOptions;
   readonly #pending = new Set<(failure: SipFailure) => void>();
+  readonly #byes = new Set<(failure: SipFailure) => void>();
   #contact: LocalContact;
   /** How to repeat the ACK of the last INVITE. */
   #lastAck: { seq: number; resend: Promise<() => void> } | undefined;
@@ -71,6 +72,7 @@ export class DialogClient {
     const settle = (): void => {
       core.clock.clearTimeout(timer);
       this.#pending.delete(cancel);
+      this.#byes.delete(cancel);
     };
     const cancel = (failure: SipFailure): void => {
       settle();
@@ -107,7 +109,7 @@ export class DialogClient {
       if (!isBye) onTimeout();
     }, timeoutMs);
     // A BYE outlives its dialog.
-    if (!isBye) this.#pending.add(cancel);
+    (isBye ? this.#byes : this.#pending).add(cancel);
     return promise;
   }
 
@@ -153,6 +155,11 @@ export class DialogClient {
   /** The dialog is over: nothing but its BYE is waited for. */
   cancelAll(failure: SipFailure): void {
     for (const cancel of [...this.#pending]) cancel(failure);
+  }
+
+  /** Waits for no answer to a BYE any more: the timer would keep the process. */
+  abandonBye(failure: SipFailure): void {
+    for (const cancel of [...this.#byes]) cancel(failure);
   }
 
   #spec(method: string, seq: number, content: Content): RequestSpec | undefined {

@@ -210,6 +210,7 @@ export class DialogSession extends SipDialog {
   /** The user agent is closed and waits no longer. */
   drop(): void {
     this.#end('closed');
+    this.#client.abandonBye(SipFailure.cancelled('The user agent is closed'));
     this.#forget();
   }
 
