@@ -29,6 +29,8 @@ export class RtpEndpoint {
   readonly received: RtpSample[] = [];
   readonly from: RemoteInfo[] = [];
   readonly #options: Required<StreamOptions>;
+  #unsent = 0;
+  #allSent: (() => void) | undefined;
   ssrc: number;
   payloadType: number;
   sequence: number;
@@ -109,7 +111,11 @@ export class RtpEndpoint {
       at: Date.now(),
       ...change,
     };
-    this.#socket.send(encodeRtp(packet), to.port, to.ip);
+    this.#unsent += 1;
+    this.#socket.send(encodeRtp(packet), to.port, to.ip, () => {
+      this.#unsent -= 1;
+      if (this.#unsent === 0) this.#allSent?.();
+    });
     this.sent.push(packet);
     this.sequence = (this.sequence + 1) & 0xffff;
     this.timestamp = (this.timestamp + this.#options.timestampStep) >>> 0;
@@ -127,6 +133,8 @@ export class RtpEndpoint {
       if (dueIn > 0) await new Promise((resolve) => setTimeout(resolve, dueIn));
       this.sendOne(to);
     }
+    // What was given to the socket is on its way only when the socket says so.
+    if (this.#unsent > 0) await new Promise<void>((resolve) => (this.#allSent = resolve));
   }
 
   close(): void {
