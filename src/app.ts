@@ -7,6 +7,7 @@ import { HttpServer } from './control/http.ts';
 import type { Health } from './control/schemas/health.ts';
 import { Edge } from './edge/edge.ts';
 import { EmbeddedRecorders } from './embedded-recorders.ts';
+import { LedgerArchive } from './ledger-archive.ts';
 import type { Logger } from './logger.ts';
 import { MediaBridge } from './media/bridge.ts';
 import { createMetrics } from './metrics.ts';
@@ -157,6 +158,20 @@ async function assemble(
       }),
     );
   }
+  const ledgers = started(
+    new LedgerArchive({
+      dir: recording.ledgerDir,
+      kept: recording.ledgersKept,
+      clock: systemClock,
+      logger: logger.child({ part: 'ledger' }),
+      onWritten: () => {
+        metrics.ledgersWritten.inc();
+      },
+      onDropped: (reason) => {
+        metrics.ledgersDropped.inc({ reason });
+      },
+    }),
+  );
   const webhook = webhookOf(config, environment, metrics, logger);
   if (webhook !== undefined) started(webhook);
   const alarms = new Alarms({
@@ -175,7 +190,7 @@ async function assemble(
         allocator: resources,
         client,
         clock: systemClock,
-        observer: recordingObserver(metrics, alarms),
+        observer: recordingObserver(metrics, alarms, ledgers),
         settings: { ...recording, inviteTimeoutMs: sip.inviteTimeoutMs },
       },
       {

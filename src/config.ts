@@ -102,6 +102,9 @@ const configSchema = z.strictObject({
       initialMs: ms(200),
       maxMs: ms(5_000),
     }),
+    /** The ledger of every call that has ended, a JSON file each. */
+    ledgerDir: z.string().min(1).default('state/ledgers'),
+    ledgersKept: z.int().min(0).max(1_000_000).default(10_000),
     failoversKept: z.int().min(1).max(100_000).default(1_000),
   }),
   calls: section({

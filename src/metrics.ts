@@ -56,6 +56,10 @@ export interface Metrics {
   readonly mediaInterruptionSeconds: Histogram;
   readonly mediasoupWorkersDied: Counter;
 
+  readonly ledgersWritten: Counter;
+  /** `reason`: `queue-full` or `write`. */
+  readonly ledgersDropped: Counter<'reason'>;
+
   /** `kind`: AlarmKind. */
   readonly alarms: Counter<'kind'>;
   readonly webhooksSent: Counter;
@@ -147,6 +151,12 @@ export function createMetrics(registry: Registry, sources: MetricSources): Metri
       failoverBuckets,
     ),
     mediasoupWorkersDied: counter('mediasoup_workers_died_total', 'mediasoup workers that died'),
+    ledgersWritten: counter('ledgers_written_total', 'Ledgers of ended calls that are on disk'),
+    ledgersDropped: counter(
+      'ledgers_dropped_total',
+      'Ledgers of ended calls that were not written, by reason',
+      ['reason'],
+    ),
     alarms: counter('alarms_total', 'Alarms raised, by kind', ['kind']),
     webhooksSent: counter('webhooks_sent_total', 'Alarms that the webhook took'),
     webhooksDropped: counter('webhooks_dropped_total', 'Alarms that the webhook did not get', [

@@ -1,9 +1,14 @@
 import type { Metrics } from './metrics.ts';
 import type { Alarms } from './alarm/alarms.ts';
+import type { LedgerArchive } from './ledger-archive.ts';
 import type { RecordingObserver } from './recording/observer.ts';
 
-/** What recording tells, as metrics and alarms. */
-export function recordingObserver(metrics: Metrics, alarms: Alarms): RecordingObserver {
+/** What recording tells, as metrics, alarms and files. */
+export function recordingObserver(
+  metrics: Metrics,
+  alarms: Alarms,
+  ledgers: LedgerArchive,
+): RecordingObserver {
   return {
     callCreated: () => {
       metrics.callsCreated.inc();
@@ -11,7 +16,9 @@ export function recordingObserver(metrics: Metrics, alarms: Alarms): RecordingOb
     callRejected: (reason) => {
       metrics.callsRejected.inc({ reason });
     },
-    callEnded: () => undefined,
+    callEnded: (ledger) => {
+      ledgers.keep(ledger);
+    },
     sessionEstablished: () => undefined,
     sessionRefused: (reason) => {
       metrics.recordingSessionsRefused.inc({ reason });

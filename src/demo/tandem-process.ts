@@ -71,7 +71,7 @@ function configOf({ dir, path, replay, recorders, zones }: TandemProcessOptions)
     http: { host: '127.0.0.1', port: 0 },
     sip: { host: '127.0.0.1', port: 0 },
     media: { path },
-    recording: { mode: 'duplicate', replay },
+    recording: { mode: 'duplicate', replay, ledgerDir: join(dir, 'ledgers') },
     resource: { affinityFile: join(dir, 'affinity.json') },
     recorders: { embedded: { count: recorders, dir, zones: [...zones] } },
   };

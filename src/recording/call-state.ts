@@ -1,5 +1,6 @@
 import type { SocketAddress } from '../edge/types.ts';
 import type { FailureReason, MediaPath, Party } from './interfaces.ts';
+import type { Ledger } from './ledger.ts';
 
 /** What the API shows. Contract: see the OpenAPI document. */
 
@@ -102,6 +103,6 @@ export interface CallService {
   delete(callId: string): Promise<void>;
   get(callId: string): CallState;
   list(): readonly CallState[];
-  ledger(callId: string): unknown;
+  ledger(callId: string): Ledger;
   failovers(): readonly (FailoverState & { readonly callId: string })[];
 }

@@ -215,13 +215,14 @@ export class Calls implements CallService {
     this.#calls.delete(call.id);
     if (!call.opened) return;
     this.#ended.delete(call.id);
-    this.#ended.set(call.id, { state: call.describe(), ledger: call.ledger() });
+    const ledger = call.ledger();
+    this.#ended.set(call.id, { state: call.describe(), ledger });
     forgetOldest(this.#ended, this.#options.endedKept);
     this.#endedFailovers.push(
       ...call.failovers().map((failover) => ({ callId: call.id, ...failover })),
     );
     this.#endedFailovers.splice(0, this.#endedFailovers.length - this.#options.failoversKept);
-    this.#services.observer.callEnded();
+    this.#services.observer.callEnded(ledger);
   }
 
   #endInBackground(callId: string, reason: string): void {

@@ -1,10 +1,12 @@
 import type { FailoverState, Leg } from './call-state.ts';
+import type { Ledger } from './ledger.ts';
 
 /** What recording tells the world as it happens: metrics, alarms. Calls nothing back, and must not throw. */
 export interface RecordingObserver {
   callCreated(): void;
   callRejected(code: string): void;
-  callEnded(): void;
+  /** With its final account. */
+  callEnded(ledger: Ledger): void;
   sessionEstablished(): void;
   sessionRefused(reason: string): void;
   sessionEnded(reason: string): void;

@@ -6,9 +6,11 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { HttpServer, type HttpServerOptions } from '../../src/control/http.ts';
 import type { RecorderState } from '../../src/control/recorder-directory.ts';
 import { callList, callState, failoverList } from '../../src/control/schemas/call.ts';
+import { ledgerBody } from '../../src/control/schemas/ledger.ts';
 import { recorderList } from '../../src/control/schemas/recorder.ts';
 import { TandemError, type ErrorCode } from '../../src/errors.ts';
 import { createMetrics } from '../../src/metrics.ts';
+import type { Ledger } from '../../src/recording/ledger.ts';
 import type { CallRequest, CallState, FailoverState } from '../../src/recording/call-state.ts';
 
 const token = 'a-token-of-the-test';
@@ -71,6 +73,40 @@ function call(id: string): CallState {
   };
 }
 
+function ledger(callId: string): Ledger {
+  const range = { first: 1_000, last: 1_009, firstAt: failover.at, lastAt: failover.at };
+  return {
+    callId,
+    streams: [
+      {
+        party: 'a',
+        ssrc: 0xaaaa0001,
+        packetMs: 20,
+        received: [range],
+        receivedPackets: 10,
+        lostBeforeUs: [],
+        lostBeforeUsPackets: 0,
+        lostInUs: { ranges: [], kernelDrops: 0 },
+        ssrcChanges: [{ at: 1_795_228_200_000, from: 1, to: 2, sequence: 1_005 }],
+        legs: [
+          {
+            leg: 1,
+            confirmed: [range],
+            unconfirmed: [],
+            replayed: [],
+            missing: [range],
+            missingMs: 200,
+          },
+        ],
+        missingFromUnion: [],
+        missingFromUnionMs: 0,
+      },
+    ],
+    legs: [{ leg: 1, verdict: 'missing 200 ms' }],
+    verdict: 'complete-by-merge',
+  };
+}
+
 const recorder: RecorderState = {
   id: 'r1',
   uri: 'sip:127.0.0.1:5080',
@@ -126,7 +162,7 @@ async function start(options: { token?: string; fail?: ErrorCode; port?: number 
       },
       get,
       list: () => known.toReversed().map(call),
-      ledger: (id) => ({ callId: id, streams: [] }),
+      ledger: (id) => ledger(id),
       failovers: () => [{ callId: 'c1', ...failover }],
     },
     recorders: {
@@ -224,7 +260,8 @@ describe('the call routes', () => {
     expect(callList.parse((await send('GET', '/v1/calls')).body).next).toBeNull();
     const { failovers } = failoverList.parse((await send('GET', '/v1/failovers')).body);
     expect(failovers).toEqual([{ callId: 'c1', ...failover }]);
-    expect((await send('GET', '/v1/calls/c1/ledger')).body).toEqual({ callId: 'c1', streams: [] });
+    const shown = ledgerBody.parse((await send('GET', '/v1/calls/c1/ledger')).body);
+    expect(shown).toEqual(ledger('c1'));
   });
 
   it('list calls in pages that leave none out', async () => {

@@ -50,6 +50,7 @@ export class TandemProcess {
         resource: { affinityFile: join(dir, 'affinity.json') },
         recorders,
         ...config,
+        recording: { ledgerDir: join(dir, 'ledgers'), ...(config['recording'] as object) },
       }),
     );
     const child = fork(main, ['serve', '--config', file], {

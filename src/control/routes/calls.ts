@@ -15,6 +15,7 @@ import {
   recordingBody,
 } from '../schemas/call.ts';
 import { errors } from '../schemas/error.ts';
+import { ledgerBody } from '../schemas/ledger.ts';
 import type { AppInstance } from './app-instance.ts';
 
 const tags = ['calls'];
@@ -114,7 +115,7 @@ export function addCallRoutes(app: AppInstance, calls: CallService): void {
         summary: 'The account of every sequence number',
         tags,
         params: callParams,
-        response: { 200: z.unknown().describe('The ledger'), ...errors(400, 404) },
+        response: { 200: ledgerBody, ...errors(400, 404) },
       },
     },
     (request) => calls.ledger(request.params.id),

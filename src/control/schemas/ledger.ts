@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import type {
+  Ledger,
+  LegStreamLedger,
+  StreamLedger,
+  TimedRange,
+  Verdict,
+} from '../../recording/ledger.ts';
+
+const count = z.int().min(0);
+const leg = z.literal([1, 2]);
+const timestamp = z.string().describe('RFC 3339');
+
+const verdict: z.ZodType<Verdict> = z
+  .union([
+    z.literal('complete'),
+    z.literal('complete-by-merge'),
+    z.templateLiteral(['missing ', z.int(), ' ms']),
+  ])
+  .describe('`complete-by-merge`, of a call only: what one leg lacks is in the other');
+
+const range: z.ZodType<TimedRange> = z
+  .strictObject({
+    first: count,
+    last: count,
+    firstAt: timestamp,
+    lastAt: timestamp,
+  })
+  .describe('Inclusive, extended sequence numbers; times of arrival, interpolated within a range')
+  .meta({ id: 'LedgerRange' });
+
+const legStream: z.ZodType<LegStreamLedger> = z.strictObject({
+  leg,
+  confirmed: z.array(range).describe('Covered by receiver reports that tell of no loss'),
+  unconfirmed: z.array(range).describe('Sent to a live recorder that has not, or never, reported'),
+  replayed: z.array(range).describe('Sent out of the ring; also in one of the two above'),
+  missing: z.array(range).describe('Was to be recorded, and no live recorder of this leg got it'),
+  missingMs: z.number(),
+});
+
+const stream: z.ZodType<StreamLedger> = z.strictObject({
+  party: z.enum(['a', 'b']),
+  ssrc: count,
+  packetMs: z.number().describe('Media time of one packet'),
+  received: z.array(range),
+  receivedPackets: count,
+  lostBeforeUs: z.array(range).describe('Gaps in what arrived'),
+  lostBeforeUsPackets: count,
+  lostInUs: z
+    .strictObject({ ranges: z.array(range), kernelDrops: count })
+    .describe('Left the ring unsent on every leg, or dropped by the kernel. Must be empty'),
+  ssrcChanges: z.array(
+    z.strictObject({
+      at: z.number().describe('Unix ms'),
+      from: count,
+      to: count,
+      sequence: count.describe('First under the new SSRC'),
+    }),
+  ),
+  legs: z.array(legStream),
+  missingFromUnion: z.array(range).describe('On no leg at all'),
+  missingFromUnionMs: z.number(),
+});
+
+export const ledgerBody: z.ZodType<Ledger> = z
+  .strictObject({
+    callId: z.string(),
+    streams: z.array(stream),
+    legs: z.array(z.strictObject({ leg, verdict })),
+    verdict,
+  })
+  .meta({ id: 'Ledger' });
