@@ -20,7 +20,7 @@ export interface PageContent {
 }
 
 /** A timeline of each of these, where it was measured: one fault that is noticed at once, one by silence. */
-const timelines: readonly FaultName[] = ['kill', 'stop', 'partition', 'none-left'];
+const timelines: readonly FaultName[] = ['kill', 'stop', 'none-left'];
 
 /** One HTML file with everything in it. */
 export function writePage(content: PageContent): string {

@@ -8,8 +8,8 @@ const ROW_HEIGHT = 38;
 const TOP = 24;
 const BIN_PX = 4;
 const HALF_MAX = 14;
-/** Width of the place for zero, left of the logarithmic scale. */
-const ZERO_PX = 26;
+/** Width of the place for what is below 1 ms, left of the logarithmic scale. */
+const ZERO_PX = 52;
 
 export interface Strip {
   readonly name: string;
@@ -19,14 +19,14 @@ export interface Strip {
 
 /**
  * A row for each fault: how many legs came to which value, as a band that is as thick as there are many (by square root, so
- * that single legs are seen), with median and 99th percentile. Logarithmic, with a place for zero.
+ * that single legs are seen), with median and 99th percentile. Logarithmic, with a place for what is below 1 ms.
  */
 export function stripPlot(title: string, strips: readonly Strip[], kind: string): string {
   const most = Math.max(10, ...strips.flatMap(({ values }) => Math.max(0, ...values)));
   const decades = Math.ceil(Math.log10(most));
   const from = LEFT + ZERO_PX;
   const x = (ms: number): number =>
-    ms < 1 ? LEFT + ZERO_PX / 2 - 4 : from + (Math.log10(ms) / decades) * (WIDTH - from - RIGHT);
+    ms < 1 ? LEFT + 12 : from + (Math.log10(ms) / decades) * (WIDTH - from - RIGHT);
   const bottom = TOP + strips.length * ROW_HEIGHT;
   const marks: string[] = [];
   for (let decade = 0; decade <= decades; decade++) {
@@ -35,7 +35,7 @@ export function stripPlot(title: string, strips: readonly Strip[], kind: string)
     const label = decade < 3 ? `${10 ** decade} ms` : `${10 ** (decade - 3)} s`;
     marks.push(text('axis', at, bottom + 16, label, 'middle'));
   }
-  marks.push(text('axis', x(0), bottom + 16, '0', 'middle'));
+  marks.push(text('axis', x(0), bottom + 16, '< 1', 'middle'));
   marks.push(text('axis', WIDTH - RIGHT + 70, TOP - 10, 'median', 'end'));
   marks.push(text('axis', WIDTH - RIGHT + 135, TOP - 10, 'p99', 'end'));
   marks.push(text('axis', WIDTH - RIGHT + 200, TOP - 10, 'max', 'end'));

@@ -57,9 +57,13 @@ export interface FaultSummary {
     readonly delayUsP99: number | null;
   };
   readonly restart: { readonly readyMs: Spread; readonly affinitiesLost: number } | null;
-  /** Trials in which the load generator itself failed. */
+  /** Trials in which the load generator itself lost packets, and in which it was late by `LATE_SENT_MS` or more. */
   readonly spoiltTrials: number;
+  readonly lateTrials: number;
 }
+
+/** The machine had other things to do: times of such a trial say little of Tandem. */
+const LATE_SENT_MS = 20;
 
 export function summarize(results: readonly TrialResult[]): FaultSummary[] {
   return faultNames.flatMap((fault) => {
@@ -128,6 +132,7 @@ function summarizeFault(fault: FaultName, own: readonly TrialResult[]): FaultSum
               ),
             ),
           },
+    lateTrials: own.filter(({ harness }) => harness.lateUsMax >= LATE_SENT_MS * 1_000).length,
     spoiltTrials: own.filter(({ harness }) => harness.sendErrors + harness.kernelDrops > 0).length,
   };
 }

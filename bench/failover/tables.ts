@@ -94,7 +94,16 @@ export function formatReport(
 
 /** What spoils or explains the figures. */
 export function notes(summaries: readonly FaultSummary[]): string[] {
-  return summaries.flatMap((summary) => {
+  const late = summaries.reduce((sum, { lateTrials }) => sum + lateTrials, 0);
+  const trials = summaries.reduce((sum, summary) => sum + summary.trials, 0);
+  const busy =
+    late === 0
+      ? []
+      : [
+          `In ${late} of ${trials} trials the load generator itself was 20 ms late or more: the machine was busy with ` +
+            'something else, and times of those trials say little.',
+        ];
+  const own = summaries.flatMap((summary) => {
     const { fault, restart, spoiltTrials, damagedPackets, ledger } = summary;
     const found: string[] = [];
     if (spoiltTrials > 0) {
@@ -114,6 +123,7 @@ export function notes(summaries: readonly FaultSummary[]): string[] {
     }
     return found;
   });
+  return [...busy, ...own];
 }
 
 function spreadCells(spread: Spread | null): string[] {

@@ -7,6 +7,7 @@ const LEFT = 130;
 const RIGHT = 24;
 const LABEL_HEIGHT = 17;
 const ROW_HEIGHT = 46;
+const WAYS_MAX = 60;
 
 interface Moment {
   readonly ms: number;
@@ -66,12 +67,16 @@ export function timelinePlot(sample: TimelineSample): string {
   ] as const) {
     marks.push(line('base', LEFT, row, WIDTH - RIGHT, row), text('row', 4, row + 4, name));
   }
+  const ways: string[] = [];
   for (const [index, sent] of sentMs.entries()) {
     const arrived = newMs[index] ?? null;
     if (arrived !== null && arrived - sent >= LATE_MS / 5) {
-      marks.push(line('way', x(sent), rows.sent, x(arrived), rows.fresh));
+      ways.push(line('way', x(sent), rows.sent, x(arrived), rows.fresh));
     }
   }
+  // Many of them side by side would be one dark patch.
+  const each = Math.ceil(ways.length / WAYS_MAX);
+  marks.push(...ways.filter((_, index) => index % each === 0));
   for (const [index, sent] of sentMs.entries()) {
     const [old, arrived] = [oldMs[index] ?? null, newMs[index] ?? null];
     const isLost = old === null && arrived === null;
