@@ -194,6 +194,15 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     return { offer: other.write(description, description.audio.rtcpMux) };
   }
 
+  // eslint-disable-next-line @typescript-eslint/require-await
+  async cancelReoffer(callId: string): Promise<void> {
+    const call = this.#find(callId);
+    if (!call.answered || !call.pending) {
+      throw new TandemError('CALL_STATE', 'no re-offer waits for an answer');
+    }
+    call.pending = undefined;
+  }
+
   closeCall(callId: string): CallMedia | undefined {
     const call = this.#calls.get(callId);
     if (!call) return undefined;

@@ -98,6 +98,8 @@ export type RecordingAction = 'pause' | 'resume' | 'stop' | 'start';
 export interface CallService {
   create(request: CallRequest): Promise<{ id: string; offer: string }>;
   answer(callId: string, answer: string): Promise<{ answer: string }>;
+  /** The pending re-offer was refused: all stays as it was. */
+  rejectReoffer(callId: string): Promise<void>;
   reoffer(callId: string, party: Party, offer: string): Promise<{ offer: string }>;
   recording(callId: string, action: RecordingAction): Promise<CallState>;
   delete(callId: string): Promise<void>;

@@ -127,6 +127,18 @@ export class Call {
     });
   }
 
+  rejectReoffer(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#state !== 'reoffered') {
+        throw new TandemError('CALL_STATE', 'no re-offer waits for an answer', {
+          details: { callId: this.id, state: this.#state },
+        });
+      }
+      await this.#services.bridge.cancelReoffer(this.id);
+      this.#state = 'answered';
+    });
+  }
+
   record(action: RecordingAction): Promise<CallState> {
     return this.#inTurn(async () => {
       const streams = (): Streams => this.#streams();

@@ -133,6 +133,10 @@ export class Calls implements CallService {
     return this.#call(callId).answer(answer);
   }
 
+  rejectReoffer(callId: string): Promise<void> {
+    return this.#call(callId).rejectReoffer();
+  }
+
   reoffer(callId: string, party: Party, offer: string): Promise<{ offer: string }> {
     return this.#call(callId).reoffer(party, offer);
   }

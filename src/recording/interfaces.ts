@@ -89,6 +89,8 @@ export interface Bridge {
   answerCall(callId: string, answer: string): Promise<{ answer: string }>;
   /** A re-offer from `party` in, the offer for the other party out. A second one of the same party replaces the first. */
   reofferCall(callId: string, party: Party, offer: string): Promise<{ offer: string }>;
+  /** The other party will not have it: all stays as it was. Errors: CALL_STATE when no re-offer waits for an answer. */
+  cancelReoffer(callId: string): Promise<void>;
   /** Idempotent. Frees ports; returns the last account of both streams, undefined if there was no such call. */
   closeCall(callId: string): CallMedia | undefined;
   describeCall(callId: string): CallMedia;

@@ -138,6 +138,37 @@ describe.each(['mediasoup', 'direct'] as const)('a call on the %s path', (path) 
   });
 });
 
+it('goes on as it was after a re-offer that the other party rejects', async () => {
+  const call = await PlacedCall.place(tandem, { id: 'rejected', formats: '0', attributes: [] });
+  const answer = { answer: call.b.sdp('0', []) };
+  const ask = (path: string, body: unknown) =>
+    tandem.request('POST', `/v1/calls/${call.id}/${path}`, body);
+  const refused = { status: 409, body: { error: { code: 'CALL_STATE' } } };
+  expect(await ask('answer', { rejected: true })).toMatchObject(refused);
+  await call.talk(20);
+  const elsewhere = call.a.sdp('9', ['rtpmap:9 G722/8000', 'sendonly']);
+  expect(await ask('offer', { party: 'a', offer: elsewhere })).toMatchObject({ status: 200 });
+  const glare = { party: 'b', offer: call.b.sdp('0', []) };
+  expect(await ask('offer', glare)).toMatchObject(refused);
+  expect(await ask('answer', { rejected: true })).toMatchObject({
+    status: 200,
+    body: { rejected: true },
+  });
+  expect(await ask('answer', answer)).toMatchObject({
+    status: 409,
+    body: { error: { code: 'ANSWER_ALREADY_GIVEN' } },
+  });
+  await call.talk(20);
+  expect(await ask('offer', glare)).toMatchObject({ status: 200 });
+  expect(await ask('answer', { answer: call.a.sdp('0', []) })).toMatchObject({ status: 200 });
+  await call.talk(20);
+  await tandem.until(
+    () => Promise.resolve(Math.min(call.a.received.length, call.b.received.length)),
+    (count) => count >= 60,
+  );
+  await expectWhole(call);
+});
+
 it('pins and records over IPv6', async () => {
   const six = await TandemProcess.start({ media: { host: '::1' }, sip: { host: '::1', port: 0 } });
   try {

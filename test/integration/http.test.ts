@@ -148,6 +148,10 @@ async function start(options: { token?: string; fail?: ErrorCode; port?: number 
         asked.other.push(args);
         return Promise.resolve({ answer: 'v=0 answer for a' });
       },
+      rejectReoffer: (id) => {
+        asked.other.push(['reject', id]);
+        return Promise.resolve();
+      },
       reoffer: (...args) => {
         asked.other.push(args);
         return Promise.resolve({ offer: 'v=0 offer for the other' });
@@ -232,6 +236,10 @@ describe('the call routes', () => {
       status: 200,
       body: { answer: 'v=0 answer for a' },
     });
+    expect(await json('POST', '/v1/calls/c1/answer', { rejected: true })).toMatchObject({
+      status: 200,
+      body: { rejected: true },
+    });
     expect(await json('POST', '/v1/calls/c1/offer', { party: 'b', offer: 'v=0' })).toMatchObject({
       status: 200,
       body: { offer: 'v=0 offer for the other' },
@@ -243,6 +251,7 @@ describe('the call routes', () => {
     expect(await send('DELETE', '/v1/calls/c1')).toMatchObject({ status: 204, body: '' });
     expect(asked.other).toEqual([
       ['c1', 'v=0'],
+      ['reject', 'c1'],
       ['c1', 'b', 'v=0'],
       ['c1', 'pause'],
       ['delete', 'c1'],
@@ -310,6 +319,33 @@ describe('a bad request', () => {
       'recording.mode',
     ],
     ['a missing key', 'POST', '/v1/calls', {}, 400, 'INVALID_REQUEST', 'offer'],
+    [
+      'neither answer nor rejection',
+      'POST',
+      '/v1/calls/c1/answer',
+      {},
+      400,
+      'INVALID_REQUEST',
+      'answer',
+    ],
+    [
+      'both answer and rejection',
+      'POST',
+      '/v1/calls/c1/answer',
+      { answer: 'v=0', rejected: true },
+      400,
+      'INVALID_REQUEST',
+      'answer',
+    ],
+    [
+      'a rejection that is none',
+      'POST',
+      '/v1/calls/c1/answer',
+      { rejected: false },
+      400,
+      'INVALID_REQUEST',
+      'rejected',
+    ],
     ['an empty body', 'POST', '/v1/calls', '', 400, 'INVALID_REQUEST', 'body'],
     ['an array', 'POST', '/v1/calls', [], 400, 'INVALID_REQUEST', 'body'],
     ['JSON that is cut off', 'POST', '/v1/calls', '{"offer"', 400, 'INVALID_REQUEST', 'body'],

@@ -97,5 +97,5 @@ it('names every route that there is', async () => {
   const routes = Object.entries(paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   );
-  expect(named.sort()).toEqual([...routes, 'GET /openapi.json'].sort());
+  expect([...new Set(named)].sort()).toEqual([...routes, 'GET /openapi.json'].sort());
 });

@@ -98,6 +98,11 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     return Promise.resolve({ offer });
   }
 
+  cancelReoffer(callId: string): Promise<void> {
+    this.#call(callId);
+    return Promise.resolve();
+  }
+
   closeCall(callId: string): CallMedia | undefined {
     if (!this.calls.has(callId)) return undefined;
     const media = this.describeCall(callId);

@@ -47,13 +47,20 @@ export function addCallRoutes(app: AppInstance, calls: CallService): void {
       schema: {
         operationId: 'answerCall',
         summary: 'Answer the last offer: media and recording begin',
+        description: 'A re-offer may also be rejected; a first offer is given up by DELETE.',
         tags,
         params: callParams,
         body: answerBody,
         response: { 200: answered, ...errors(400, 404, 409, 413, 415, 422, 503) },
       },
     },
-    (request) => calls.answer(request.params.id, request.body.answer),
+    async (request) => {
+      const { id } = request.params;
+      const { answer } = request.body;
+      if (answer !== undefined) return calls.answer(id, answer);
+      await calls.rejectReoffer(id);
+      return { rejected: true as const };
+    },
   );
 
   app.post(

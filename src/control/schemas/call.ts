@@ -59,10 +59,23 @@ export const createdCall = z.strictObject({
   offer: sdp.describe('The offer to send to party b'),
 });
 
-export const answerBody = z.strictObject({ answer: sdp.describe("The other party's answer") });
-export const answered = z.strictObject({
-  answer: sdp.describe('The answer to send to the party that offered'),
-});
+export const answerBody = z
+  .strictObject({
+    answer: sdp.optional().describe("The other party's answer"),
+    rejected: z
+      .literal(true)
+      .optional()
+      .describe('It refused the re-offer (SIP 488): the call goes on as it was'),
+  })
+  .refine(({ answer, rejected }) => (answer === undefined) !== (rejected === undefined), {
+    path: ['answer'],
+    error: 'either answer or rejected is needed',
+  })
+  .describe('Either `answer` or `rejected`');
+export const answered = z.union([
+  z.strictObject({ answer: sdp.describe('The answer to send to the party that offered') }),
+  z.strictObject({ rejected: z.literal(true) }),
+]);
 
 export const offerBody = z.strictObject({
   party: party.describe('Who offers'),

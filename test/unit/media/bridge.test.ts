@@ -200,6 +200,17 @@ describe('a re-offer', () => {
     expect(edge.remotes.get(portId.a)?.rtp.port).toBe(4_200);
   });
 
+  it('that is rejected leaves all as it was, and makes way for one of the other party', async () => {
+    await answeredCall();
+    await bridge.reofferCall('c1', 'a', plainSdp({ port: 4_100 }));
+    await bridge.cancelReoffer('c1');
+    expect(edge.remotes.get(portId.a)?.rtp.port).toBe(4_000);
+    await bridge.reofferCall('c1', 'b', plainSdp({ port: 6_100 }));
+    await bridge.answerCall('c1', plainSdp({ port: 4_000 }));
+    expect(edge.remotes.get(portId.b)?.rtp.port).toBe(6_100);
+    await expect(bridge.cancelReoffer('c1')).rejects.toMatchObject({ code: 'CALL_STATE' });
+  });
+
   it('is too early before the first answer', async () => {
     await openCall();
     const early = bridge.reofferCall('c1', 'a', plainSdp({}));

@@ -67,6 +67,27 @@ describe('answering', () => {
   });
 });
 
+describe('rejecting', () => {
+  it('a re-offer takes the call back to where it was', async () => {
+    await start();
+    await world.place('c1');
+    await world.calls.reoffer('c1', 'b', 'offer');
+    await world.calls.rejectReoffer('c1');
+    expect(world.calls.get('c1').state).toBe('answered');
+    await world.calls.reoffer('c1', 'a', 'offer');
+    expect(world.calls.get('c1').state).toBe('reoffered');
+  });
+
+  it('is refused where no re-offer waits', async () => {
+    await start();
+    await world.calls.create({ id: 'c1', offer: 'offer' });
+    const refusal = { code: 'CALL_STATE' };
+    await expect(world.calls.rejectReoffer('c1')).rejects.toMatchObject(refusal);
+    await world.calls.answer('c1', 'answer');
+    await expect(world.calls.rejectReoffer('c1')).rejects.toMatchObject(refusal);
+  });
+});
+
 describe('the recording of a call', () => {
   it('has new record ids when it was stopped and started again', async () => {
     await start();
