@@ -205,7 +205,8 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
     });
   }
   Napi::Value pauseFork(const Napi::CallbackInfo& info) {
-    return answer(info, [&](Edge& edge) { edge.pauseFork(id(info)); });
+    return answer(info,
+                  [&](Edge& edge) { edge.pauseFork(id(info), readSequence(info[1], "from")); });
   }
   Napi::Value resumeFork(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { edge.resumeFork(id(info)); });

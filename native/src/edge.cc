@@ -156,7 +156,7 @@ uint32_t Edge::addFork(const AddForkOptions& options) {
   const uint32_t id = nextId(options.portId % kThreadsMax);
   shardOf(options.portId).run([&](Shard& s) {
     s.addFork(id, options.portId, options.streamIndex, options.rtp, options.rtcp, options.from,
-              options.paused);
+              options.pausedFrom);
   });
   return id;
 }
@@ -166,8 +166,8 @@ void Edge::setForkTarget(uint32_t forkId, const Address& rtp, const Address& rtc
   shardOf(forkId).run([&](Shard& s) { s.setForkTarget(forkId, rtp, rtcp); });
 }
 
-void Edge::pauseFork(uint32_t forkId) {
-  shardOf(forkId).run([&](Shard& s) { s.fork(forkId).pause(); });
+void Edge::pauseFork(uint32_t forkId, uint64_t from) {
+  shardOf(forkId).run([&](Shard& s) { s.fork(forkId).pause(from); });
 }
 
 void Edge::resumeFork(uint32_t forkId) {

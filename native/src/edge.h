@@ -37,7 +37,7 @@ struct AddForkOptions {
   Address rtp;
   Address rtcp;
   ForkStart from;
-  bool paused;
+  std::optional<uint64_t> pausedFrom;
 };
 
 struct CaptureStreamOptions {
@@ -81,7 +81,7 @@ class Edge {
 
   uint32_t addFork(const AddForkOptions& options);
   void setForkTarget(uint32_t forkId, const Address& rtp, const Address& rtcp);
-  void pauseFork(uint32_t forkId);
+  void pauseFork(uint32_t forkId, uint64_t from);
   void resumeFork(uint32_t forkId);
   ForkReport removeFork(uint32_t forkId);
   ForkReport forkReport(uint32_t forkId);

@@ -38,7 +38,7 @@ uint64_t findStart(const Ring& ring, const ForkStart& from) {
 Fork::Fork(uint32_t id, Port& port, LegSocket& leg, const Address& rtp, const Address& rtcp)
     : id_(id), port_(port), leg_(&leg), rtp_(rtp), rtcp_(rtcp) {}
 
-void Fork::start(ShardContext& context, const ForkStart& from, bool paused) {
+void Fork::start(ShardContext& context, const ForkStart& from, std::optional<uint64_t> pausedFrom) {
   const Ring& ring = port_.ring();
   cursor_ = findStart(ring, from);
   if (from.kind == StartKind::kSequence) {
@@ -54,20 +54,34 @@ void Fork::start(ShardContext& context, const ForkStart& from, bool paused) {
     }
   }
   state_ = ForkState::kLive;
-  if (paused) {
-    pause();
-  } else if (from.kind != StartKind::kLive) {
-    enterCatchUp(context);
-  }
+  if (from.kind != StartKind::kLive) enterCatchUp(context);
+  if (pausedFrom) pause(*pausedFrom);
 }
 
-void Fork::pause() {
+void Fork::pause(uint64_t from) {
   if (state_ == ForkState::kPaused || state_ == ForkState::kEnded) return;
+  const bool pausing = pauseAt_ != kNever;
+  if (pausing && resumeAt_ == kNever && from > 0) return;
+  if (state_ == ForkState::kCatchingUp && !pausing) {
+    const Ring& ring = port_.ring();
+    uint64_t index = std::max(cursor_, ring.first());
+    while (index < ring.head() && ring.at(index).extended < from) ++index;
+    if (index > cursor_) {
+      pauseAt_ = index;
+      return;
+    }
+  }
+  pauseAt_ = kNever;
+  resumeAt_ = kNever;
   state_ = ForkState::kPaused;
   withholdPending();
 }
 
 void Fork::resume() {
+  if (pauseAt_ != kNever) {
+    resumeAt_ = std::min(resumeAt_, port_.ring().head());
+    return;
+  }
   if (state_ != ForkState::kPaused) return;
   withholdPending();
   state_ = ForkState::kLive;
@@ -86,12 +100,24 @@ void Fork::setTarget(LegSocket& leg, const Address& rtp, const Address& rtcp) {
   refusalTold_ = false;
 }
 
-void Fork::withholdPending() {
+void Fork::withholdUntil(uint64_t index) {
   const Ring& ring = port_.ring();
-  for (; cursor_ < ring.head(); ++cursor_) {
+  for (cursor_ = std::max(cursor_, ring.first()); cursor_ < index; ++cursor_) {
     const Ring::Entry& entry = ring.at(cursor_);
     withheld_.add(entry.extended, entry.arrivalNs);
   }
+}
+
+void Fork::withholdPending() { withholdUntil(port_.ring().head()); }
+
+/** All that came before the pause is sent. */
+void Fork::reachPause() {
+  const bool resumed = resumeAt_ != kNever;
+  withholdUntil(resumed ? resumeAt_ : port_.ring().head());
+  if (!resumed) state_ = ForkState::kPaused;
+  repace_ = true;
+  pauseAt_ = kNever;
+  resumeAt_ = kNever;
 }
 
 void Fork::offer(ShardContext& context) {
@@ -133,13 +159,14 @@ void Fork::catchUp(ShardContext& context) {
   if (state_ != ForkState::kCatchingUp) return;
   const Ring& ring = port_.ring();
   if (cursor_ < ring.first()) cursor_ = ring.first();
-  if (cursor_ == ring.head()) return;
+  const uint64_t end = std::min(ring.head(), pauseAt_);
+  if (cursor_ >= end) return;
   if (repace_) paceFromHere(context);
   const auto paced = static_cast<int64_t>(
       static_cast<double>(context.monotonicNow - paceMonotonicNs_) * context.catchUpRate);
   const int64_t until = paceArrivalNs_ + paced;
-  for (size_t i = 0;
-       i < kCatchUpBurst && cursor_ < ring.head() && ring.at(cursor_).arrivalNs <= until; ++i) {
+  for (size_t i = 0; i < kCatchUpBurst && cursor_ < end && ring.at(cursor_).arrivalNs <= until;
+       ++i) {
     if (!leg_->queue(context, *this, cursor_, true)) {
       fallBehind(context, cursor_);
       return;
@@ -150,6 +177,7 @@ void Fork::catchUp(ShardContext& context) {
 }
 
 bool Fork::settle(ShardContext& context) {
+  if (state_ == ForkState::kCatchingUp && cursor_ >= pauseAt_) reachPause();
   if (state_ == ForkState::kCatchingUp) {
     if (cursor_ < port_.ring().head()) return false;
     state_ = ForkState::kLive;

@@ -38,8 +38,13 @@ class Fork {
   const Address& rtcp() const { return rtcp_; }
   ForkState state() const { return state_; }
 
-  void start(ShardContext& context, const ForkStart& from, bool paused);
-  void pause();
+  /** `pausedFrom`: as for `pause`; absent: it runs. */
+  void start(ShardContext& context, const ForkStart& from, std::optional<uint64_t> pausedFrom);
+  /**
+   * Withholds everything from this extended sequence number on. A fork that is behind still sends
+   * what comes before; 0 stops it at once.
+   */
+  void pause(uint64_t from);
   void resume();
   void end(ShardContext& context);
   void setTarget(LegSocket& leg, const Address& rtp, const Address& rtcp);
@@ -55,9 +60,13 @@ class Fork {
 
   void onEvict(const Ring::Entry& entry, uint64_t index) {
     if (index < cursor_ || state_ == ForkState::kEnded) return;
+    cursor_ = index + 1;
+    if (index >= pauseAt_ && index < resumeAt_) {
+      withheld_.add(entry.extended, entry.arrivalNs);
+      return;
+    }
     overrun_.add(entry.extended, entry.arrivalNs);
     ++overrunUntold_;
-    cursor_ = index + 1;
   }
   void onSent(const Ring::Entry& entry, bool replayed);
   void onSendError() { ++sendErrors_; }
@@ -75,7 +84,9 @@ class Fork {
  private:
   void paceFromHere(ShardContext& context);
   void enterCatchUp(ShardContext& context);
+  void withholdUntil(uint64_t index);
   void withholdPending();
+  void reachPause();
   void sendReport(ShardContext& context, bool bye);
 
   const uint32_t id_;
@@ -84,7 +95,13 @@ class Fork {
   Address rtp_;
   Address rtcp_;
   ForkState state_ = ForkState::kLive;
+  static constexpr uint64_t kNever = UINT64_MAX;
+
   uint64_t cursor_ = 0;
+  /** Of a fork that was paused while it was behind: what lies in the ring from here to there is
+   * withheld. */
+  uint64_t pauseAt_ = kNever;
+  uint64_t resumeAt_ = kNever;
   bool listed_ = false;
   bool repace_ = false;
   int64_t paceArrivalNs_ = 0;

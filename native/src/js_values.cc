@@ -98,6 +98,11 @@ void set(Napi::Object& object, const char* name, uint64_t value) {
 
 }  // namespace
 
+uint64_t readSequence(const Napi::Value& value, const char* field) {
+  if (value.IsUndefined()) return 0;
+  return static_cast<uint64_t>(readWithin(value, 0, 9e15, field));
+}
+
 Napi::Object readObject(const Napi::Value& value, const char* field) {
   if (!value.IsObject()) fail(std::string(field) + " is not an object");
   return value.As<Napi::Object>();
@@ -170,7 +175,9 @@ AddForkOptions readAddFork(const Napi::Value& value) {
           readSocketAddress(object.Get("rtp"), "rtp"),
           readSocketAddress(object.Get("rtcp"), "rtcp"),
           readForkStart(object.Get("from")),
-          readBoolean(object.Get("paused"), "paused")};
+          readBoolean(object.Get("paused"), "paused")
+              ? std::optional(readSequence(object.Get("pausedFrom"), "pausedFrom"))
+              : std::nullopt};
 }
 
 OpenCaptureOptions readOpenCapture(const Napi::Value& value) {

@@ -191,7 +191,8 @@ void Shard::setRoute(uint32_t id, std::optional<uint32_t> peer, std::optional<Ad
 }
 
 void Shard::addFork(uint32_t id, uint32_t portId, size_t streamIndex, const Address& rtp,
-                    const Address& rtcp, const ForkStart& from, bool paused) {
+                    const Address& rtcp, const ForkStart& from,
+                    std::optional<uint64_t> pausedFrom) {
   Port& source = port(portId);
   if (source.forks().size() >= kForksPerPortMax)
     fail("a port has at most " + std::to_string(kForksPerPortMax) + " forks");
@@ -199,7 +200,7 @@ void Shard::addFork(uint32_t id, uint32_t portId, size_t streamIndex, const Addr
   auto fork = std::make_unique<Fork>(id, source, leg, rtp, rtcp);
   leg.enroll(*fork);
   source.forks().push_back(fork.get());
-  fork->start(context_, from, paused);
+  fork->start(context_, from, pausedFrom);
   forks_.emplace(id, std::move(fork));
 }
 

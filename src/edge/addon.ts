@@ -35,7 +35,7 @@ export interface NativeEdge {
   streamReport(portId: number): StreamReport;
   addFork(options: AddForkOptions): number;
   setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): void;
-  pauseFork(forkId: number): void;
+  pauseFork(forkId: number, from: number): void;
   resumeFork(forkId: number): void;
   removeFork(forkId: number): ForkReport;
   forkReport(forkId: number): ForkReport;

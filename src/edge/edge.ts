@@ -26,6 +26,7 @@ import {
   checkOpenPort,
   checkRemote,
   checkRoute,
+  checkSequence,
 } from './validate.ts';
 
 export interface AddressPair {
@@ -122,10 +123,14 @@ export class Edge {
     });
   }
 
-  /** When this returns, nothing more is sent. What was still to be caught up with is withheld, too. */
-  pauseFork(forkId: number): void {
+  /**
+   * When this returns, nothing from the extended sequence number `from` on is sent any more. A fork that is behind still
+   * sends what comes before, and is `paused` then; without `from` that is withheld, too.
+   */
+  pauseFork(forkId: number, from = 0): void {
+    checkSequence('from', from);
     guard(() => {
-      this.#native.pauseFork(forkId);
+      this.#native.pauseFork(forkId, from);
     });
   }
 

@@ -80,6 +80,8 @@ export interface AddForkOptions {
   readonly rtcp: SocketAddress;
   readonly from: ForkStart;
   readonly paused: boolean;
+  /** Of a paused one: what comes before this extended sequence number is sent still. 0, nothing, when absent. */
+  readonly pausedFrom?: number;
 }
 
 /** Inclusive range of extended sequence numbers, with the receive times of its ends. */

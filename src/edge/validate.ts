@@ -87,8 +87,7 @@ export function checkRoute(route: PortRoute): void {
 
 function checkStart(from: ForkStart): void {
   if (from.kind === 'time') checkNumber('from.at', from.at, 0, 1e13);
-  if (from.kind === 'sequence')
-    checkInteger('from.sequence', from.sequence, 0, Number.MAX_SAFE_INTEGER);
+  if (from.kind === 'sequence') checkSequence('from.sequence', from.sequence);
 }
 
 export function checkAddFork(options: AddForkOptions): void {
@@ -96,6 +95,11 @@ export function checkAddFork(options: AddForkOptions): void {
   checkAddress('rtp', options.rtp);
   checkAddress('rtcp', options.rtcp);
   checkStart(options.from);
+  checkSequence('pausedFrom', options.pausedFrom ?? 0);
+}
+
+export function checkSequence(field: string, sequence: number): void {
+  checkInteger(field, sequence, 0, Number.MAX_SAFE_INTEGER);
 }
 
 export function checkCapture(options: OpenCaptureOptions): void {

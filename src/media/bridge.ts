@@ -261,8 +261,8 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     this.#forks.retarget(recordId, to, from);
   }
 
-  pauseForks(recordId: string): void {
-    this.#forks.pause(recordId);
+  pauseForks(...[recordId, from]: Parameters<Bridge['pauseForks']>): void {
+    this.#forks.pause(recordId, from);
   }
 
   resumeForks(recordId: string): void {

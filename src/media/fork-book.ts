@@ -17,6 +17,8 @@ interface Entry {
   /** Forks that the recorder does not want now. */
   readonly held: Set<number>;
   paused: boolean;
+  /** First packet that the pause withholds. */
+  pausedFrom: ByParty<number>;
   refusedTold: boolean;
   liveTold: boolean;
 }
@@ -44,8 +46,9 @@ export class ForkBook extends EventEmitter<{
     readonly to: Readonly<ByParty<MediaAddress>>;
     readonly from: Readonly<ByParty<ForkStart>>;
     readonly paused: boolean;
+    readonly pausedFrom?: Readonly<ByParty<number>>;
   }): void {
-    const { callId, recordId, portIds, to, from, paused } = options;
+    const { callId, recordId, portIds, to, from, paused, pausedFrom = {} } = options;
     if (this.#entries.has(recordId)) {
       throw new TandemError('CALL_STATE', `recording session ${recordId} has its media already`);
     }
@@ -57,6 +60,7 @@ export class ForkBook extends EventEmitter<{
       behind: new Set(),
       held: new Set(),
       paused,
+      pausedFrom,
       refusedTold: false,
       liveTold: false,
     };
@@ -104,11 +108,16 @@ export class ForkBook extends EventEmitter<{
     this.#tellLiveSoon(entry);
   }
 
-  pause(recordId: string): void {
+  /** @param from see `Bridge.pauseForks` */
+  pause(recordId: string, from: Readonly<ByParty<number>> = {}): void {
     const entry = this.#entries.get(recordId);
     if (!entry) return;
     entry.paused = true;
-    for (const forkId of forksOf(entry)) this.#edge.pauseFork(forkId);
+    entry.pausedFrom = from;
+    for (const party of bothParties) {
+      const forkId = entry.forkIds[party];
+      if (forkId !== undefined) this.#edge.pauseFork(forkId, from[party]);
+    }
   }
 
   resume(recordId: string): void {
@@ -186,6 +195,7 @@ export class ForkBook extends EventEmitter<{
       rtcp: target.rtcp,
       from,
       paused: entry.paused,
+      ...pausedFrom(entry, party),
     });
     entry.forkIds[party] = forkId;
     this.#byFork.set(forkId, entry);
@@ -220,6 +230,11 @@ function worse(left: MediaSigns, right: MediaSigns): MediaSigns {
   const [silent, other] =
     left.sentSinceReport >= right.sentSinceReport ? [left, right] : [right, left];
   return { ...silent, fractionLost: Math.max(silent.fractionLost, other.fractionLost) };
+}
+
+function pausedFrom(entry: Entry, party: Party): { pausedFrom?: number } {
+  const from = entry.pausedFrom[party];
+  return from === undefined ? {} : { pausedFrom: from };
 }
 
 function forksOf(entry: Entry): number[] {

@@ -108,6 +108,8 @@ export interface Bridge {
     to: Partial<Readonly<Record<Party, MediaAddress>>>;
     from: Partial<Readonly<Record<Party, ForkStart>>>;
     paused: boolean;
+    /** As for `pauseForks`. */
+    pausedFrom?: Partial<Readonly<Record<Party, number>>>;
   }): void;
   /** The recorder moved its media. Adds (beginning at `from`) or removes single streams as `to` says. */
   retargetForks(
@@ -115,8 +117,11 @@ export interface Bridge {
     to: Partial<Readonly<Record<Party, MediaAddress>>>,
     from: Partial<Readonly<Record<Party, ForkStart>>>,
   ): void;
-  /** When this returns nothing more is sent (fail closed). */
-  pauseForks(recordId: string): void;
+  /**
+   * When this returns nothing more is sent (fail closed), but for what a copy that is behind has still to send of packets
+   * before `from` (extended sequence number, by party). Absent: not even that.
+   */
+  pauseForks(recordId: string, from?: Partial<Readonly<Record<Party, number>>>): void;
   resumeForks(recordId: string): void;
   /** Idempotent: undefined when there are none. */
   stopForks(recordId: string): Partial<Record<Party, ForkReport>> | undefined;

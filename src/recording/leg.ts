@@ -154,12 +154,18 @@ export class Leg {
     this.#search.start([]);
   }
 
-  /** The edge stops at once; resolves when the recorder has been told, or does not answer. */
+  /**
+   * The edge stops at once. Resolves when what came before is sent (else it would be lost, as nothing goes back behind a
+   * pause) and the recorder has been told, or does not answer.
+   */
   async pause(): Promise<void> {
     this.#apply('pause');
     const session = this.#account.current;
     if (session === undefined) return;
-    this.#services.bridge.pauseForks(session.recordId);
+    const { bridge } = this.#services;
+    bridge.pauseForks(session.recordId, this.#options.window.pausedFrom());
+    await this.#drained();
+    if (this.#account.isBehind) bridge.pauseForks(session.recordId);
     await this.#update(session, true);
   }
 
@@ -301,6 +307,7 @@ export class Leg {
       to: media,
       from,
       paused: this.#life.paused,
+      pausedFrom: this.#options.window.pausedFrom(),
     });
     const now = clock.now();
     const session = new RecordingSession(allocation, now, from);

@@ -33,6 +33,12 @@ export class RecordingWindow {
     if (last === undefined || last.to !== undefined) this.#pauses.push({ from: marks(streams) });
   }
 
+  /** First packet that the last pause keeps out. */
+  pausedFrom(): Readonly<Record<Party, number>> {
+    const from = this.#pauses.at(-1)?.from;
+    return { a: from?.a ?? 0, b: from?.b ?? 0 };
+  }
+
   resume(streams: Streams): void {
     const pause = this.#pauses.at(-1);
     if (pause !== undefined) pause.to ??= marks(streams);

@@ -73,6 +73,50 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     expect(report.state).toBe('ended');
   });
 
+  it('still sends what came before the pause, and nothing of what came after it', async () => {
+    const recorder = await rig.peer();
+    await party.send(port.rtp, ...rtpRun(1, 40));
+    await arrived(40);
+    const { first } = rig.edge.streamReport(port.portId).received[0]!;
+    const fork = rig.fork(port, recorder.address, {
+      from: { kind: 'oldest' },
+      paused: true,
+      pausedFrom: first + 30,
+    });
+    expect((await recorder.gets(30)).map(sequenceOf)).toEqual(from(1, 30));
+    await rig.until(
+      () => rig.edge.forkReport(fork).state,
+      (state) => state === 'paused',
+    );
+    await party.send(port.rtp, ...rtpRun(41, 10));
+    await arrived(50);
+    rig.edge.resumeFork(fork);
+    await party.send(port.rtp, ...rtpRun(51, 10));
+    expect((await recorder.gets(40)).map(sequenceOf)).toEqual([...from(1, 30), ...from(51, 10)]);
+    expect(bounds(rig.edge.removeFork(fork).withheld)).toEqual([[31, 50]]);
+  });
+
+  it('leaves a pause out that ended before a fork had caught up with it', async () => {
+    const recorder = await rig.peer();
+    for (let run = 0; run < 20; ++run) {
+      await party.send(port.rtp, ...rtpRun(1 + 2 * run, 2));
+      await delay(10);
+    }
+    await arrived(40);
+    const { first } = rig.edge.streamReport(port.portId).received[0]!;
+    const fork = rig.fork(port, recorder.address, { from: { kind: 'oldest' } });
+    rig.edge.pauseFork(fork, first + 40);
+    await party.send(port.rtp, ...rtpRun(41, 10));
+    await arrived(50);
+    rig.edge.resumeFork(fork);
+    expect(rig.edge.forkReport(fork).state).toBe('catching-up');
+    await party.send(port.rtp, ...rtpRun(51, 10));
+    expect((await recorder.gets(50)).map(sequenceOf)).toEqual([...from(1, 40), ...from(51, 10)]);
+    const report = rig.edge.removeFork(fork);
+    expect(bounds(report.withheld)).toEqual([[41, 50]]);
+    expect(report.overrun).toEqual([]);
+  });
+
   it('replays the ring paced and in order, then is live without a gap', async () => {
     const recorder = await rig.peer();
     let sequence = 1;

@@ -64,7 +64,12 @@ export class EdgeRig extends EventEmitter<{ event: [EdgeEvent] }> {
   fork(
     port: OpenedPort,
     rtp: SocketAddress,
-    options: { from?: ForkStart; paused?: boolean; rtcp?: SocketAddress } = {},
+    options: {
+      from?: ForkStart;
+      paused?: boolean;
+      pausedFrom?: number;
+      rtcp?: SocketAddress;
+    } = {},
   ): number {
     return this.edge.addFork({
       portId: port.portId,
@@ -73,6 +78,7 @@ export class EdgeRig extends EventEmitter<{ event: [EdgeEvent] }> {
       rtcp: options.rtcp ?? rtp,
       from: options.from ?? { kind: 'live' },
       paused: options.paused ?? false,
+      pausedFrom: options.pausedFrom ?? 0,
     });
   }
 

@@ -132,8 +132,8 @@ describe('a pause', () => {
     await world.calls.recording('c1', 'pause');
     expect(world.log).toEqual([
       'edge paused',
-      'told r1 inactive',
       'edge paused',
+      'told r1 inactive',
       'told r3 inactive',
     ]);
   });
