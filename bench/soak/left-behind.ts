@@ -8,14 +8,18 @@ export interface Figure {
   readonly endMax: number;
 }
 
-export interface Tolerance {
+interface Tolerance {
   readonly memoryFraction: number;
   readonly memoryBytes: number;
+  /** Of descriptors and the like: a reading may meet a scrape's own connection, or a probe under way. */
+  readonly count: number;
 }
 
-export const defaultTolerance: Tolerance = { memoryFraction: 0.1, memoryBytes: 16 * 1_048_576 };
-/** A reading may meet a scrape's own connection, a probe under way, or a recorder whose writer has not started. */
-const looseCount = 2;
+const defaultTolerance: Tolerance = {
+  memoryFraction: 0.1,
+  memoryBytes: 16 * 1_048_576,
+  count: 2,
+};
 
 /** What is compared, and how much each may be at the end. */
 export function compare({ warm, end, tally }: SoakReport, tolerance = defaultTolerance): Figure[] {
@@ -29,7 +33,7 @@ export function compare({ warm, end, tally }: SoakReport, tolerance = defaultTol
     name,
     warm: before,
     end: after,
-    endMax: before + looseCount,
+    endMax: before + tolerance.count,
   });
   const gone = (name: string, of: (sample: SystemSample) => number): Figure => ({
     name,
