@@ -11,7 +11,7 @@ export interface CallLedger {
 }
 
 /** A packet that took this long from the party to the recorder's file came out of the ring, not live. */
-export const LATE_MS = 50;
+const LATE_MS = 50;
 
 export interface Comparison {
   readonly legs: readonly LegTruth[];

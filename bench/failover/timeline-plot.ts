@@ -1,4 +1,3 @@
-import { LATE_MS } from './comparison.ts';
 import type { TimelineSample } from './job.ts';
 import { dot, line, rect, svg, text } from './svg.ts';
 
@@ -8,6 +7,8 @@ const RIGHT = 24;
 const LABEL_HEIGHT = 17;
 const ROW_HEIGHT = 46;
 const WAYS_MAX = 60;
+/** From party to file in less: sent as it came, not out of the ring. */
+const LIVE_MS = 8;
 
 interface Moment {
   readonly ms: number;
@@ -18,18 +19,15 @@ interface Moment {
 /** One stream of one leg, a dot a packet: sent by the party, in the old recorder's file, in the new one's. */
 export function timelinePlot(sample: TimelineSample): string {
   const { sentMs, oldMs, newMs, from, to } = sample;
-  const late = sentMs.flatMap((sent, index) => {
-    const arrived = newMs[index] ?? null;
-    return arrived !== null && arrived - sent >= LATE_MS ? [arrived] : [];
-  });
-  const replay = newMs.filter((ms): ms is number => ms !== null).slice(0, 1);
-  const replayFrom = replay[0] ?? sample.sessionMs;
-  const liveFrom = Math.max(replayFrom, ...late);
+  const brought = [...newMs.keys()].filter((index) => newMs[index] !== null);
+  const firstLive = brought.find((index) => newMs[index]! - sentMs[index]! < LIVE_MS);
+  const replayFrom = newMs[brought[0] ?? -1] ?? sample.sessionMs;
+  const liveFrom = newMs[firstLive ?? brought.at(-1) ?? -1] ?? sample.sessionMs;
   const moments: Moment[] = [
     { ms: 0, label: 'the fault', kind: 'bad' },
     {
       ms: sample.deadMs,
-      label: `first packet not received, or last sign of life: ${format(sample.deadMs)}`,
+      label: `${sample.reason === 'icmp' ? 'first packet refused' : 'last sign of life'}: ${format(sample.deadMs)}`,
       kind: 'bad',
     },
     {
@@ -70,7 +68,7 @@ export function timelinePlot(sample: TimelineSample): string {
   const ways: string[] = [];
   for (const [index, sent] of sentMs.entries()) {
     const arrived = newMs[index] ?? null;
-    if (arrived !== null && arrived - sent >= LATE_MS / 5) {
+    if (arrived !== null && arrived - sent >= LIVE_MS) {
       ways.push(line('way', x(sent), rows.sent, x(arrived), rows.fresh));
     }
   }

@@ -1,4 +1,4 @@
-import type { CallState } from '../../src/recording/call-state.ts';
+import type { CallState, SessionState } from '../../src/recording/call-state.ts';
 import { readArrivals } from './ground-truth.ts';
 import type { SessionFile } from './ground-truth.ts';
 import type { MovedLeg, TimelineSample } from './job.ts';
@@ -24,11 +24,12 @@ export function sampleTimeline(options: {
   if (leg === undefined) return null;
   const call = callIds.indexOf(leg.callId);
   const record = states[call]?.recordings.find((entry) => entry.leg === leg.leg);
-  const fileOf = (recorder: string | null): SessionFile | undefined => {
-    const session = record?.sessions.find((entry) => entry.recorder === recorder);
-    return sessions.find(({ recordId }) => recordId === session?.recordId);
-  };
-  const [from, to] = [fileOf(leg.from), fileOf(leg.to)];
+  // A leg may come back to the recorder that it left.
+  const left = record?.sessions.findIndex(({ recorder }) => recorder === leg.from) ?? -1;
+  const fileOf = (session: SessionState | undefined): SessionFile | undefined =>
+    sessions.find(({ recordId }) => recordId === session?.recordId);
+  const from = fileOf(record?.sessions[left]);
+  const to = fileOf(record?.sessions[left + 1]);
   if (from === undefined || to === undefined) return null;
   const sessionMs = leg.detectionMs + (leg.failoverMs ?? 0);
   const sentAt = log.sentAt[2 * call]!;
