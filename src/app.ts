@@ -183,6 +183,9 @@ async function assemble(
       webhook?.send(alarm);
     },
   });
+  resources.on('recorderPromoted', ({ recorder, recordId, callId, leg }) => {
+    alarms.raise('promotion', callId, leg, { recorder, recordId });
+  });
   const calls = started(
     new Calls(
       {

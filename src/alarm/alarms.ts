@@ -3,9 +3,11 @@ import type { Logger } from '../logger.ts';
 
 /**
  * `failover`: a leg left its recorder. `single-leg`: a call that should be recorded twice is recorded once.
- * `leg-without-recorder`: nobody could take a leg. `verdict`: a call ended and its ledger is not complete.
+ * `leg-without-recorder`: nobody could take a leg. `verdict`: a call ended and its ledger is not complete. `promotion`: a
+ * standby recorder was put to work.
  */
-export type AlarmKind = 'failover' | 'single-leg' | 'leg-without-recorder' | 'verdict';
+export type AlarmKind =
+  'failover' | 'single-leg' | 'leg-without-recorder' | 'verdict' | 'promotion';
 
 export interface Alarm {
   readonly id: number;

@@ -169,6 +169,8 @@ export interface AllocatorEvents {
   recorderDraining: [{ recorder: string }];
   /** A recorder can take sessions that could not before. */
   recorderAvailable: [{ recorder: string }];
+  /** A standby recorder was put to work, because no other could take this session. */
+  recorderPromoted: [{ recorder: string; recordId: string; callId: string; leg: 1 | 2 }];
 }
 
 /** Puts recording sessions on recorders. Errors: NO_RECORDER. */

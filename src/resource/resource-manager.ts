@@ -134,7 +134,11 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     this.#live.set(recordId, recorder);
     this.#affinity.set(recordId, recorder.definition.id);
     // Not before it has what it was promoted for: whoever listens may allocate at once.
-    if (able === undefined && takesSessions(recorder)) this.#announce(recorder);
+    if (able === undefined) {
+      const { callId, leg } = request;
+      this.emit('recorderPromoted', { recorder: recorder.definition.id, recordId, callId, leg });
+      if (takesSessions(recorder)) this.#announce(recorder);
+    }
     return allocationOf(recordId, recorder);
   }
 

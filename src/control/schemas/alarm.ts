@@ -6,7 +6,7 @@ export const alarmList = z
       z
         .strictObject({
           id: z.int(),
-          kind: z.enum(['failover', 'single-leg', 'leg-without-recorder', 'verdict']),
+          kind: z.enum(['failover', 'single-leg', 'leg-without-recorder', 'verdict', 'promotion']),
           at: z.iso.datetime(),
           callId: z.string(),
           leg: z.union([z.literal(1), z.literal(2)]).optional(),

@@ -385,6 +385,17 @@ describe('what operators and supervisors do', () => {
     expect([stateOf(manager, 's1'), stateOf(manager, 's2')]).toEqual(['standby', 'up']);
   });
 
+  it('tells for which session a recorder was promoted', async () => {
+    const manager = await start([recorder('r1', { state: 'standby' })], { promotion: 'auto' });
+    const told: unknown[] = [];
+    manager.on('recorderPromoted', (event) => told.push(event));
+    manager.allocate(request('rec-1'));
+    manager.allocate(request('rec-2'));
+    expect(told).toEqual([
+      { recorder: 'r1', recordId: 'rec-1', callId: expect.any(String) as string, leg: 1 },
+    ]);
+  });
+
   it('does not overfill a promoted recorder when its coming is answered at once', async () => {
     const standby = recorder('s1', { state: 'standby', capacity: 2 });
     const manager = await start([standby], { promotion: 'auto' });
