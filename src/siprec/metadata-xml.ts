@@ -5,7 +5,7 @@ import type { AssociationTimes, NameId, RecordingMetadata } from './metadata.ts'
 
 /** RFC 7865 section 9: metadata to XML and back. */
 
-export const METADATA_BYTES_MAX = 262_144;
+const METADATA_BYTES_MAX = 262_144;
 /** Of each kind of element. */
 const ELEMENTS_MAX = 1_000;
 

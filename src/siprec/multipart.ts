@@ -3,7 +3,7 @@ import { TandemError } from '../errors.ts';
 
 /** MIME multipart bodies (RFC 2046 section 5.1), as bytes: a part's body is never decoded here. */
 
-export const PARTS_MAX = 16;
+const PARTS_MAX = 16;
 const PART_HEADER_BYTES_MAX = 8_192;
 const CRLF = Buffer.from('\r\n');
 
