@@ -29,6 +29,8 @@ export interface EmbeddedRecordersOptions {
 /** A process that lived this long has earned a quick restart. */
 const steadyMs = 30_000;
 const stopMs = 15_000;
+/** One that has not got ready by then never will. */
+const readyMsMax = 30_000;
 
 interface Slot {
   readonly id: string;
@@ -100,8 +102,12 @@ export class EmbeddedRecorders {
       { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
     );
     slot.child = child;
+    const patience = clock.setTimeout(() => child.kill('SIGKILL'), readyMsMax);
     await new Promise<void>((resolve) => {
+      let isReady = false;
       child.once('message', (message) => {
+        isReady = true;
+        clock.clearTimeout(patience);
         const { uri } = message as RecorderReady;
         slot.sipPort = Number(/:(\d+)(?:;|$)/.exec(uri)?.[1] ?? 0);
         const pid = child.pid ?? 0;
@@ -114,10 +120,17 @@ export class EmbeddedRecorders {
           { recorder: slot.id, error: error.message },
           'embedded recorder does not start',
         );
-        resolve();
+        // Then there is no exit.
+        if (child.pid === undefined) gone(null, null);
       });
       child.once('exit', (code, signal) => {
+        gone(code, signal);
+      });
+      const gone = (code: number | null, signal: NodeJS.Signals | null): void => {
         slot.child = undefined;
+        clock.clearTimeout(patience);
+        // Somebody else may have taken its port while it was down: then it gets another one.
+        if (!isReady) slot.sipPort = 0;
         resolve();
         if (this.#closing !== undefined) return;
         this.#options.onDown(slot.id);
@@ -128,7 +141,7 @@ export class EmbeddedRecorders {
         );
         slot.timer = clock.setTimeout(() => void this.#start(slot), slot.restartMs);
         slot.restartMs = Math.min(slot.restartMs * 2, restart.maxMs);
-      });
+      };
     });
   }
 

@@ -4,6 +4,7 @@ import { readEnvironment } from '../config.ts';
 import { TandemError } from '../errors.ts';
 import { createLogger } from '../logger.ts';
 import { Recorder } from './recorder.ts';
+import type { RecorderOptions } from './recorder.ts';
 
 const usage = `usage: tandem recorder [OPTIONS]
 
@@ -107,7 +108,7 @@ export async function runRecorderCommand(args: string[]): Promise<number> {
       });
     }
   });
-  const recorder = await Recorder.create({
+  const recorder = await createRecorder({
     id: flags.id,
     host: flags.host,
     sipPort: flags['sip-port'],
@@ -134,4 +135,14 @@ export async function runRecorderCommand(args: string[]): Promise<number> {
   await recorder.close();
   if (process.connected) process.disconnect();
   return 0;
+}
+
+async function createRecorder(options: RecorderOptions): Promise<Recorder> {
+  try {
+    return await Recorder.create(options);
+  } catch (error) {
+    // The channel to the parent would keep the process, and the parent waiting.
+    if (process.connected) process.disconnect();
+    throw error;
+  }
 }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FinishRequest } from './finish-recording.ts';
 import {
@@ -23,13 +23,29 @@ export function findLeftovers(dir: string, recorder: string): FinishRequest[] {
         .map((file) => join(folder, file))
         .find((file) => existsSync(file));
       const unfinished = existsSync(join(folder, SESSION_PARTIAL_FILE));
-      if (media === undefined && !unfinished) return [];
+      if (media === undefined && !unfinished) {
+        removeIfEmpty(folder);
+        return [];
+      }
       if (existsSync(join(folder, RECORDING_FILE)) && !unfinished) return [];
       const session = readSession(folder) ?? unknownSession(name, recorder);
       if (isAlive(session.pid)) return [];
-      const endedAt = statSync(media ?? folder).mtimeMs;
+      const endedAt = statSync(media ?? folder, { throwIfNoEntry: false })?.mtimeMs;
+      // Taken away meanwhile.
+      if (endedAt === undefined) return [];
       return [{ folder, session, endedAt, endReason: 'recorder died' }];
     });
+}
+
+/** The recorder died before it had written the first file. */
+function removeIfEmpty(folder: string): void {
+  try {
+    if (readdirSync(folder).every((file) => file.endsWith('.tmp'))) {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  } catch {
+    // Taken away meanwhile, or not ours to take away.
+  }
 }
 
 /** Nothing is known but the packets. */

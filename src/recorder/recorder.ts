@@ -89,8 +89,13 @@ export class Recorder {
     } catch (cause) {
       throw new TandemError('STORAGE_UNWRITABLE', `${options.dir}: ${messageOf(cause)}`, { cause });
     }
-    for (const leftover of findLeftovers(options.dir, options.id)) recorder.#finish(leftover);
-    await recorder.#listen();
+    try {
+      for (const leftover of findLeftovers(options.dir, options.id)) recorder.#finish(leftover);
+      await recorder.#listen();
+    } catch (error) {
+      await recorder.close();
+      throw error;
+    }
     recorder.#idleWatch.start();
     return recorder;
   }
