@@ -2,6 +2,7 @@ import type { RecorderInfo, TandemProcess } from '../../test/support/tandem-proc
 
 /** Besides the one that is killed, so that both legs of a call find a recorder. */
 const spares = 2;
+const returnMsMax = 60_000;
 
 /** Kills recorders, each time one of those that are up, and sees to it that enough are left. */
 export class RecorderKiller {
@@ -18,12 +19,14 @@ export class RecorderKiller {
     return this.#kills;
   }
 
-  /** Resolves when one can be killed and the others still take both legs of a call. */
-  async ready(): Promise<void> {
-    await this.#tandem.until(
-      () => this.#tandem.recorders(),
-      (recorders) => recorders.filter(isUp).length > spares,
-    );
+  /** Resolves when one can be killed and the others still take both legs of a call. @throws when that does not come */
+  ready(): Promise<void> {
+    return this.#until((recorders) => recorders.filter(isUp).length > spares);
+  }
+
+  /** @throws when one does not come back */
+  allUp(): Promise<void> {
+    return this.#until((recorders) => recorders.every(isUp));
   }
 
   async kill(): Promise<void> {
@@ -32,6 +35,17 @@ export class RecorderKiller {
     if (victim?.pid === undefined || up.length <= spares) return;
     process.kill(victim.pid, 'SIGKILL');
     this.#kills += 1;
+  }
+
+  async #until(satisfied: (recorders: readonly RecorderInfo[]) => boolean): Promise<void> {
+    const until = performance.now() + returnMsMax;
+    const recorders = await this.#tandem.until(
+      () => this.#tandem.recorders(),
+      (all) => satisfied(all) || performance.now() > until,
+    );
+    if (!satisfied(recorders)) {
+      throw new Error(`recorders do not come back: ${JSON.stringify(recorders)}`);
+    }
   }
 }
 

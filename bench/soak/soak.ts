@@ -150,10 +150,7 @@ export class Soak {
         elapsedMs: performance.now() - this.#startedAt,
       });
     }
-    await this.#tandem.until(
-      () => this.#tandem.recorders(),
-      (all) => all.every(({ state }) => state === 'up'),
-    );
+    await this.#killer.allUp();
     await this.#batch(settlingCalls, false);
   }
 
