@@ -95,7 +95,7 @@ export class SippProcess {
     return text.split('\n').filter((line) => line !== '');
   }
 
-  /** Messages that the scenario did not expect, and other errors; `''` when there were none. */
+  /** What it wrote of errors: a call that did not go as its scenario says is `Aborting call`, a repeated message is only noted. */
   get errors(): string {
     return existsSync(this.#errorFile) ? readFileSync(this.#errorFile, 'utf8') : '';
   }
