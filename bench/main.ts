@@ -3,10 +3,11 @@ import { runSoak } from './soak/command.ts';
 import { runFailover } from './failover/command.ts';
 import { runThroughput } from './throughput/command.ts';
 
-const usage = `usage: npm run bench -- throughput|failover [OPTIONS]
+const usage = `usage: npm run bench -- throughput|failover|soak [OPTIONS]
 
   throughput   CPU per packet, loss, delay and memory, beside a bare fork   [--help]
   failover     what recorders' faults cost, the files on disk against what was sent   [--help]
+  soak         what thousands of short calls leave behind, while recorders are killed   [--help]
 `;
 
 const [command, ...args] = process.argv.slice(2);
