@@ -15,6 +15,15 @@ const ms = (fallback: number, max = 3_600_000): z.ZodDefault<z.ZodInt> =>
   z.int().min(1).max(max).default(fallback);
 const section = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
 
+/** The recording session's id becomes its user part. TLS is not there yet. */
+export const recorderUri = z
+  .string()
+  .max(512)
+  .regex(
+    /^sip:(?!\S*;transport=tls)([^@\s<>"\p{Cc}]+@)?(\[[\da-f:.]+\]|[\w.-]+)(:\d{1,5})?(;[^\s<>"\p{Cc}]*)?$/iu,
+    'a SIP URI, sip:host:port;transport=tcp or udp (TLS is not supported)',
+  );
+
 const portRange = z
   .strictObject({ min: z.int().min(1_024).max(65_534), max: z.int().min(1_025).max(65_535) })
   .refine(({ min, max }) => max > min, 'max must be above min');
@@ -38,7 +47,7 @@ const recorderEntry = z.strictObject({
   id: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,64}$/, 'letters, digits, dot, dash, underscore; at most 64'),
-  uri: z.string().regex(/^sips?:[^\s<>"\p{Cc}]+$/u, 'a SIP URI'),
+  uri: recorderUri,
   zone: z.string().min(1).max(64).default('default'),
   capacity: z.int().min(1).max(1_000_000).default(500),
   weight: z.number().positive().max(1_000).default(1),

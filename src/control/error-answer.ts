@@ -77,13 +77,15 @@ function requestErrorOf(error: unknown): TandemError | undefined {
     case 404:
       return new TandemError('NOT_FOUND', 'no such route', options);
     case 413:
-      return new TandemError('BODY_TOO_LARGE', 'the body is too large', options);
+      return new TandemError('BODY_TOO_LARGE', 'the body is too large', {
+        ...options,
+        details: { field: 'body' },
+      });
     case 415:
-      return new TandemError(
-        'UNSUPPORTED_MEDIA_TYPE',
-        'the body must be application/json',
-        options,
-      );
+      return new TandemError('UNSUPPORTED_MEDIA_TYPE', 'the body must be application/json', {
+        ...options,
+        details: { field: 'content-type' },
+      });
     default: {
       const isBody = 'code' in error && String(error.code).startsWith('FST_ERR_CTP_');
       const details = isBody ? { details: { field: 'body', reason: message } } : {};
@@ -98,6 +100,8 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): { value?: string
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return {};
     value = (value as Record<PropertyKey, unknown>)[key];
   }
+  // Of an object the field's name says enough; it may also be too deep to be written out.
+  if (typeof value === 'object' && value !== null) return {};
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   return typeof text === 'string' ? { value: shorten(text) } : {};
 }

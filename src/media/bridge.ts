@@ -184,7 +184,7 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     }
     if (call.pending && call.pending.from !== party) {
       throw new TandemError('CALL_STATE', 'an offer of the other party waits for its answer', {
-        details: { pending: call.pending.from },
+        details: { field: 'offer', pending: call.pending.from },
       });
     }
     const description = parseOffer(offer, { first: false });

@@ -253,7 +253,13 @@ function readAddress(
     });
   }
   if (!usable) throw sdpInvalid('c', stated.value, `not an IPv${family} address`);
+  if (isMulticast(ip)) throw sdpInvalid('c', stated.value, 'not the address of one party');
   return zero ? undefined : ip;
+}
+
+/** Or broadcast: what would be sent to more than the party itself. IPv4 224.0.0.0 and up, IPv6 ff00::/8. */
+function isMulticast(ip: string): boolean {
+  return isIPv4(ip) ? Number(ip.split('.')[0]) >= 224 : /^ff/i.test(ip);
 }
 
 function readDirection(stated: string | undefined): Direction {
@@ -274,7 +280,8 @@ function readRtcp(
     return { ip: rtp.ip, port: rtp.port + 1 };
   }
   const { port, address = rtp.ip } = line.rtcp ?? { port: 0 };
-  if (port < 1 || port > 65_535 || !(isIPv4(address) || isIPv6(address))) {
+  const usable = (isIPv4(address) || isIPv6(address)) && !isMulticast(address);
+  if (port < 1 || port > 65_535 || !usable) {
     throw sdpInvalid('a=rtcp', stated, 'not a port, or an address that is not an IP address');
   }
   return { ip: address, port };

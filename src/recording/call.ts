@@ -97,7 +97,7 @@ export class Call {
     return this.#inTurn(async () => {
       if (this.#state === 'answered') {
         throw new TandemError('ANSWER_ALREADY_GIVEN', 'the call is answered', {
-          details: { callId: this.id },
+          details: { field: 'answer', callId: this.id },
         });
       }
       const first = this.#state === 'offered';
@@ -118,7 +118,7 @@ export class Call {
     return this.#inTurn(async () => {
       if (this.#state === 'offered') {
         throw new TandemError('ANSWER_BEFORE_OFFER', 'the first offer is not answered yet', {
-          details: { callId: this.id },
+          details: { field: 'offer', callId: this.id },
         });
       }
       const offered = await this.#services.bridge.reofferCall(this.id, party, sdp);
@@ -131,7 +131,7 @@ export class Call {
     return this.#inTurn(async () => {
       if (this.#state !== 'reoffered') {
         throw new TandemError('CALL_STATE', 'no re-offer waits for an answer', {
-          details: { callId: this.id, state: this.#state },
+          details: { field: 'rejected', callId: this.id, state: this.#state },
         });
       }
       await this.#services.bridge.cancelReoffer(this.id);
@@ -229,7 +229,7 @@ export class Call {
     const recording = this.#recordings.at(-1);
     if (recording === undefined || recording.ended || this.#state === 'offered') {
       throw new TandemError('RECORDING_OFF', 'the call is not being recorded', {
-        details: { callId: this.id, state: this.#state },
+        details: { field: 'action', callId: this.id, state: this.#state },
       });
     }
     return recording;
@@ -239,7 +239,7 @@ export class Call {
     const last = this.#recordings.at(-1);
     if (this.#state === 'offered') {
       throw new TandemError('CALL_STATE', 'recording starts with the answer', {
-        details: { callId: this.id, state: this.#state },
+        details: { field: 'action', callId: this.id, state: this.#state },
       });
     }
     if (last?.ended === false) return;
@@ -287,7 +287,7 @@ export class Call {
     const turn = this.#turn.then(() => {
       if (this.#state === 'ended') {
         throw new TandemError('CALL_NOT_FOUND', 'the call has ended', {
-          details: { callId: this.id },
+          details: { field: 'id', value: this.id },
         });
       }
       return action();

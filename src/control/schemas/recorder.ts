@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { recorderUri } from '../../config.ts';
 import type { RecorderState } from '../recorder-directory.ts';
 
 const recorderId = z
@@ -12,11 +13,7 @@ export const recorderParams = z.strictObject({ id: recorderId });
 export const recorderBody = z
   .strictObject({
     // It becomes a Request-URI: nothing that could end the line or the header.
-    uri: z
-      .string()
-      .max(512)
-      .regex(/^sips?:[^\s<>"\p{Cc}]+$/u, 'a SIP URI')
-      .describe('sip:host:port;transport=tcp'),
+    uri: recorderUri.describe('sip:host:port;transport=tcp'),
     zone: z.string().min(1).max(64).default('default').describe('What fails together'),
     capacity: z.int().min(1).max(1_000_000).default(500).describe('Recording sessions at most'),
     weight: z.number().positive().max(1_000).default(1),

@@ -75,6 +75,12 @@ describe('a request that is not valid', () => {
     expect(refuse({ text: '' })).not.toHaveProperty('value');
   });
 
+  it('gives no value for one that cannot be written out', () => {
+    let deep: unknown = 1;
+    for (let depth = 0; depth < 100_000; depth += 1) deep = [deep];
+    expect(refuse({ a: deep, text: '' })).toMatchObject({ field: 'a' });
+  });
+
   it('names eight at most', () => {
     const unknown = Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`k${n}`, n]));
     expect(refuse({ a: { b: 1 }, text: '', ...unknown })?.['issues']).toHaveLength(8);
