@@ -131,15 +131,19 @@ function deadFrom(
   return result;
 }
 
-/** From which packet on it is not sure any more: there the next session begins, less the overlap. */
+/**
+ * From which packet on it is not sure any more: there the next session begins, less the overlap. A receiver report says what
+ * the recorder has read; what was sent after it may have lain in the socket of a process that was killed.
+ */
 function unsureFrom(
   { reason, safeAt }: SessionFailure,
   dead: ByParty<number>,
   forks: ByParty<ForkReport>,
   streams: Readonly<Record<Party, StreamReport>>,
 ): ByParty<number> {
-  if (isCertain(reason)) return dead;
-  const safe = deadFrom(safeAt, forks, streams);
+  // One that still said goodbye was not killed.
+  if (reason === 'srs_bye') return dead;
+  const safe = isCertain(reason) ? dead : deadFrom(safeAt, forks, streams);
   const result: Partial<Record<Party, number>> = {};
   for (const party of parties) {
     const from = dead[party];

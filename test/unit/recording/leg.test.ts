@@ -226,6 +226,20 @@ describe('a leg whose recorder fails', () => {
     expect(world.lacks('c1', 1, 'a', first, world.next('c1', 'a') - 1)).toEqual([]);
   });
 
+  it('gets again what the dead recorder had not reported yet: it may have lain unread', async () => {
+    await start();
+    await world.place('c1');
+    await world.talk(1_400);
+    const refused = world.next('c1', 'a');
+    world.recorder('r1').health = 'dead';
+    await world.talk(2_000);
+    const { sessions } = world.leg('c1', 1);
+    const replayed = world.recorder('r2').received.get(`${sessions.at(-1)?.recordId} a`);
+    // 400 ms since the last report, and the overlap.
+    expect(replayed?.[0]).toBeLessThanOrEqual(refused - 20 - 10);
+    expect(replayed?.[0]).toBeGreaterThan(refused - 25 - 10);
+  });
+
   it('counts no loss when all of it was replayed', async () => {
     await start();
     await world.place('c1');
