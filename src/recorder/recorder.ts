@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { accessSync, constants, mkdirSync, statfsSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../clock.ts';
 import { Edge } from '../edge/edge.ts';
@@ -203,12 +203,7 @@ export class Recorder {
     if (this.#running.size >= capacity) {
       throw new TandemError('CALL_LIMIT', `${capacity} sessions are on`, { details: { capacity } });
     }
-    const recordId = request.user === '' ? randomUUID() : request.user;
-    if (!recordIdPattern.test(recordId)) {
-      throw new TandemError('INVALID_REQUEST', 'not a record identifier', {
-        details: { field: 'Request-URI', value: recordId.slice(0, 128) },
-      });
-    }
+    const recordId = this.#recordIdFor(request.user);
     this.#assertStorage();
     const logger = this.#logger.child({ recordId });
     const session = RecorderSession.create({
@@ -234,6 +229,18 @@ export class Recorder {
     this.#running.set(recordId, { session, dialog });
     logger.info({ source: request.source }, 'recording session begins');
     return session;
+  }
+
+  /** Many clients call every session the same (`sip:srs@…`): the first has the name, the others get one that begins with it. */
+  #recordIdFor(user: string): string {
+    if (user === '') return randomUUID();
+    if (!recordIdPattern.test(user)) {
+      throw new TandemError('INVALID_REQUEST', 'not a record identifier', {
+        details: { field: 'Request-URI', value: user.slice(0, 128) },
+      });
+    }
+    const taken = this.#running.has(user) || existsSync(join(this.#options.dir, user));
+    return taken ? `${user.slice(0, 91)}-${randomUUID()}` : user;
   }
 
   #assertStorage(): void {
