@@ -61,7 +61,7 @@ export class RtpEndpoint {
   }
 
   get port(): number {
-    return (this.#socket.address() as AddressInfo).port;
+    return (this.#socket.address()).port;
   }
 
   get host(): string {
