@@ -1,7 +1,6 @@
 import { createSocket } from 'node:dgram';
 import type { RemoteInfo, Socket } from 'node:dgram';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { decodeRtp, encodeRtp } from './rtp-party.ts';
 import type { RtpSample } from './rtp-party.ts';
 
