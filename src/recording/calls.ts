@@ -15,6 +15,7 @@ import type { MediaPath, Party } from './interfaces.ts';
 import { LegDirectory } from './leg-directory.ts';
 import type { Leg, LegServices, RecordingServices } from './leg.ts';
 import type { Ledger } from './ledger.ts';
+import { Pacer } from './pacer.ts';
 import { MediaWatch } from './media-watch.ts';
 import type { MediaWatchSettings } from './media-watch.ts';
 
@@ -51,7 +52,7 @@ export class Calls implements CallService {
 
   constructor(services: RecordingServices, options: CallsOptions, logger: Logger) {
     const directory = new LegDirectory();
-    this.#services = { ...services, directory };
+    this.#services = { ...services, directory, pacer: new Pacer() };
     this.#mediaWatch = new MediaWatch(services.bridge, services.clock, options.detection, {
       late: (recordId) => directory.find(recordId)?.reportsLate(recordId),
       silent: (recordId, since) =>

@@ -5,6 +5,7 @@ import type {
   SocketAddress,
   StreamReport,
 } from '../edge/types.ts';
+import type { Range } from '../rtp/ranges.ts';
 
 /**
  * What recording needs of the world, and nothing more. `media/`, `resource/` and `siprec/` implement these; each could be
@@ -110,12 +111,15 @@ export interface Bridge {
     paused: boolean;
     /** As for `pauseForks`. */
     pausedFrom?: Partial<Readonly<Record<Party, number>>>;
+    /** Never sent, however far back `from` is: at most 64 ranges. */
+    keptOut?: Partial<Readonly<Record<Party, readonly Range[]>>>;
   }): void;
   /** The recorder moved its media. Adds (beginning at `from`) or removes single streams as `to` says. */
   retargetForks(
     recordId: string,
     to: Partial<Readonly<Record<Party, MediaAddress>>>,
     from: Partial<Readonly<Record<Party, ForkStart>>>,
+    keptOut?: Partial<Readonly<Record<Party, readonly Range[]>>>,
   ): void;
   /**
    * When this returns nothing more is sent (fail closed), but for what a copy that is behind has still to send of packets

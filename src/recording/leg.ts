@@ -31,6 +31,7 @@ import type { LegEvent, LegLife } from './leg-state.ts';
 import type { RecordingObserver } from './observer.ts';
 import { RecorderSearch } from './recorder-search.ts';
 import type { Place } from './recorder-search.ts';
+import type { Pacer } from './pacer.ts';
 import { RecordingSession } from './recording-session.ts';
 import type { RecordingWindow } from './recording-window.ts';
 import { Suspicion } from './suspicion.ts';
@@ -58,6 +59,7 @@ export interface RecordingServices {
 /** What every leg shares. */
 export interface LegServices extends RecordingServices {
   readonly directory: LegDirectory;
+  readonly pacer: Pacer;
 }
 
 export interface LegOptions {
@@ -94,6 +96,8 @@ export class Leg {
   #life: LegLife = newLegLife;
   /** A recorder that is to be emptied while this leg is on it, or about to be. */
   #leaving: string | undefined;
+  /** The way to another recorder, when its turn comes. */
+  #nextSearch: (() => void) | undefined;
   #stopping: Promise<void> | undefined;
   #unrecordedTold = false;
 
@@ -225,7 +229,7 @@ export class Leg {
     for (const party of parties) {
       if (forks[party] === undefined) from[party] = this.#account.lateStart(party, session);
     }
-    bridge.retargetForks(recordId, media, from);
+    bridge.retargetForks(recordId, media, from, this.#options.window.keptOut());
   }
 
   /**
@@ -308,6 +312,7 @@ export class Leg {
       from,
       paused: this.#life.paused,
       pausedFrom: this.#options.window.pausedFrom(),
+      keptOut: this.#options.window.keptOut(),
     });
     const now = clock.now();
     const session = new RecordingSession(allocation, now, from);
@@ -389,7 +394,7 @@ export class Leg {
   #fail(reason: FailureReason, deadAt: number, safeAt = deadAt): void {
     const session = this.#account.current;
     if (session === undefined || session.failure !== undefined || !isRecording(this.#life)) return;
-    const { allocator, clock } = this.#services;
+    const { allocator, clock, pacer } = this.#services;
     const { recordId, recorder } = session;
     const detectedAt = clock.now();
     session.fail({ reason, deadAt, safeAt, detectedAt });
@@ -401,7 +406,11 @@ export class Leg {
       this.#begun(new Failover(this.leg, recorder, reason, detectedAt, deadAt));
     }
     allocator.reportFailure(recorder, reason);
-    this.#search.start([recorder]);
+    this.#nextSearch = () => {
+      this.#nextSearch = undefined;
+      this.#search.start([recorder]);
+    };
+    pacer.run(() => this.#nextSearch?.());
   }
 
   #begun(failover: Failover): void {
@@ -474,6 +483,7 @@ export class Leg {
     // Without a recorder that is well, what is in the ring waits for the one that is being asked.
     const isWell =
       this.#account.current?.failure === undefined && this.#account.current !== undefined;
+    this.#nextSearch?.();
     await this.#search.close(isWell ? 0 : inviteTimeoutMs + drainMs);
     const session = this.#account.current;
     if (session !== undefined) {

@@ -1,7 +1,11 @@
 import type { StreamReport } from '../edge/types.ts';
 import { nextSequence } from './delivery.ts';
 import type { StreamWindow } from './delivery.ts';
+import type { Range } from '../rtp/ranges.ts';
 import type { Party } from './interfaces.ts';
+
+/** As many as an edge keeps out of one copy. */
+const keptOutMax = 64;
 
 type Streams = Readonly<Record<Party, StreamReport>>;
 type Marks = Readonly<Record<Party, number | undefined>>;
@@ -67,13 +71,21 @@ export class RecordingWindow {
     };
   }
 
-  /**
-   * A copy goes through the ring without a break, so one that begins before this packet would send again what was paused.
-   * Undefined while nothing speaks against any packet.
-   */
+  /** Pauses that are over, the last ones: what a copy must leave out wherever it begins. */
+  keptOut(): Readonly<Record<Party, readonly Range[]>> {
+    const over = this.#pauses.filter(({ to }) => to !== undefined).slice(-keptOutMax);
+    const of = (party: Party): Range[] =>
+      over
+        .map(({ from, to }) => between(from, to, party))
+        .filter(({ first, last }) => last >= first);
+    return { a: of('a'), b: of('b') };
+  }
+
+  /** No copy begins before this packet. Undefined while nothing speaks against any. */
   floor(party: Party): number | undefined {
-    const from = this.#from?.[party];
-    return this.#pauses.reduce<number | undefined>((floor, { to }) => to?.[party] ?? floor, from);
+    // What lies before pauses that can no longer be told apart is given up.
+    const over = this.#pauses.filter(({ to }) => to !== undefined);
+    return over.at(-keptOutMax - 1)?.to?.[party] ?? this.#from?.[party];
   }
 }
 

@@ -126,9 +126,10 @@ export class SiprecClient extends EventEmitter<SessionEvents> implements Session
       byeReason = request.headers.get('Reason');
     });
     dialog.on('disconnected', () => {
-      ended('sip_closed', 'the connection of the session ended');
-      // Should the recorder live, it learns that nothing more comes.
-      void dialog.bye({ headers: [reasonHeader(200, 'connection ended')] });
+      // The dialog outlives its connection (RFC 3261 18): whether the session does is for its media to say.
+      if (!this.#established.has(recordId)) return;
+      const detail = 'the connection of the session ended';
+      this.emit('ended', { recordId, reason: 'sip_closed', detail });
     });
     dialog.on('closed', (why) => {
       ended(failureReasonOf(why), byeReason ?? why);
