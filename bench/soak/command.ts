@@ -11,7 +11,7 @@ import type { SoakProgress, SoakReport } from './soak.ts';
 const usage = `usage: npm run bench -- soak [OPTIONS]
 
   --calls N        short calls, after the warm-up                                [20000]
-  --warmup N       calls before what is held is measured first                     [500]
+  --warmup N       calls before what is held is measured first                    [3000]
   --concurrency N  calls at once                                                    [12]
   --kill-every N   calls between two kills of a recorder                            [50]
   --rest S         without a call before either measurement                         [35]
@@ -19,7 +19,8 @@ const usage = `usage: npm run bench -- soak [OPTIONS]
   --json FILE      also write the results there
 
 A day's worth of calls in fast motion: created, answered, paused, re-offered, deleted early or late, on both media
-paths, while one recorder after the other is killed. Exits with 1 if anything of them is left behind.
+paths, while one recorder after the other is killed. Exits with 1 if anything of them is left behind. The warm-up is as long as
+the JavaScript heap takes to get as large as it will: what lies between its collections is no leak.
 `;
 
 /** In memory, and emptied all the time. */
@@ -30,7 +31,7 @@ export async function runSoak(args: string[]): Promise<number> {
     args,
     options: {
       calls: { type: 'string', default: '20000' },
-      warmup: { type: 'string', default: '500' },
+      warmup: { type: 'string', default: '3000' },
       concurrency: { type: 'string', default: '12' },
       'kill-every': { type: 'string', default: '50' },
       rest: { type: 'string', default: '35' },
@@ -51,7 +52,7 @@ export async function runSoak(args: string[]): Promise<number> {
     restMs: wholeNumber('--rest', values.rest, 0, 3_600) * 1_000,
     seed: wholeNumber('--seed', values.seed, 0, 1_000_000),
   };
-  // Inherited by serve, which then listens for a debugger when it is told to.
+  // Inherited by serve and its recorders, which then listen for a debugger when they are told to.
   process.env['NODE_OPTIONS'] = [process.env['NODE_OPTIONS'] ?? '', inspectorOptions].join(' ');
   // So that what is to be done at the exit is done.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));

@@ -12,13 +12,17 @@ export class GarbageCollector {
     this.#url = url;
   }
 
-  static async attach(tandem: TandemProcess): Promise<GarbageCollector> {
-    tandem.child.kill('SIGUSR1');
-    const address = await tandem.until(
-      () => Promise.resolve(/Debugger listening on (ws:\S+)/.exec(tandem.log)?.[1]),
-      (found) => found !== undefined,
+  /** @param pid of serve or one of its recorders: all write into one log, so one may be attached at a time */
+  static async attach(tandem: TandemProcess, pid: number): Promise<GarbageCollector> {
+    const addresses = (): string[] =>
+      Array.from(tandem.log.matchAll(/Debugger listening on (ws:\S+)/g), ([, url]) => url ?? '');
+    const before = addresses().length;
+    process.kill(pid, 'SIGUSR1');
+    const after = await tandem.until(
+      () => Promise.resolve(addresses()),
+      ({ length }) => length > before,
     );
-    return new GarbageCollector(address ?? '');
+    return new GarbageCollector(after.at(-1) ?? '');
   }
 
   async collect(): Promise<void> {

@@ -24,7 +24,7 @@ export interface SoakOptions {
   readonly restMs: number;
   /** Folder to work in: recordings, log. */
   readonly parentDir: string;
-  /** Whether serve collects its garbage before memory is read. Its NODE_OPTIONS must have `inspectorOptions`. */
+  /** Whether garbage is collected before memory is read. NODE_OPTIONS must have `inspectorOptions`. */
   readonly collectsGarbage: boolean;
   readonly onProgress: (progress: SoakProgress) => void;
 }
@@ -58,22 +58,17 @@ export class Soak {
   readonly #tandem: TandemProcess;
   readonly #killer: RecorderKiller;
   readonly #sweeper: RecordingsSweeper;
-  readonly #collector: GarbageCollector | undefined;
+  /** By process id. */
+  readonly #collectors = new Map<number, GarbageCollector>();
   readonly #random: () => number;
   readonly #tally = new SoakTally();
   readonly #startedAt = performance.now();
   #placed = 0;
 
-  private constructor(
-    options: SoakOptions,
-    tandem: TandemProcess,
-    sweeper: RecordingsSweeper,
-    collector: GarbageCollector | undefined,
-  ) {
+  private constructor(options: SoakOptions, tandem: TandemProcess, sweeper: RecordingsSweeper) {
     this.#options = options;
     this.#tandem = tandem;
     this.#sweeper = sweeper;
-    this.#collector = collector;
     this.#random = seededRandom(options.seed);
     this.#killer = new RecorderKiller(tandem, this.#random);
   }
@@ -107,13 +102,7 @@ export class Soak {
       },
       dir,
     );
-    try {
-      const collector = options.collectsGarbage ? await GarbageCollector.attach(tandem) : undefined;
-      return new Soak(options, tandem, new RecordingsSweeper(recordings), collector);
-    } catch (error) {
-      await tandem.dispose();
-      throw error;
-    }
+    return new Soak(options, tandem, new RecordingsSweeper(recordings));
   }
 
   async run(): Promise<SoakReport> {
@@ -198,8 +187,21 @@ export class Soak {
     return sample;
   }
 
+  async #collectGarbage(): Promise<void> {
+    const recorders = await this.#tandem.recorders();
+    for (const pid of [this.#tandem.child.pid, ...recorders.map((recorder) => recorder.pid)]) {
+      if (pid === undefined) continue;
+      let collector = this.#collectors.get(pid);
+      if (collector === undefined) {
+        collector = await GarbageCollector.attach(this.#tandem, pid);
+        this.#collectors.set(pid, collector);
+      }
+      await collector.collect();
+    }
+  }
+
   async #sample(): Promise<SystemSample> {
-    await this.#collector?.collect();
+    if (this.#options.collectsGarbage) await this.#collectGarbage();
     return sampleSystem(this.#tandem, await this.#sweeper.sweep());
   }
 }

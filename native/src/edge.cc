@@ -156,7 +156,7 @@ uint32_t Edge::addFork(const AddForkOptions& options) {
   const uint32_t id = nextId(options.portId % kThreadsMax);
   shardOf(options.portId).run([&](Shard& s) {
     s.addFork(id, options.portId, options.streamIndex, options.rtp, options.rtcp, options.from,
-              options.pausedFrom);
+              options.pausedFrom, options.keptOut);
   });
   return id;
 }

@@ -38,6 +38,7 @@ struct AddForkOptions {
   Address rtcp;
   ForkStart from;
   std::optional<uint64_t> pausedFrom;
+  std::vector<KeptOut> keptOut;
 };
 
 struct CaptureStreamOptions {

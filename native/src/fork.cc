@@ -35,8 +35,15 @@ uint64_t findStart(const Ring& ring, const ForkStart& from) {
 
 }  // namespace
 
-Fork::Fork(uint32_t id, Port& port, LegSocket& leg, const Address& rtp, const Address& rtcp)
-    : id_(id), port_(port), leg_(&leg), rtp_(rtp), rtcp_(rtcp) {}
+Fork::Fork(uint32_t id, Port& port, LegSocket& leg, const Address& rtp, const Address& rtcp,
+           std::vector<KeptOut> keptOut)
+    : id_(id), port_(port), leg_(&leg), rtp_(rtp), rtcp_(rtcp), keptOut_(std::move(keptOut)) {}
+
+bool Fork::isKeptOut(uint64_t extended) const {
+  return std::any_of(keptOut_.begin(), keptOut_.end(), [extended](const KeptOut& range) {
+    return extended >= range.first && extended <= range.last;
+  });
+}
 
 void Fork::start(ShardContext& context, const ForkStart& from, std::optional<uint64_t> pausedFrom) {
   const Ring& ring = port_.ring();
@@ -160,6 +167,10 @@ void Fork::catchUp(ShardContext& context) {
   const Ring& ring = port_.ring();
   if (cursor_ < ring.first()) cursor_ = ring.first();
   const uint64_t end = std::min(ring.head(), pauseAt_);
+  for (; cursor_ < end && isKeptOut(ring.at(cursor_).extended); ++cursor_) {
+    withheld_.add(ring.at(cursor_).extended, ring.at(cursor_).arrivalNs);
+    repace_ = true;
+  }
   if (cursor_ >= end) return;
   if (repace_) paceFromHere(context);
   const auto paced = static_cast<int64_t>(
@@ -167,6 +178,8 @@ void Fork::catchUp(ShardContext& context) {
   const int64_t until = paceArrivalNs_ + paced;
   for (size_t i = 0; i < kCatchUpBurst && cursor_ < end && ring.at(cursor_).arrivalNs <= until;
        ++i) {
+    // Skipped in the next tick, and the time it took is not waited for.
+    if (isKeptOut(ring.at(cursor_).extended)) return;
     if (!leg_->queue(context, *this, cursor_, true)) {
       fallBehind(context, cursor_);
       return;

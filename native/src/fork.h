@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "address.h"
 #include "ranges.h"
@@ -22,6 +23,12 @@ struct ForkStart {
   uint64_t extended = 0;
 };
 
+/** Extended sequence numbers, inclusive. */
+struct KeptOut {
+  uint64_t first;
+  uint64_t last;
+};
+
 /**
  * A cursor over a port's ring, on its way to one recorder. Live, it follows the head; behind, it is
  * paced until it reaches it, in order all the time, since what arrives meanwhile simply lies
@@ -29,7 +36,9 @@ struct ForkStart {
  */
 class Fork {
  public:
-  Fork(uint32_t id, Port& port, LegSocket& leg, const Address& rtp, const Address& rtcp);
+  /** `keptOut`: never sent, however far behind the fork begins. */
+  Fork(uint32_t id, Port& port, LegSocket& leg, const Address& rtp, const Address& rtcp,
+       std::vector<KeptOut> keptOut);
 
   uint32_t id() const { return id_; }
   Port& port() { return port_; }
@@ -61,7 +70,7 @@ class Fork {
   void onEvict(const Ring::Entry& entry, uint64_t index) {
     if (index < cursor_ || state_ == ForkState::kEnded) return;
     cursor_ = index + 1;
-    if (index >= pauseAt_ && index < resumeAt_) {
+    if ((index >= pauseAt_ && index < resumeAt_) || isKeptOut(entry.extended)) {
       withheld_.add(entry.extended, entry.arrivalNs);
       return;
     }
@@ -84,6 +93,7 @@ class Fork {
  private:
   void paceFromHere(ShardContext& context);
   void enterCatchUp(ShardContext& context);
+  bool isKeptOut(uint64_t extended) const;
   void withholdUntil(uint64_t index);
   void withholdPending();
   void reachPause();
@@ -94,6 +104,7 @@ class Fork {
   LegSocket* leg_;
   Address rtp_;
   Address rtcp_;
+  const std::vector<KeptOut> keptOut_;
   ForkState state_ = ForkState::kLive;
   static constexpr uint64_t kNever = UINT64_MAX;
 

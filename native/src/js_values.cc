@@ -70,6 +70,19 @@ ForkStart readForkStart(const Napi::Value& value) {
   fail("from.kind is not live, oldest, time or sequence");
 }
 
+std::vector<KeptOut> readKeptOut(const Napi::Value& value) {
+  std::vector<KeptOut> ranges;
+  if (value.IsUndefined()) return ranges;
+  const Napi::Array list = readArray(value, "keptOut");
+  if (list.Length() > kKeptOutMax) fail("keptOut has too many ranges");
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const Napi::Object range = readObject(list.Get(i), "keptOut");
+    ranges.push_back({readSequence(range.Get("first"), "keptOut.first"),
+                      readSequence(range.Get("last"), "keptOut.last")});
+  }
+  return ranges;
+}
+
 Napi::Value toJs(Napi::Env env, const std::vector<Range>& ranges) {
   Napi::Array list = Napi::Array::New(env, ranges.size());
   for (uint32_t i = 0; i < ranges.size(); ++i) {
@@ -177,7 +190,8 @@ AddForkOptions readAddFork(const Napi::Value& value) {
           readForkStart(object.Get("from")),
           readBoolean(object.Get("paused"), "paused")
               ? std::optional(readSequence(object.Get("pausedFrom"), "pausedFrom"))
-              : std::nullopt};
+              : std::nullopt,
+          readKeptOut(object.Get("keptOut"))};
 }
 
 OpenCaptureOptions readOpenCapture(const Napi::Value& value) {

@@ -32,6 +32,8 @@ inline constexpr int kReceiveBufferBytes = 256 * 1024;
 inline constexpr int kSharedBufferBytes = 4 * 1024 * 1024;
 
 inline constexpr size_t kRangesMax = 4096;
+/** Ranges that a fork never sends. */
+inline constexpr size_t kKeptOutMax = 64;
 inline constexpr size_t kSsrcChangesMax = 64;
 
 /** Packets a second that a ring has index entries for. */

@@ -191,13 +191,13 @@ void Shard::setRoute(uint32_t id, std::optional<uint32_t> peer, std::optional<Ad
 }
 
 void Shard::addFork(uint32_t id, uint32_t portId, size_t streamIndex, const Address& rtp,
-                    const Address& rtcp, const ForkStart& from,
-                    std::optional<uint64_t> pausedFrom) {
+                    const Address& rtcp, const ForkStart& from, std::optional<uint64_t> pausedFrom,
+                    std::vector<KeptOut> keptOut) {
   Port& source = port(portId);
   if (source.forks().size() >= kForksPerPortMax)
     fail("a port has at most " + std::to_string(kForksPerPortMax) + " forks");
   LegSocket& leg = *legFor(rtp.family(), streamIndex).socket;
-  auto fork = std::make_unique<Fork>(id, source, leg, rtp, rtcp);
+  auto fork = std::make_unique<Fork>(id, source, leg, rtp, rtcp, std::move(keptOut));
   leg.enroll(*fork);
   source.forks().push_back(fork.get());
   fork->start(context_, from, pausedFrom);

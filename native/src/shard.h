@@ -66,7 +66,8 @@ class Shard {
   Port& port(uint32_t id);
   void setRoute(uint32_t id, std::optional<uint32_t> peer, std::optional<Address> relay);
   void addFork(uint32_t id, uint32_t portId, size_t streamIndex, const Address& rtp,
-               const Address& rtcp, const ForkStart& from, std::optional<uint64_t> pausedFrom);
+               const Address& rtcp, const ForkStart& from, std::optional<uint64_t> pausedFrom,
+               std::vector<KeptOut> keptOut);
   void setForkTarget(uint32_t id, const Address& rtp, const Address& rtcp);
   ForkReport removeFork(uint32_t id);
   Fork& fork(uint32_t id);

@@ -82,6 +82,8 @@ export interface AddForkOptions {
   readonly paused: boolean;
   /** Of a paused one: what comes before this extended sequence number is sent still. 0, nothing, when absent. */
   readonly pausedFrom?: number;
+  /** Never sent, however far behind it begins: counted as withheld. At most 64 ranges of extended sequence numbers. */
+  readonly keptOut?: readonly { readonly first: number; readonly last: number }[];
 }
 
 /** Inclusive range of extended sequence numbers, with the receive times of its ends. */

@@ -96,6 +96,12 @@ export function checkAddFork(options: AddForkOptions): void {
   checkAddress('rtcp', options.rtcp);
   checkStart(options.from);
   checkSequence('pausedFrom', options.pausedFrom ?? 0);
+  const { keptOut = [] } = options;
+  checkInteger('keptOut.length', keptOut.length, 0, 64);
+  for (const { first, last } of keptOut) {
+    checkSequence('keptOut.first', first);
+    checkSequence('keptOut.last', last);
+  }
 }
 
 export function checkSequence(field: string, sequence: number): void {

@@ -257,8 +257,8 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     this.#forks.start({ ...options, portIds });
   }
 
-  retargetForks(...[recordId, to, from]: Parameters<Bridge['retargetForks']>): void {
-    this.#forks.retarget(recordId, to, from);
+  retargetForks(...[recordId, to, from, keptOut]: Parameters<Bridge['retargetForks']>): void {
+    this.#forks.retarget(recordId, to, from, keptOut);
   }
 
   pauseForks(...[recordId, from]: Parameters<Bridge['pauseForks']>): void {

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { EdgeEvent, ForkReport, ForkStart } from '../edge/types.ts';
 import { TandemError } from '../errors.ts';
+import type { Range } from '../rtp/ranges.ts';
 import type { MediaAddress, MediaSigns, Party } from '../recording/interfaces.ts';
 import type { MediaEdge } from './media-edge.ts';
 import { bothParties, streamIndex } from './party.ts';
@@ -19,6 +20,7 @@ interface Entry {
   paused: boolean;
   /** First packet that the pause withholds. */
   pausedFrom: ByParty<number>;
+  keptOut: Readonly<ByParty<readonly Range[]>>;
   refusedTold: boolean;
   liveTold: boolean;
 }
@@ -47,8 +49,10 @@ export class ForkBook extends EventEmitter<{
     readonly from: Readonly<ByParty<ForkStart>>;
     readonly paused: boolean;
     readonly pausedFrom?: Readonly<ByParty<number>>;
+    readonly keptOut?: Readonly<ByParty<readonly Range[]>>;
   }): void {
-    const { callId, recordId, portIds, to, from, paused, pausedFrom = {} } = options;
+    const { callId, recordId, portIds, to, from, paused } = options;
+    const { pausedFrom = {}, keptOut = {} } = options;
     if (this.#entries.has(recordId)) {
       throw new TandemError('CALL_STATE', `recording session ${recordId} has its media already`);
     }
@@ -61,6 +65,7 @@ export class ForkBook extends EventEmitter<{
       held: new Set(),
       paused,
       pausedFrom,
+      keptOut,
       refusedTold: false,
       liveTold: false,
     };
@@ -87,10 +92,12 @@ export class ForkBook extends EventEmitter<{
     recordId: string,
     to: Readonly<ByParty<MediaAddress>>,
     from: Readonly<ByParty<ForkStart>>,
+    keptOut: Readonly<ByParty<readonly Range[]>> = {},
   ): void {
     const entry = this.#entries.get(recordId);
     if (!entry) return;
     entry.refusedTold = false;
+    entry.keptOut = keptOut;
     for (const party of bothParties) {
       const target = to[party];
       const forkId = entry.forkIds[party];
@@ -196,6 +203,7 @@ export class ForkBook extends EventEmitter<{
       from,
       paused: entry.paused,
       ...pausedFrom(entry, party),
+      keptOut: entry.keptOut[party] ?? [],
     });
     entry.forkIds[party] = forkId;
     this.#byFork.set(forkId, entry);

@@ -96,6 +96,27 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     expect(bounds(rig.edge.removeFork(fork).withheld)).toEqual([[31, 50]]);
   });
 
+  it('never sends what is kept out, however far back it begins', async () => {
+    const recorder = await rig.peer();
+    await party.send(port.rtp, ...rtpRun(1, 40));
+    await arrived(40);
+    const { first } = rig.edge.streamReport(port.portId).received[0]!;
+    const fork = rig.fork(port, recorder.address, {
+      from: { kind: 'oldest' },
+      keptOut: [
+        { first, last: first + 4 },
+        { first: first + 20, last: first + 29 },
+      ],
+    });
+    await rig.event('fork-live', ({ forkId }) => forkId === fork);
+    await party.send(port.rtp, ...rtpRun(41, 5));
+    expect((await recorder.gets(30)).map(sequenceOf)).toEqual([...from(6, 15), ...from(31, 15)]);
+    expect(bounds(rig.edge.removeFork(fork).withheld)).toEqual([
+      [1, 5],
+      [21, 30],
+    ]);
+  });
+
   it('leaves a pause out that ended before a fork had caught up with it', async () => {
     const recorder = await rig.peer();
     for (let run = 0; run < 20; ++run) {

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Clock } from '../../src/clock.ts';
 import type { ForkReport, ForkStart, SequenceRange, StreamReport } from '../../src/edge/types.ts';
 import { TandemError } from '../../src/errors.ts';
+import type { Range } from '../../src/rtp/ranges.ts';
 import { parties } from '../../src/recording/interfaces.ts';
 import type {
   Bridge,
@@ -54,6 +55,7 @@ interface ForkSet {
   readonly callId: string;
   readonly forks: ByParty<Fork>;
   paused: boolean;
+  keptOut: ByParty<readonly Range[]>;
 }
 
 /** Media as the edge does it, in memory: a packet of each party every 20 ms, a ring, and forks that catch up at four times that. */
@@ -128,9 +130,10 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     return { a: mediaAddress('192.0.2.1'), b: mediaAddress('192.0.2.1') };
   }
 
-  startForks({ callId, recordId, to, from, paused }: Parameters<Bridge['startForks']>[0]): void {
+  startForks(options: Parameters<Bridge['startForks']>[0]): void {
+    const { callId, recordId, to, from, paused, keptOut = {} } = options;
     this.log.push(`start ${this.#nameOf(to)}`);
-    const set: ForkSet = { callId, forks: {}, paused };
+    const set: ForkSet = { callId, forks: {}, paused, keptOut };
     this.forkSets.set(recordId, set);
     for (const party of parties) {
       const target = to[party];
@@ -138,9 +141,10 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     }
   }
 
-  retargetForks(recordId: string, to: ByParty<MediaAddress>, from: ByParty<ForkStart>): void {
+  retargetForks(...[recordId, to, from, keptOut = {}]: Parameters<Bridge['retargetForks']>): void {
     const set = this.forkSets.get(recordId);
     if (set === undefined) return;
+    set.keptOut = keptOut;
     for (const party of parties) {
       const target = to[party];
       const fork = set.forks[party];
@@ -235,6 +239,14 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     const wasBehind = fork.state === 'catching-up';
     const due = ring.filter(({ sequence }) => sequence >= fork.cursor);
     for (const packet of wasBehind ? due.slice(0, catchUpPackets) : due) {
+      const { sequence } = packet;
+      if (
+        set.keptOut[fork.party]?.some(({ first, last }) => first <= sequence && sequence <= last)
+      ) {
+        add(fork.withheld, sequence, packet.at);
+        fork.cursor = sequence + 1;
+        continue;
+      }
       this.#send(fork, packet, wasBehind && packet.at < this.#clock.now());
     }
     if (wasBehind && due.length <= catchUpPackets) fork.state = 'live';

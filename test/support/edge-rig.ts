@@ -68,6 +68,7 @@ export class EdgeRig extends EventEmitter<{ event: [EdgeEvent] }> {
       from?: ForkStart;
       paused?: boolean;
       pausedFrom?: number;
+      keptOut?: { first: number; last: number }[];
       rtcp?: SocketAddress;
     } = {},
   ): number {
@@ -79,6 +80,7 @@ export class EdgeRig extends EventEmitter<{ event: [EdgeEvent] }> {
       from: options.from ?? { kind: 'live' },
       paused: options.paused ?? false,
       pausedFrom: options.pausedFrom ?? 0,
+      keptOut: options.keptOut ?? [],
     });
   }
 

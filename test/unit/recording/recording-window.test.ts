@@ -59,10 +59,24 @@ describe('the recording window', () => {
     expect(window.of('a').resuming).toEqual([{ first: 400, last: 409 }]);
   });
 
-  it('lets nothing be sent again of before the end of the last pause', () => {
+  it('keeps a pause that is over out of copies that begin before it', () => {
     const window = paused();
-    expect(window.floor('a')).toBe(200);
+    expect(window.keptOut().a).toEqual([]);
+    expect(window.pausedFrom().a).toBe(300);
     window.resume(at(399));
-    expect(window.floor('a')).toBe(400);
+    expect(window.keptOut().a).toEqual([{ first: 300, last: 399 }]);
+    expect(window.floor('a')).toBe(200);
+  });
+
+  it('lets nothing be sent again of before the pauses that it can tell apart', () => {
+    const window = new RecordingWindow();
+    window.begin(at(199));
+    for (let pause = 1; pause <= 65; pause += 1) {
+      window.pause(at(199 + 2 * pause));
+      window.resume(at(200 + 2 * pause));
+    }
+    expect(window.keptOut().a).toHaveLength(64);
+    expect(window.keptOut().a[0]).toEqual({ first: 204, last: 204 });
+    expect(window.floor('a')).toBe(203);
   });
 });
