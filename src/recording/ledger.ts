@@ -24,6 +24,8 @@ export interface LegStreamLedger {
   readonly replayed: readonly TimedRange[];
   readonly missing: readonly TimedRange[];
   readonly missingMs: number;
+  /** Lost on the way to the recorder, as its reports count them; which ones they do not say. */
+  readonly reportedLostPackets: number;
 }
 
 export interface StreamLedger {
@@ -61,9 +63,14 @@ export function buildLedger(
   const legs = duplicator?.legs ?? [];
   const streams = parties.map((party) => streamLedger(party, reports[party], duplicator));
   const missingMs = (leg: LegNumber): number =>
-    sum(streams.map((stream) => stream.legs.find((entry) => entry.leg === leg)?.missingMs ?? 0));
+    sum(
+      streams.map(({ packetMs, legs: entries }) => {
+        const entry = entries.find((one) => one.leg === leg);
+        return (entry?.missingMs ?? 0) + (entry?.reportedLostPackets ?? 0) * packetMs;
+      }),
+    );
   const legVerdicts = legs.map(({ leg }) => ({ leg, verdict: verdictOf(missingMs(leg)) }));
-  const union = sum(streams.map(({ missingFromUnionMs }) => missingFromUnionMs));
+  const union = sum(streams.map((stream) => stream.missingFromUnionMs + unprovenMs(stream)));
   const whole = legVerdicts.every(({ verdict }) => verdict === 'complete');
   return {
     callId,
@@ -115,6 +122,7 @@ function streamLedger(
         replayed: timed(account.replayed),
         missing: timed(account.lost),
         missingMs: account.lostMs,
+        reportedLostPackets: sum((deliveries[index] ?? []).map(lostOnTheWay)),
       };
     }),
     missingFromUnion: timed(missing ?? []),
@@ -127,10 +135,26 @@ function deliveriesOf(leg: Leg, party: Party): SessionDelivery[] {
 }
 
 /** A report that tells of loss confirms nothing, as it does not say which packets are missing (RFC 3550 6.4.1). */
-function confirmedBy({ fork }: SessionDelivery): Range[] {
-  const report = fork.receiverReport;
-  if (report === undefined || report.cumulativeLost > 0) return [];
-  return clip(fork.sent, 0, report.highestSequence);
+function confirmedBy(delivery: SessionDelivery): Range[] {
+  const { receiverReport, sent } = delivery.fork;
+  if (receiverReport === undefined || lostOnTheWay(delivery) > 0) return [];
+  return clip(sent, 0, receiverReport.highestSequence);
+}
+
+/** What the last report counts as lost, less the numbers that were never sent: gaps in the stream itself, and pauses. */
+function lostOnTheWay({ fork: { receiverReport, sent } }: SessionDelivery): number {
+  const first = sent[0]?.first;
+  if (receiverReport === undefined || first === undefined) return 0;
+  const { cumulativeLost, highestSequence } = receiverReport;
+  const numbers = highestSequence - first + 1;
+  const neverSent = numbers - count(clip(sent, first, highestSequence));
+  return Math.max(0, cumulativeLost - Math.max(0, neverSent));
+}
+
+/** Where every leg has lost some, nothing says that they were not the same: at most what the better leg lacks. */
+function unprovenMs({ legs, packetMs }: StreamLedger): number {
+  const reported = legs.map(({ reportedLostPackets }) => reportedLostPackets);
+  return reported.length === 0 ? 0 : Math.min(...reported) * packetMs;
 }
 
 function verdictOf(missingMs: number): Verdict {

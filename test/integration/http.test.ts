@@ -96,6 +96,7 @@ function ledger(callId: string): Ledger {
             replayed: [],
             missing: [range],
             missingMs: 200,
+            reportedLostPackets: 0,
           },
         ],
         missingFromUnion: [],

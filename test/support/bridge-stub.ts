@@ -272,8 +272,8 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     const now = this.#clock.now();
     if (now - (fork.report?.at ?? fork.startedAt) < every) return;
     fork.reports += 1;
-    const none = { fractionLost: 0, cumulativeLost: 0, jitterMs: 0 };
-    fork.report = { at: now, highestSequence: last, ...none };
+    const { cumulativeLost } = recorder;
+    fork.report = { at: now, highestSequence: last, fractionLost: 0, cumulativeLost, jitterMs: 0 };
   }
 
   #addFork(

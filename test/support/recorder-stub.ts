@@ -14,6 +14,8 @@ export class RecorderStub {
   updates: 'accept' | 'hold' | TandemError = 'accept';
   /** Undefined: it sends no receiver reports. */
   reportEveryMs: number | undefined = 500;
+  /** What its reports say, on every stream. */
+  cumulativeLost = 0;
   /** Sequence numbers by record id and party. */
   readonly received = new Map<string, number[]>();
 

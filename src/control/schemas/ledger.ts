@@ -36,6 +36,7 @@ const legStream: z.ZodType<LegStreamLedger> = z.strictObject({
   replayed: z.array(range).describe('Sent out of the ring; also in one of the two above'),
   missing: z.array(range).describe('Was to be recorded, and no live recorder of this leg got it'),
   missingMs: z.number(),
+  reportedLostPackets: count.describe('Lost on the way to the recorder, by its receiver reports'),
 });
 
 const stream: z.ZodType<StreamLedger> = z.strictObject({

@@ -127,6 +127,40 @@ describe('the account of a stream', () => {
     expect(count(legA(1).unconfirmed)).toBe(50);
   });
 
+  it('believes a recorder that reports loss, and the other one that has all', async () => {
+    await start();
+    world.recorder('r1').cumulativeLost = 3;
+    await world.place('c1');
+    await world.talk(1_100);
+    expect(legA(1)).toMatchObject({ confirmed: [], reportedLostPackets: 3 });
+    const { legs, verdict } = world.ledger('c1');
+    expect(legs).toEqual([
+      { leg: 1, verdict: 'missing 120 ms' },
+      { leg: 2, verdict: 'complete' },
+    ]);
+    expect(verdict).toBe('complete-by-merge');
+  });
+
+  it('does not call a call complete when both recorders report loss on a stream', async () => {
+    await start();
+    for (const id of ['r1', 'r2', 'r3', 'r4']) world.recorder(id).cumulativeLost = 3;
+    await world.place('c1');
+    await world.talk(1_100);
+    expect(world.ledger('c1').verdict).toBe('missing 120 ms');
+  });
+
+  it('does not take what never arrived for loss on the way to a recorder', async () => {
+    await start();
+    for (const id of ['r1', 'r2', 'r3', 'r4']) world.recorder(id).cumulativeLost = 5;
+    await world.place('c1');
+    await world.talk(500);
+    skip('a', 5);
+    skip('b', 5);
+    await world.talk(600);
+    expect(legA(1)).toMatchObject({ reportedLostPackets: 0 });
+    expect(world.ledger('c1').verdict).toBe('complete');
+  });
+
   it('shows what was replayed', async () => {
     await start();
     await world.place('c1');
