@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { hashPayload } from '../support/media-compare.ts';
 import { PlacedCall } from '../support/placed-call.ts';
@@ -15,9 +15,13 @@ afterAll(async () => {
   await tandem.dispose();
 });
 
-function workers(): number[] {
-  const pids = execFileSync('pgrep', ['-P', String(tandem.child.pid), '-f', 'mediasoup-worker']);
-  return pids.toString().trim().split('\n').map(Number);
+function worker(): number {
+  const { pid } = tandem.child;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+  const found = children.find((child) =>
+    readFileSync(`/proc/${child}/comm`, 'utf8').startsWith('mediasoup-worke'),
+  );
+  return Number(found);
 }
 
 it('brings 50 calls back on the same ports when their mediasoup worker is killed, and records on', async () => {
@@ -39,8 +43,7 @@ it('brings 50 calls back on the same ports when their mediasoup worker is killed
     () => Promise.resolve(heard()),
     (count) => count > 10,
   );
-  const [pid] = workers();
-  process.kill(pid as number, 'SIGKILL');
+  process.kill(worker(), 'SIGKILL');
   await tandem.until(
     () => Promise.resolve(tandem.log.split('it flows again').length - 1),
     (count) => count >= calls,

@@ -60,7 +60,7 @@ export class RtpEndpoint {
   }
 
   get port(): number {
-    return (this.#socket.address()).port;
+    return this.#socket.address().port;
   }
 
   get host(): string {
