@@ -50,7 +50,8 @@ function peakMbOf(name: string, packets: number): { peakMb: number; inputMb: num
   };
 }
 
-describe('memory of tandem merge', () => {
+// The sanitizers keep freed memory back, to find who still uses it.
+describe.skipIf(process.env['TANDEM_EDGE_ADDON'] !== undefined)('memory of tandem merge', () => {
   it('grows by much less than its input', () => {
     const small = peakMbOf('small', 500);
     const large = peakMbOf('large', 110_000);
