@@ -1,6 +1,7 @@
 import type { Metrics } from './metrics.ts';
 import type { Alarms } from './alarm/alarms.ts';
 import type { LedgerArchive } from './ledger-archive.ts';
+import type { FailureReason } from './recording/interfaces.ts';
 import type { RecordingObserver } from './recording/observer.ts';
 
 /** What recording tells, as metrics, alarms and files. */
@@ -19,12 +20,14 @@ export function recordingObserver(
     callEnded: (ledger) => {
       ledgers.keep(ledger);
     },
-    sessionEstablished: () => undefined,
+    sessionEstablished: (setupMs) => {
+      metrics.recordingSetupSeconds.observe(setupMs / 1_000);
+    },
     sessionRefused: (reason) => {
       metrics.recordingSessionsRefused.inc({ reason });
     },
-    sessionEnded: (result) => {
-      metrics.recordingSessionsEnded.inc({ result });
+    sessionEnded: (reason) => {
+      metrics.recordingSessionsEnded.inc({ result: resultOf(reason) });
     },
     failoverStarted: (_callId, { reason, detectionMs }) => {
       metrics.failovers.inc({ reason });
@@ -46,4 +49,20 @@ export function recordingObserver(
       metrics.scarceLegs.inc();
     },
   };
+}
+
+const failures: ReadonlySet<string> = new Set<FailureReason>([
+  'icmp',
+  'sip_closed',
+  'sip_error',
+  'sip_timeout',
+  'options_timeout',
+  'srs_bye',
+  'rtcp_silence',
+  'rtcp_loss',
+]);
+
+function resultOf(reason: string): 'ended' | 'moved' | 'failed' {
+  if (reason === 'operator') return 'moved';
+  return failures.has(reason) ? 'failed' : 'ended';
 }

@@ -7,7 +7,8 @@ export interface RecordingObserver {
   callRejected(code: string): void;
   /** With its final account. */
   callEnded(ledger: Ledger): void;
-  sessionEstablished(): void;
+  /** @param setupMs from the INVITE to the media address of the recorder */
+  sessionEstablished(setupMs: number): void;
   sessionRefused(reason: string): void;
   sessionEnded(reason: string): void;
   /** A leg has left its recorder; `failover.to` is null until there is another. */

@@ -189,8 +189,9 @@ export class RecorderSearch {
 
   /** True when the recorder has the session. Throws what is not the recorder's doing. */
   async #ask(allocation: Allocation): Promise<boolean> {
-    const { allocator, observer } = this.#services;
+    const { allocator, clock, observer } = this.#services;
     const { recordId, recorder } = allocation;
+    const askedAt = clock.now();
     const attempt: Attempt = { allocation, abort: new AbortController() };
     this.#attempt = attempt;
     try {
@@ -209,7 +210,7 @@ export class RecorderSearch {
       return false;
     }
     allocator.reportSuccess(recorder);
-    observer.sessionEstablished();
+    observer.sessionEstablished(clock.now() - askedAt);
     this.#options.logger.info({ recordId, recorder }, 'recording session established');
     return true;
   }
