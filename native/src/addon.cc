@@ -76,13 +76,13 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
                                 InstanceMethod<&EdgeAddon::setRemote>("setRemote"),
                                 InstanceMethod<&EdgeAddon::setRoute>("setRoute"),
                                 InstanceMethod<&EdgeAddon::closePort>("closePort"),
-                                InstanceMethod<&EdgeAddon::streamReport>("streamReport"),
-                                InstanceMethod<&EdgeAddon::addFork>("addFork"),
+                                InstanceMethod<&EdgeAddon::streamReports>("streamReports"),
+                                InstanceMethod<&EdgeAddon::addForks>("addForks"),
                                 InstanceMethod<&EdgeAddon::setForkTarget>("setForkTarget"),
                                 InstanceMethod<&EdgeAddon::pauseFork>("pauseFork"),
                                 InstanceMethod<&EdgeAddon::resumeFork>("resumeFork"),
-                                InstanceMethod<&EdgeAddon::removeFork>("removeFork"),
-                                InstanceMethod<&EdgeAddon::forkReport>("forkReport"),
+                                InstanceMethod<&EdgeAddon::removeForks>("removeForks"),
+                                InstanceMethod<&EdgeAddon::forkReports>("forkReports"),
                                 InstanceMethod<&EdgeAddon::openCapture>("openCapture"),
                                 InstanceMethod<&EdgeAddon::setCaptureRemote>("setCaptureRemote"),
                                 InstanceMethod<&EdgeAddon::closeCapture>("closeCapture"),
@@ -192,11 +192,11 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   Napi::Value closePort(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { return edge.closePort(id(info)); });
   }
-  Napi::Value streamReport(const Napi::CallbackInfo& info) {
-    return answer(info, [&](Edge& edge) { return edge.streamReport(id(info)); });
+  Napi::Value streamReports(const Napi::CallbackInfo& info) {
+    return answer(info, [&](Edge& edge) { return edge.streamReports(readIds(info[0])); });
   }
-  Napi::Value addFork(const Napi::CallbackInfo& info) {
-    return answer(info, [&](Edge& edge) { return edge.addFork(readAddFork(info[0])); });
+  Napi::Value addForks(const Napi::CallbackInfo& info) {
+    return answer(info, [&](Edge& edge) { return edge.addForks(readAddForks(info[0])); });
   }
   Napi::Value setForkTarget(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) {
@@ -211,11 +211,11 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   Napi::Value resumeFork(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { edge.resumeFork(id(info)); });
   }
-  Napi::Value removeFork(const Napi::CallbackInfo& info) {
-    return answer(info, [&](Edge& edge) { return edge.removeFork(id(info)); });
+  Napi::Value removeForks(const Napi::CallbackInfo& info) {
+    return answer(info, [&](Edge& edge) { return edge.removeForks(readIds(info[0])); });
   }
-  Napi::Value forkReport(const Napi::CallbackInfo& info) {
-    return answer(info, [&](Edge& edge) { return edge.forkReport(id(info)); });
+  Napi::Value forkReports(const Napi::CallbackInfo& info) {
+    return answer(info, [&](Edge& edge) { return edge.forkReports(readIds(info[0])); });
   }
   Napi::Value openCapture(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { return edge.openCapture(readOpenCapture(info[0])); });

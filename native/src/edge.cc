@@ -72,6 +72,14 @@ Shard& Edge::shardAt(uint32_t index) const {
 // An id says which shard it lives on.
 Shard& Edge::shardOf(uint32_t id) { return shardAt(id % kThreadsMax); }
 
+Shard& Edge::shardOfAll(const std::vector<uint32_t>& ids) {
+  if (ids.empty()) fail("a list of ids is empty");
+  for (const uint32_t id : ids) {
+    if (id % kThreadsMax != ids.front() % kThreadsMax) fail("a list of ids is of one shard");
+  }
+  return shardOf(ids.front());
+}
+
 uint32_t Edge::nextId(uint32_t shard) {
   idCounter_ = idCounter_ % (UINT32_MAX / kThreadsMax) + 1;
   return idCounter_ * kThreadsMax + shard;
@@ -144,21 +152,39 @@ StreamReport Edge::closePort(uint32_t portId) {
   return report;
 }
 
-StreamReport Edge::streamReport(uint32_t portId) {
-  return shardOf(portId).run([&](Shard& s) { return s.port(portId).report(); });
+std::vector<StreamReport> Edge::streamReports(const std::vector<uint32_t>& portIds) {
+  return shardOfAll(portIds).run([&](Shard& s) {
+    std::vector<StreamReport> reports;
+    for (const uint32_t id : portIds) reports.push_back(s.port(id).report());
+    return reports;
+  });
 }
 
-uint32_t Edge::addFork(const AddForkOptions& options) {
-  if (options.streamIndex >= kLegStreams)
-    fail("streamIndex is not within 0.." + std::to_string(kLegStreams - 1));
-  if (options.rtp.family() != options.rtcp.family())
-    fail("rtp and rtcp of a fork are of one address family");
-  const uint32_t id = nextId(options.portId % kThreadsMax);
-  shardOf(options.portId).run([&](Shard& s) {
-    s.addFork(id, options.portId, options.streamIndex, options.rtp, options.rtcp, options.from,
-              options.pausedFrom, options.keptOut);
+std::vector<uint32_t> Edge::addForks(const std::vector<AddForkOptions>& all) {
+  std::vector<uint32_t> portIds;
+  std::vector<uint32_t> forkIds;
+  for (const AddForkOptions& options : all) {
+    if (options.streamIndex >= kLegStreams)
+      fail("streamIndex is not within 0.." + std::to_string(kLegStreams - 1));
+    if (options.rtp.family() != options.rtcp.family())
+      fail("rtp and rtcp of a fork are of one address family");
+    portIds.push_back(options.portId);
+    forkIds.push_back(nextId(options.portId % kThreadsMax));
+  }
+  shardOfAll(portIds).run([&](Shard& s) {
+    size_t added = 0;
+    try {
+      for (const AddForkOptions& options : all) {
+        s.addFork(forkIds[added], options.portId, options.streamIndex, options.rtp, options.rtcp,
+                  options.from, options.pausedFrom, options.keptOut);
+        ++added;
+      }
+    } catch (...) {
+      while (added > 0) s.removeFork(forkIds[--added]);
+      throw;
+    }
   });
-  return id;
+  return forkIds;
 }
 
 void Edge::setForkTarget(uint32_t forkId, const Address& rtp, const Address& rtcp) {
@@ -174,12 +200,20 @@ void Edge::resumeFork(uint32_t forkId) {
   shardOf(forkId).run([&](Shard& s) { s.fork(forkId).resume(); });
 }
 
-ForkReport Edge::removeFork(uint32_t forkId) {
-  return shardOf(forkId).run([&](Shard& s) { return s.removeFork(forkId); });
+std::vector<ForkReport> Edge::removeForks(const std::vector<uint32_t>& forkIds) {
+  return shardOfAll(forkIds).run([&](Shard& s) {
+    std::vector<ForkReport> reports;
+    for (const uint32_t id : forkIds) reports.push_back(s.removeFork(id));
+    return reports;
+  });
 }
 
-ForkReport Edge::forkReport(uint32_t forkId) {
-  return shardOf(forkId).run([&](Shard& s) { return s.fork(forkId).report(); });
+std::vector<ForkReport> Edge::forkReports(const std::vector<uint32_t>& forkIds) {
+  return shardOfAll(forkIds).run([&](Shard& s) {
+    std::vector<ForkReport> reports;
+    for (const uint32_t id : forkIds) reports.push_back(s.fork(id).report());
+    return reports;
+  });
 }
 
 OpenedCapture Edge::openCapture(const OpenCaptureOptions& options) {

@@ -78,14 +78,16 @@ class Edge {
   void routeDirect(uint32_t portId, uint32_t peerPortId);
   void routeRelay(uint32_t portId, const Address& to);
   StreamReport closePort(uint32_t portId);
-  StreamReport streamReport(uint32_t portId);
+  // Lists are of one shard, a call's or a part of one: one visit to the thread for all of them.
+  std::vector<StreamReport> streamReports(const std::vector<uint32_t>& portIds);
 
-  uint32_t addFork(const AddForkOptions& options);
+  /** All of them, or none. */
+  std::vector<uint32_t> addForks(const std::vector<AddForkOptions>& all);
   void setForkTarget(uint32_t forkId, const Address& rtp, const Address& rtcp);
   void pauseFork(uint32_t forkId, uint64_t from);
   void resumeFork(uint32_t forkId);
-  ForkReport removeFork(uint32_t forkId);
-  ForkReport forkReport(uint32_t forkId);
+  std::vector<ForkReport> removeForks(const std::vector<uint32_t>& forkIds);
+  std::vector<ForkReport> forkReports(const std::vector<uint32_t>& forkIds);
   /** Of all forks, in no order. */
   std::vector<ForkSigns> forkSigns();
 
@@ -111,6 +113,7 @@ class Edge {
   };
 
   Shard& shardOf(uint32_t id);
+  Shard& shardOfAll(const std::vector<uint32_t>& ids);
   Shard& shardAt(uint32_t index) const;
   uint32_t nextId(uint32_t shard);
   void openLegs(const EdgeOptions& options);

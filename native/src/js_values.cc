@@ -70,6 +70,12 @@ ForkStart readForkStart(const Napi::Value& value) {
   fail("from.kind is not live, oldest, time or sequence");
 }
 
+Napi::Array readList(const Napi::Value& value, const char* field) {
+  Napi::Array list = readArray(value, field);
+  if (list.Length() > kIdsPerListMax) fail(std::string(field) + " has too many entries");
+  return list;
+}
+
 std::vector<KeptOut> readKeptOut(const Napi::Value& value) {
   std::vector<KeptOut> ranges;
   if (value.IsUndefined()) return ranges;
@@ -81,6 +87,19 @@ std::vector<KeptOut> readKeptOut(const Napi::Value& value) {
                       readSequence(range.Get("last"), "keptOut.last")});
   }
   return ranges;
+}
+
+AddForkOptions readAddFork(const Napi::Value& value) {
+  const Napi::Object object = readObject(value, "forks");
+  return {readUint32(object.Get("portId"), "portId"),
+          readUint32(object.Get("streamIndex"), "streamIndex"),
+          readSocketAddress(object.Get("rtp"), "rtp"),
+          readSocketAddress(object.Get("rtcp"), "rtcp"),
+          readForkStart(object.Get("from")),
+          readBoolean(object.Get("paused"), "paused")
+              ? std::optional(readSequence(object.Get("pausedFrom"), "pausedFrom"))
+              : std::nullopt,
+          readKeptOut(object.Get("keptOut"))};
 }
 
 Napi::Value toJs(Napi::Env env, const std::vector<Range>& ranges) {
@@ -107,6 +126,47 @@ Napi::Value toJs(Napi::Env env, const RefusalCounts& counts) {
 
 void set(Napi::Object& object, const char* name, uint64_t value) {
   object.Set(name, static_cast<double>(value));
+}
+
+Napi::Value toJs(Napi::Env env, const ForkReport& report) {
+  static constexpr const char* kStates[] = {"catching-up", "live", "paused", "ended"};
+  Napi::Object object = Napi::Object::New(env);
+  set(object, "forkId", report.forkId);
+  object.Set("state", kStates[static_cast<size_t>(report.state)]);
+  set(object, "sentPackets", report.sentPackets);
+  set(object, "sentBytes", report.sentBytes);
+  set(object, "sendErrors", report.sendErrors);
+  object.Set("sent", toJs(env, report.sent));
+  object.Set("replayed", toJs(env, report.replayed));
+  object.Set("overrun", toJs(env, report.overrun));
+  object.Set("withheld", toJs(env, report.withheld));
+  if (report.refused) {
+    Napi::Object refused = Napi::Object::New(env);
+    refused.Set("at", toMs(report.refused->atNs));
+    set(refused, "sequence", report.refused->extended);
+    set(refused, "count", report.refused->count);
+    object.Set("refused", refused);
+  }
+  if (report.receiverReport) {
+    Napi::Object received = Napi::Object::New(env);
+    received.Set("at", toMs(report.receiverReport->atNs));
+    set(received, "highestSequence", report.receiverReport->highest);
+    received.Set("fractionLost", report.receiverReport->fractionLost);
+    received.Set("cumulativeLost", static_cast<double>(report.receiverReport->cumulativeLost));
+    received.Set("jitterMs", report.receiverReport->jitterMs);
+    if (report.receiverReport->roundTripMs)
+      received.Set("roundTripMs", *report.receiverReport->roundTripMs);
+    object.Set("receiverReport", received);
+  }
+  set(object, "receiverReports", report.receiverReports);
+  return object;
+}
+
+template <typename Item>
+Napi::Value listToJs(Napi::Env env, const std::vector<Item>& items) {
+  Napi::Array list = Napi::Array::New(env, items.size());
+  for (uint32_t i = 0; i < items.size(); ++i) list.Set(i, toJs(env, items[i]));
+  return list;
 }
 
 }  // namespace
@@ -181,17 +241,18 @@ PortRemote readPortRemote(const Napi::Value& value) {
           readBoolean(object.Get("send"), "remote.send"), readClockRates(object.Get("clockRates"))};
 }
 
-AddForkOptions readAddFork(const Napi::Value& value) {
-  const Napi::Object object = readObject(value, "fork");
-  return {readUint32(object.Get("portId"), "portId"),
-          readUint32(object.Get("streamIndex"), "streamIndex"),
-          readSocketAddress(object.Get("rtp"), "rtp"),
-          readSocketAddress(object.Get("rtcp"), "rtcp"),
-          readForkStart(object.Get("from")),
-          readBoolean(object.Get("paused"), "paused")
-              ? std::optional(readSequence(object.Get("pausedFrom"), "pausedFrom"))
-              : std::nullopt,
-          readKeptOut(object.Get("keptOut"))};
+std::vector<uint32_t> readIds(const Napi::Value& value) {
+  const Napi::Array list = readList(value, "ids");
+  std::vector<uint32_t> ids;
+  for (uint32_t i = 0; i < list.Length(); ++i) ids.push_back(readUint32(list.Get(i), "ids"));
+  return ids;
+}
+
+std::vector<AddForkOptions> readAddForks(const Napi::Value& value) {
+  const Napi::Array list = readList(value, "forks");
+  std::vector<AddForkOptions> all;
+  for (uint32_t i = 0; i < list.Length(); ++i) all.push_back(readAddFork(list.Get(i)));
+  return all;
 }
 
 OpenCaptureOptions readOpenCapture(const Napi::Value& value) {
@@ -273,38 +334,18 @@ Napi::Value toJs(Napi::Env env, const StreamReport& report) {
   return object;
 }
 
-Napi::Value toJs(Napi::Env env, const ForkReport& report) {
-  static constexpr const char* kStates[] = {"catching-up", "live", "paused", "ended"};
-  Napi::Object object = Napi::Object::New(env);
-  set(object, "forkId", report.forkId);
-  object.Set("state", kStates[static_cast<size_t>(report.state)]);
-  set(object, "sentPackets", report.sentPackets);
-  set(object, "sentBytes", report.sentBytes);
-  set(object, "sendErrors", report.sendErrors);
-  object.Set("sent", toJs(env, report.sent));
-  object.Set("replayed", toJs(env, report.replayed));
-  object.Set("overrun", toJs(env, report.overrun));
-  object.Set("withheld", toJs(env, report.withheld));
-  if (report.refused) {
-    Napi::Object refused = Napi::Object::New(env);
-    refused.Set("at", toMs(report.refused->atNs));
-    set(refused, "sequence", report.refused->extended);
-    set(refused, "count", report.refused->count);
-    object.Set("refused", refused);
-  }
-  if (report.receiverReport) {
-    Napi::Object received = Napi::Object::New(env);
-    received.Set("at", toMs(report.receiverReport->atNs));
-    set(received, "highestSequence", report.receiverReport->highest);
-    received.Set("fractionLost", report.receiverReport->fractionLost);
-    received.Set("cumulativeLost", static_cast<double>(report.receiverReport->cumulativeLost));
-    received.Set("jitterMs", report.receiverReport->jitterMs);
-    if (report.receiverReport->roundTripMs)
-      received.Set("roundTripMs", *report.receiverReport->roundTripMs);
-    object.Set("receiverReport", received);
-  }
-  set(object, "receiverReports", report.receiverReports);
-  return object;
+Napi::Value toJs(Napi::Env env, const std::vector<StreamReport>& reports) {
+  return listToJs(env, reports);
+}
+
+Napi::Value toJs(Napi::Env env, const std::vector<ForkReport>& reports) {
+  return listToJs(env, reports);
+}
+
+Napi::Value toJs(Napi::Env env, const std::vector<uint32_t>& ids) {
+  Napi::Array list = Napi::Array::New(env, ids.size());
+  for (uint32_t i = 0; i < ids.size(); ++i) list.Set(i, static_cast<double>(ids[i]));
+  return list;
 }
 
 Napi::Value toJs(Napi::Env env, const std::vector<ForkSigns>& all) {

@@ -17,7 +17,9 @@ Address readSocketAddress(const Napi::Value& value, const char* field);
 Address readHost(const Napi::Value& value, const char* field);
 LatchPolicy readLatch(const Napi::Value& value);
 PortRemote readPortRemote(const Napi::Value& value);
-AddForkOptions readAddFork(const Napi::Value& value);
+/** At most `kIdsPerListMax`. */
+std::vector<uint32_t> readIds(const Napi::Value& value);
+std::vector<AddForkOptions> readAddForks(const Napi::Value& value);
 OpenCaptureOptions readOpenCapture(const Napi::Value& value);
 Napi::Object readObject(const Napi::Value& value, const char* field);
 std::string readString(const Napi::Value& value, const char* field);
@@ -26,7 +28,9 @@ Napi::Value toJs(Napi::Env env, const Address& address);
 Napi::Value toJs(Napi::Env env, const std::pair<Address, Address>& pair);
 Napi::Value toJs(Napi::Env env, const OpenedPort& port);
 Napi::Value toJs(Napi::Env env, const StreamReport& report);
-Napi::Value toJs(Napi::Env env, const ForkReport& report);
+Napi::Value toJs(Napi::Env env, const std::vector<StreamReport>& reports);
+Napi::Value toJs(Napi::Env env, const std::vector<ForkReport>& reports);
+Napi::Value toJs(Napi::Env env, const std::vector<uint32_t>& ids);
 /** A Float64Array, five numbers a fork, in the order of the struct; times in Unix ms. */
 Napi::Value toJs(Napi::Env env, const std::vector<ForkSigns>& all);
 Napi::Value toJs(Napi::Env env, const OpenedCapture& capture);

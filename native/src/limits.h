@@ -11,6 +11,8 @@ inline constexpr size_t kForksPerPortMax = 8;
 inline constexpr size_t kForksMax = 16384;
 inline constexpr size_t kCapturesMax = 4096;
 inline constexpr size_t kStreamsPerCaptureMax = 8;
+/** Ports or forks that are asked for together. */
+inline constexpr size_t kIdsPerListMax = 64;
 inline constexpr size_t kEventQueueMax = 4096;
 /** Streams of a call that have leg sockets of their own: party a and party b. */
 inline constexpr size_t kLegStreams = 2;

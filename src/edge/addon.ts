@@ -32,13 +32,13 @@ export interface NativeEdge {
   setRemote(portId: number, remote: PortRemote): void;
   setRoute(portId: number, route: PortRoute): void;
   closePort(portId: number): StreamReport;
-  streamReport(portId: number): StreamReport;
-  addFork(options: AddForkOptions): number;
+  streamReports(portIds: readonly number[]): StreamReport[];
+  addForks(options: readonly AddForkOptions[]): number[];
   setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): void;
   pauseFork(forkId: number, from: number): void;
   resumeFork(forkId: number): void;
-  removeFork(forkId: number): ForkReport;
-  forkReport(forkId: number): ForkReport;
+  removeForks(forkIds: readonly number[]): ForkReport[];
+  forkReports(forkIds: readonly number[]): ForkReport[];
   /** Five numbers a fork, in the order of `ForkSigns`. */
   forkSigns(): Float64Array;
   openCapture(options: OpenCaptureOptions): OpenedCapture;

@@ -36,8 +36,10 @@ export interface AddressPair {
 
 /**
  * Sockets, rings and threads of the native addon. Every method is synchronous: it runs on the thread of the object it
- * names, between two wake-ups, and has taken effect when it returns. All throw TandemError: `EDGE_FAILED` for what does
- * not fit, does not exist or the system refuses, `NO_PORT` when the range of ports is used up.
+ * names, between two wake-ups, and has taken effect when it returns. Each such visit costs a change of threads, so what
+ * belongs together is asked for together: lists are of 1 to 64 ids of one thread, and what comes back is in their order.
+ * All throw TandemError: `EDGE_FAILED` for what does not fit, does not exist or the system refuses, `NO_PORT` when the range
+ * of ports is used up.
  */
 export class Edge {
   readonly #native: NativeEdge;
@@ -101,17 +103,17 @@ export class Edge {
     return guard(() => this.#native.closePort(portId));
   }
 
-  streamReport(portId: number): StreamReport {
-    return guard(() => this.#native.streamReport(portId));
+  streamReports(portIds: readonly number[]): StreamReport[] {
+    return guard(() => this.#native.streamReports(portIds));
   }
 
   /**
-   * Returns the fork's id. Two forks of one stream index never share a destination. A fork that does not start `live`
-   * raises `fork-live` when it is level with the stream, even if it is so at once.
+   * Returns the forks' ids: all are added, or none. Two forks of one stream index never share a destination. A fork that
+   * does not start `live` raises `fork-live` when it is level with the stream, even if it is so at once.
    */
-  addFork(options: AddForkOptions): number {
-    checkAddFork(options);
-    return guard(() => this.#native.addFork(options));
+  addForks(forks: readonly AddForkOptions[]): number[] {
+    forks.forEach(checkAddFork);
+    return guard(() => this.#native.addForks(forks));
   }
 
   /** The recorder moved its media address. */
@@ -142,12 +144,12 @@ export class Edge {
   }
 
   /** Sends RTCP BYE. */
-  removeFork(forkId: number): ForkReport {
-    return guard(() => this.#native.removeFork(forkId));
+  removeForks(forkIds: readonly number[]): ForkReport[] {
+    return guard(() => this.#native.removeForks(forkIds));
   }
 
-  forkReport(forkId: number): ForkReport {
-    return guard(() => this.#native.forkReport(forkId));
+  forkReports(forkIds: readonly number[]): ForkReport[] {
+    return guard(() => this.#native.forkReports(forkIds));
   }
 
   /** The file is created exclusively. */

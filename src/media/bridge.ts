@@ -209,11 +209,18 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     this.#calls.delete(callId);
     this.#forks.forgetCall(callId);
     call.route.close();
-    return this.#describe(call, (portId) => this.#options.edge.closePort(portId));
+    const { edge } = this.#options;
+    return describe(call, {
+      a: edge.closePort(portId(call, 'a')),
+      b: edge.closePort(portId(call, 'b')),
+    });
   }
 
   describeCall(callId: string): CallMedia {
-    return this.#describe(this.#find(callId), (portId) => this.#options.edge.streamReport(portId));
+    const call = this.#find(callId);
+    const portIds = bothParties.map((party) => portId(call, party));
+    const [a, b] = this.#options.edge.streamReports(portIds) as [StreamReport, StreamReport];
+    return describe(call, { a, b });
   }
 
   /** Empty until answered, and while the parties exchange no media (port 0). */
@@ -315,16 +322,6 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     if (remote) this.#options.edge.setRemote(port.opened.portId, remote);
   }
 
-  #describe(call: BridgeCall, report: (portId: number) => StreamReport): CallMedia {
-    const describe = (port: PartyPort): PartyMedia => ({
-      local: port.opened.rtp,
-      ...(port.remote && { remote: port.remote }),
-      report: report(port.opened.portId),
-    });
-    const parties = { a: describe(call.ports.a), b: describe(call.ports.b) };
-    return { callId: call.callId, path: call.route.path, parties };
-  }
-
   async #recoverCalls(slot: WorkerSlot, at: number): Promise<void> {
     const { logger, observer } = this.#options;
     observer?.workerDied?.();
@@ -342,6 +339,18 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     };
     await Promise.all(Array.from({ length: recoveriesAtOnce }, recoverInTurn));
   }
+}
+
+function portId(call: BridgeCall, party: Party): number {
+  return call.ports[party].opened.portId;
+}
+
+function describe(call: BridgeCall, reports: Readonly<Record<Party, StreamReport>>): CallMedia {
+  const party = (name: Party): PartyMedia => {
+    const { opened, remote } = call.ports[name];
+    return { local: opened.rtp, ...(remote && { remote }), report: reports[name] };
+  };
+  return { callId: call.callId, path: call.route.path, parties: { a: party('a'), b: party('b') } };
 }
 
 /** mediasoup's loopback ports must not take those that are pinned for parties: the larger part beside them. */

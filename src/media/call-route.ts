@@ -166,8 +166,9 @@ export class CallRoute {
   #lastEgressBefore(at: number): number {
     const { edge, opened, logger } = this.#options;
     try {
-      const times = bothParties
-        .map((party) => edge.streamReport(opened[party].portId).lastEgressAt)
+      const times = edge
+        .streamReports(bothParties.map((party) => opened[party].portId))
+        .map(({ lastEgressAt }) => lastEgressAt)
         .filter((time) => time !== undefined && at - time < lastEgressWithinMs);
       return Math.min(at, ...(times as number[]));
     } catch (error) {

@@ -8,6 +8,8 @@ import { bothParties, streamIndex } from './party.ts';
 
 type ByParty<T> = Partial<Record<Party, T>>;
 
+const liveStart: ForkStart = { kind: 'live' };
+
 interface Entry {
   readonly recordId: string;
   readonly callId: string;
@@ -73,12 +75,9 @@ export class ForkBook extends EventEmitter<{
     const ofCall = this.#byCall.get(callId) ?? new Set();
     this.#byCall.set(callId, ofCall.add(entry));
     try {
-      for (const party of bothParties) {
-        const target = to[party];
-        if (target) this.#add(entry, party, target, from[party] ?? { kind: 'live' });
-      }
+      this.#add(entry, to, from);
     } catch (error) {
-      this.stop(recordId);
+      this.#forget(entry);
       throw error;
     }
     this.#tellLiveSoon(entry);
@@ -98,6 +97,7 @@ export class ForkBook extends EventEmitter<{
     if (!entry) return;
     entry.refusedTold = false;
     entry.keptOut = keptOut;
+    const added: Partial<Record<Party, MediaAddress>> = {};
     for (const party of bothParties) {
       const target = to[party];
       const forkId = entry.forkIds[party];
@@ -105,13 +105,14 @@ export class ForkBook extends EventEmitter<{
         this.#edge.setForkTarget(forkId, target.rtp, target.rtcp);
         if (entry.held.delete(forkId) && !entry.paused) this.#edge.resumeFork(forkId);
       } else if (target) {
-        this.#add(entry, party, target, from[party] ?? { kind: 'live' });
+        added[party] = target;
       } else if (forkId !== undefined) {
         entry.held.add(forkId);
         entry.behind.delete(forkId);
         this.#edge.pauseFork(forkId);
       }
     }
+    this.#add(entry, added, from);
     this.#tellLiveSoon(entry);
   }
 
@@ -144,22 +145,12 @@ export class ForkBook extends EventEmitter<{
     const entry = this.#entries.get(recordId);
     if (!entry) return undefined;
     this.#forget(entry);
-    const reports: ByParty<ForkReport> = {};
-    for (const party of bothParties) {
-      const forkId = entry.forkIds[party];
-      if (forkId !== undefined) reports[party] = this.#edge.removeFork(forkId);
-    }
-    return reports;
+    return byParty(entry, (forkIds) => this.#edge.removeForks(forkIds));
   }
 
   reports(recordId: string): ByParty<ForkReport> {
     const entry = this.#entries.get(recordId);
-    const reports: ByParty<ForkReport> = {};
-    for (const party of bothParties) {
-      const forkId = entry?.forkIds[party];
-      if (forkId !== undefined) reports[party] = this.#edge.forkReport(forkId);
-    }
-    return reports;
+    return entry === undefined ? {} : byParty(entry, (forkIds) => this.#edge.forkReports(forkIds));
   }
 
   /** What every recording session's recorder has shown of itself, for the worse of its streams. */
@@ -188,26 +179,40 @@ export class ForkBook extends EventEmitter<{
       this.#tellLive(entry);
     } else if (!entry.refusedTold) {
       entry.refusedTold = true;
-      const refusals = forksOf(entry).map((forkId) => this.#edge.forkReport(forkId).refused?.at);
-      const at = Math.min(event.at, ...refusals.filter((time) => time !== undefined));
+      const reports = this.#edge.forkReports(forksOf(entry));
+      const at = Math.min(event.at, ...reports.flatMap(({ refused }) => refused?.at ?? []));
       this.emit('refused', { recordId: entry.recordId, at });
     }
   }
 
-  #add(entry: Entry, party: Party, target: MediaAddress, from: ForkStart): void {
-    const forkId = this.#edge.addFork({
-      portId: entry.portIds[party],
-      streamIndex: streamIndex[party],
-      rtp: target.rtp,
-      rtcp: target.rtcp,
-      from,
-      paused: entry.paused,
-      ...pausedFrom(entry, party),
-      keptOut: entry.keptOut[party] ?? [],
+  #add(
+    entry: Entry,
+    to: Readonly<ByParty<MediaAddress>>,
+    from: Readonly<ByParty<ForkStart>>,
+  ): void {
+    const added = bothParties.flatMap((party) => {
+      const target = to[party];
+      return target === undefined ? [] : { party, target, from: from[party] ?? liveStart };
     });
-    entry.forkIds[party] = forkId;
-    this.#byFork.set(forkId, entry);
-    if (from.kind !== 'live') entry.behind.add(forkId);
+    if (added.length === 0) return;
+    const forkIds = this.#edge.addForks(
+      added.map(({ party, target, from: start }) => ({
+        portId: entry.portIds[party],
+        streamIndex: streamIndex[party],
+        rtp: target.rtp,
+        rtcp: target.rtcp,
+        from: start,
+        paused: entry.paused,
+        ...pausedFrom(entry, party),
+        keptOut: entry.keptOut[party] ?? [],
+      })),
+    );
+    for (const [index, { party, from: start }] of added.entries()) {
+      const forkId = forkIds[index] as number;
+      entry.forkIds[party] = forkId;
+      this.#byFork.set(forkId, entry);
+      if (start.kind !== 'live') entry.behind.add(forkId);
+    }
   }
 
   #forget(entry: Entry): void {
@@ -243,6 +248,15 @@ function worse(left: MediaSigns, right: MediaSigns): MediaSigns {
 function pausedFrom(entry: Entry, party: Party): { pausedFrom?: number } {
   const from = entry.pausedFrom[party];
   return from === undefined ? {} : { pausedFrom: from };
+}
+
+function byParty(
+  entry: Entry,
+  reportsOf: (forkIds: readonly number[]) => readonly ForkReport[],
+): ByParty<ForkReport> {
+  const present = bothParties.filter((party) => entry.forkIds[party] !== undefined);
+  const reports = present.length === 0 ? [] : reportsOf(forksOf(entry));
+  return Object.fromEntries(present.map((party, index) => [party, reports[index]]));
 }
 
 function forksOf(entry: Entry): number[] {

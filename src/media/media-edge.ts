@@ -23,12 +23,12 @@ export interface MediaEdge {
   setRemote(portId: number, remote: PortRemote): void;
   setRoute(portId: number, route: PortRoute): void;
   closePort(portId: number): StreamReport;
-  streamReport(portId: number): StreamReport;
-  addFork(options: AddForkOptions): number;
+  streamReports(portIds: readonly number[]): readonly StreamReport[];
+  addForks(options: readonly AddForkOptions[]): readonly number[];
   setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): void;
   pauseFork(forkId: number, from?: number): void;
   resumeFork(forkId: number): void;
-  removeFork(forkId: number): ForkReport;
-  forkReport(forkId: number): ForkReport;
+  removeForks(forkIds: readonly number[]): readonly ForkReport[];
+  forkReports(forkIds: readonly number[]): readonly ForkReport[];
   forkSigns(): readonly ForkSigns[];
 }

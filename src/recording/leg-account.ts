@@ -9,7 +9,7 @@ import type { RecordingSession } from './recording-session.ts';
 import type { RecordingWindow } from './recording-window.ts';
 
 type ByParty<T> = Partial<Record<Party, T>>;
-type Streams = Readonly<Record<Party, StreamReport>>;
+export type Streams = Readonly<Record<Party, StreamReport>>;
 
 export interface FailoverCost {
   readonly lostPackets: number;
@@ -49,9 +49,8 @@ export class LegAccount {
     return this.current === undefined ? {} : this.#bridge.forkReports(this.current.recordId);
   }
 
-  /** What each session delivered of the party's stream, in order. */
-  deliveries(party: Party): SessionDelivery[] {
-    const live = this.liveForks();
+  /** What each session delivered of the party's stream, in order. Without `live` only of those that have ended. */
+  deliveries(party: Party, live = this.liveForks()): SessionDelivery[] {
     return this.#sessions.flatMap(
       (session) => session.delivery(party, session === this.current ? live : {}) ?? [],
     );
@@ -85,45 +84,42 @@ export class LegAccount {
     });
   }
 
+  // The points below name packets of `streams` and those after it by number, so that nothing falls in between.
+
   /** Where a session begins that leaves nothing out: the first packet the leg lacks, less the overlap. */
-  replayPoints(overlapMs: number): ByParty<ForkStart> {
-    const streams = this.streams();
+  replayPoints(streams: Streams, overlapMs: number): ByParty<ForkStart> {
     const first = this.#sessions.length === 0;
     return byParty((party) => this.#replayPoint(party, streams[party], first ? 0 : overlapMs, 0));
   }
 
-  /** Where a session begins that goes on with the next packet. Named by number, so that nothing falls in between. */
-  livePoints(): ByParty<ForkStart> {
-    const streams = this.streams();
+  /** Where a session begins that goes on with the next packet. */
+  livePoints(streams: Streams): ByParty<ForkStart> {
     return byParty((party) => livePoint(streams[party]));
   }
 
   /** Where a session begins that takes over from one that is well: with what that one has not been sent yet. */
-  handOverPoints(old: RecordingSession): ByParty<ForkStart> {
-    // In this order: what arrives in between is then begun with, not left out.
-    const streams = this.streams();
+  handOverPoints(streams: Streams, old: RecordingSession): ByParty<ForkStart> {
     const live = this.liveForks();
     return byParty((party) => {
       const fork = live[party];
-      if (fork === undefined) return this.lateStart(party, old);
+      if (fork === undefined) return this.lateStart(party, old, streams);
       if (fork.state !== 'catching-up') return livePoint(streams[party]);
       const sent = fork.sent.at(-1);
       return sent === undefined
-        ? this.lateStart(party, old)
+        ? this.lateStart(party, old, streams)
         : { kind: 'sequence', sequence: sent.last + 1 };
     });
   }
 
   /** Where a stream begins that the recorder did not want at first. */
-  lateStart(party: Party, session: RecordingSession): ForkStart {
+  lateStart(party: Party, session: RecordingSession, streams = this.streams()): ForkStart {
     const start = session.from[party];
     const from = start?.kind === 'sequence' ? start.sequence : 0;
-    return this.#replayPoint(party, this.streams()[party], 0, from);
+    return this.#replayPoint(party, streams[party], 0, from);
   }
 
   /** What lies between the packet that the failed session stopped at and the one that the next began with. */
-  cost(failed: RecordingSession, next: RecordingSession): FailoverCost {
-    const streams = this.streams();
+  cost(streams: Streams, failed: RecordingSession, next: RecordingSession): FailoverCost {
     let lostPackets = 0;
     let lostMs = 0;
     let replayedPackets = 0;
@@ -156,8 +152,9 @@ export class LegAccount {
     return { kind: 'sequence', sequence: Math.max(begin - overlap, floor ?? 0) };
   }
 
+  /** Of what sessions had until now: the one that runs lacks nothing from where it began. */
   #missing(party: Party, stream: StreamReport): Range[] {
-    const deliveries = this.deliveries(party);
+    const deliveries = this.deliveries(party, {});
     const withheld = union(...deliveries.map(({ fork }) => fork.withheld));
     return subtract(
       expected(stream, this.#window.of(party), withheld),

@@ -25,6 +25,7 @@ import type {
   SessionClient,
 } from './interfaces.ts';
 import { LegAccount } from './leg-account.ts';
+import type { Streams } from './leg-account.ts';
 import type { LegDirectory } from './leg-directory.ts';
 import { isRecording, newLegLife, transition } from './leg-state.ts';
 import type { LegEvent, LegLife } from './leg-state.ts';
@@ -303,8 +304,10 @@ export class Leg {
     const { recordId } = allocation;
     const old = this.#account.current;
     const failed = old?.failure === undefined ? undefined : old;
-    if (failed !== undefined) void this.#retire(failed, failed.failure?.reason ?? 'failed');
-    const from = this.#startOf(failed === undefined ? old : undefined);
+    const streams = this.#account.streams();
+    if (failed !== undefined)
+      void this.#retire(failed, failed.failure?.reason ?? 'failed', streams);
+    const from = this.#startOf(streams, failed === undefined ? old : undefined);
     bridge.startForks({
       callId: this.#options.callId,
       recordId,
@@ -317,7 +320,7 @@ export class Leg {
     const now = clock.now();
     const session = new RecordingSession(allocation, now, from);
     if (old !== undefined && failed === undefined) {
-      void this.#retire(old, 'operator');
+      void this.#retire(old, 'operator', streams);
       this.#begun(new Failover(this.leg, old.recorder, 'operator', now, now));
     }
     const before = this.#account.sessions.at(-1);
@@ -327,25 +330,32 @@ export class Leg {
     if (session.recorder !== this.#leaving) this.#leaving = undefined;
     this.#apply('established');
     this.#unrecordedTold = false;
-    this.#finishFailover(before, session);
+    this.#finishFailover(streams, before, session);
     this.#handOver();
   }
 
   /** @param running the session that is taken over from, if that one is well */
-  #startOf(running: RecordingSession | undefined): Partial<Record<Party, ForkStart>> {
+  #startOf(
+    streams: Streams,
+    running: RecordingSession | undefined,
+  ): Partial<Record<Party, ForkStart>> {
     const { replay, replayOverlapMs } = this.#services.settings;
-    if (running !== undefined) return this.#account.handOverPoints(running);
+    if (running !== undefined) return this.#account.handOverPoints(streams, running);
     const first = this.#account.sessions.length === 0;
     return first || replay
-      ? this.#account.replayPoints(replayOverlapMs)
-      : this.#account.livePoints();
+      ? this.#account.replayPoints(streams, replayOverlapMs)
+      : this.#account.livePoints(streams);
   }
 
-  #retire(session: RecordingSession, reason: string): Promise<void> {
+  #retire(
+    session: RecordingSession,
+    reason: string,
+    streams = this.#account.streams(),
+  ): Promise<void> {
     const { allocator, bridge, client, clock, directory, observer } = this.#services;
     const { recordId } = session;
     const forks = bridge.stopForks(recordId) ?? {};
-    session.end(clock.now(), reason, forks, this.#account.streams());
+    session.end(clock.now(), reason, forks, streams);
     directory.remove(recordId);
     allocator.release(recordId);
     observer.sessionEnded(reason);
@@ -419,11 +429,15 @@ export class Leg {
     this.#services.observer.failoverStarted(this.#options.callId, failover.state);
   }
 
-  #finishFailover(old: RecordingSession | undefined, session: RecordingSession): void {
+  #finishFailover(
+    streams: Streams,
+    old: RecordingSession | undefined,
+    session: RecordingSession,
+  ): void {
     const failover = this.#failovers.at(-1);
     if (failover === undefined || failover.done || old === undefined) return;
     const { clock, observer } = this.#services;
-    failover.finish(session.recorder, clock.now(), this.#account.cost(old, session));
+    failover.finish(session.recorder, clock.now(), this.#account.cost(streams, old, session));
     observer.failoverDone(this.#options.callId, failover.state);
   }
 

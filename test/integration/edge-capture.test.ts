@@ -235,7 +235,7 @@ describe('RTCP on a leg', () => {
     // Two packets are lost before us.
     await party.send(port.rtp, ...rtpRun(1, 20), ...rtpRun(23, 20));
     const report = await rig.until(
-      () => rig.edge.forkReport(fork),
+      () => rig.forkReport(fork),
       ({ receiverReport }) => receiverReport?.roundTripMs !== undefined,
     );
     expect(report.receiverReport).toMatchObject({
@@ -246,7 +246,7 @@ describe('RTCP on a leg', () => {
     expect(report.receiverReports).toBeGreaterThanOrEqual(1);
     expect(rig.edge.captureReport(opened.captureId).streams[0]!.lostPackets).toBe(2);
 
-    rig.edge.removeFork(fork);
+    rig.removeFork(fork);
     rig.edge.closeCapture(opened.captureId);
     const rows = await tsharkFields(file, {
       decode: { [toRtp.port]: 'rtp', [toRtcp.port]: 'rtcp' },
@@ -334,7 +334,7 @@ describe('RTCP on a leg', () => {
       ]),
     );
     const report = await rig.until(
-      () => rig.edge.forkReport(fork),
+      () => rig.forkReport(fork),
       ({ receiverReports }) => receiverReports > 0,
     );
     expect(report.receiverReport).toMatchObject({

@@ -26,11 +26,11 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
 
   const arrived = (packets: number) =>
     rig.until(
-      () => rig.edge.streamReport(port.portId),
+      () => rig.streamReport(port.portId),
       (report) => report.packets >= packets,
     );
   const forkUntil = (forkId: number, suits: (report: ForkReport) => boolean) =>
-    rig.until(() => rig.edge.forkReport(forkId), suits);
+    rig.until(() => rig.forkReport(forkId), suits);
 
   it('brings the identical stream to both legs, from the announced leg address', async () => {
     const [one, two] = [await rig.peer(), await rig.peer()];
@@ -42,7 +42,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     const leg = rig.edge.legAddress(0, 0, ip === '::1' ? 6 : 4);
     expect(one.sources[0]).toEqual(leg.rtp);
     for (const fork of forks) {
-      expect(rig.edge.forkReport(fork)).toMatchObject({
+      expect(rig.forkReport(fork)).toMatchObject({
         state: 'live',
         sentPackets: 200,
         sendErrors: 0,
@@ -64,7 +64,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     rig.edge.resumeFork(fork);
     await party.send(port.rtp, ...rtpRun(21, 10));
     expect((await recorder.gets(20)).map(sequenceOf)).toEqual([...from(1, 10), ...from(21, 10)]);
-    const report = rig.edge.removeFork(fork);
+    const report = rig.removeFork(fork);
     expect(bounds(report.sent)).toEqual([
       [1, 10],
       [21, 30],
@@ -77,7 +77,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     const recorder = await rig.peer();
     await party.send(port.rtp, ...rtpRun(1, 40));
     await arrived(40);
-    const { first } = rig.edge.streamReport(port.portId).received[0]!;
+    const { first } = rig.streamReport(port.portId).received[0]!;
     const fork = rig.fork(port, recorder.address, {
       from: { kind: 'oldest' },
       paused: true,
@@ -85,7 +85,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     });
     expect((await recorder.gets(30)).map(sequenceOf)).toEqual(from(1, 30));
     await rig.until(
-      () => rig.edge.forkReport(fork).state,
+      () => rig.forkReport(fork).state,
       (state) => state === 'paused',
     );
     await party.send(port.rtp, ...rtpRun(41, 10));
@@ -93,14 +93,14 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     rig.edge.resumeFork(fork);
     await party.send(port.rtp, ...rtpRun(51, 10));
     expect((await recorder.gets(40)).map(sequenceOf)).toEqual([...from(1, 30), ...from(51, 10)]);
-    expect(bounds(rig.edge.removeFork(fork).withheld)).toEqual([[31, 50]]);
+    expect(bounds(rig.removeFork(fork).withheld)).toEqual([[31, 50]]);
   });
 
   it('never sends what is kept out, however far back it begins', async () => {
     const recorder = await rig.peer();
     await party.send(port.rtp, ...rtpRun(1, 40));
     await arrived(40);
-    const { first } = rig.edge.streamReport(port.portId).received[0]!;
+    const { first } = rig.streamReport(port.portId).received[0]!;
     const fork = rig.fork(port, recorder.address, {
       from: { kind: 'oldest' },
       keptOut: [
@@ -111,7 +111,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     await rig.event('fork-live', ({ forkId }) => forkId === fork);
     await party.send(port.rtp, ...rtpRun(41, 5));
     expect((await recorder.gets(30)).map(sequenceOf)).toEqual([...from(6, 15), ...from(31, 15)]);
-    expect(bounds(rig.edge.removeFork(fork).withheld)).toEqual([
+    expect(bounds(rig.removeFork(fork).withheld)).toEqual([
       [1, 5],
       [21, 30],
     ]);
@@ -124,16 +124,16 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
       await delay(10);
     }
     await arrived(40);
-    const { first } = rig.edge.streamReport(port.portId).received[0]!;
+    const { first } = rig.streamReport(port.portId).received[0]!;
     const fork = rig.fork(port, recorder.address, { from: { kind: 'oldest' } });
     rig.edge.pauseFork(fork, first + 40);
     await party.send(port.rtp, ...rtpRun(41, 10));
     await arrived(50);
     rig.edge.resumeFork(fork);
-    expect(rig.edge.forkReport(fork).state).toBe('catching-up');
+    expect(rig.forkReport(fork).state).toBe('catching-up');
     await party.send(port.rtp, ...rtpRun(51, 10));
     expect((await recorder.gets(50)).map(sequenceOf)).toEqual([...from(1, 40), ...from(51, 10)]);
-    const report = rig.edge.removeFork(fork);
+    const report = rig.removeFork(fork);
     expect(bounds(report.withheld)).toEqual([[41, 50]]);
     expect(report.overrun).toEqual([]);
   });
@@ -152,7 +152,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     const spokenMs = received[0]!.lastAt - received[0]!.firstAt;
     const startedAt = Date.now();
     const fork = rig.fork(port, recorder.address, { from: { kind: 'oldest' } });
-    expect(rig.edge.forkReport(fork).state).toBe('catching-up');
+    expect(rig.forkReport(fork).state).toBe('catching-up');
     const speaking = speak(60);
     await rig.event('fork-live', ({ forkId }) => forkId === fork);
     const tookMs = Date.now() - startedAt;
@@ -193,7 +193,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     await rig.event('fork-live', ({ forkId }) => forkId === next);
     await party.send(port.rtp, ...rtpRun(21, 5));
     await before.gets(25);
-    rig.edge.removeFork(old);
+    rig.removeFork(old);
     await party.send(port.rtp, ...rtpRun(26, 5));
     const got = await after.gets(20);
     expect(got.map(sequenceOf)).toEqual(from(11, 20));
@@ -256,7 +256,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
       expect((await recorder.gets(packets)).map(sequenceOf)).toEqual(from(1, packets));
     }
     for (const fork of healthy) {
-      const report = rig.edge.forkReport(fork);
+      const report = rig.forkReport(fork);
       expect(report).toMatchObject({ sentPackets: packets, sendErrors: 0, overrun: [] });
       expect(report.refused).toBeUndefined();
     }
@@ -285,7 +285,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     for (let i = 1; i < 8; ++i) rig.fork(port, (await rig.peer()).address);
     const ninth = await rig.peer();
     expect(() => rig.fork(port, ninth.address)).toThrow(/at most 8 forks/);
-    rig.edge.removeFork(fork);
+    rig.removeFork(fork);
     rig.fork(port, recorder.address);
   });
 
@@ -293,7 +293,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     const recorder = await rig.peer();
     const fork = rig.fork(port, recorder.address);
     rig.edge.closePort(port.portId);
-    expect(() => rig.edge.forkReport(fork)).toThrow(/no fork/);
+    expect(() => rig.forkReport(fork)).toThrow(/no fork/);
     expect(rig.edge.counters()).toMatchObject({ ports: 0, forks: 0 });
   });
 });

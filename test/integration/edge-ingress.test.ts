@@ -21,12 +21,12 @@ describe.each(['127.0.0.1', '::1'])('a port on %s', (ip) => {
 
   const packets = (count: number) =>
     rig.until(
-      () => rig.edge.streamReport(port.portId),
+      () => rig.streamReport(port.portId),
       (report) => report.packets >= count,
     );
   const refusals = (count: number) =>
     rig.until(
-      () => rig.edge.streamReport(port.portId),
+      () => rig.streamReport(port.portId),
       ({ refused }) => Object.values(refused).reduce((sum, n) => sum + n, 0) >= count,
     );
 
@@ -142,7 +142,7 @@ describe.each(['127.0.0.1', '::1'])('a port on %s', (ip) => {
     await rig.until(
       () => {
         void other.send(port.rtp, rtp({ sequence: 5_000, ssrc: 99 }));
-        return rig.edge.streamReport(port.portId);
+        return rig.streamReport(port.portId);
       },
       ({ latched }) => latched?.port === other.address.port,
     );
@@ -158,7 +158,7 @@ describe.each(['127.0.0.1', '::1'])('a port on %s', (ip) => {
       send: true,
       clockRates: {},
     });
-    expect(rig.edge.streamReport(port.portId).latched).toBeUndefined();
+    expect(rig.streamReport(port.portId).latched).toBeUndefined();
     await next.send(port.rtp, rtp({ sequence: 2, ssrc: 5 }));
     expect((await packets(2)).latched).toEqual(next.address);
   });
@@ -244,7 +244,7 @@ describe('a port with several addresses about', () => {
     const closed = rig.port(party);
     await stranger.send(closed.rtp, rtp({ sequence: 1 }));
     const refused = await rig.until(
-      () => rig.edge.streamReport(closed.portId).refused,
+      () => rig.streamReport(closed.portId).refused,
       (counts) => counts.stranger !== undefined,
     );
     expect(refused).toEqual({ stranger: 1 });
@@ -254,13 +254,13 @@ describe('a port with several addresses about', () => {
     await rig.event('latched', ({ portId }) => portId === open.portId);
     await stranger.send(open.rtp, rtp({ sequence: 900, ssrc: 7 }));
     await rig.until(
-      () => rig.edge.streamReport(open.portId).refused,
+      () => rig.streamReport(open.portId).refused,
       (counts) => counts.second_source === 1,
     );
     await rig.until(
       () => {
         void stranger.send(open.rtp, rtp({ sequence: 900, ssrc: 7 }));
-        return rig.edge.streamReport(open.portId).latched;
+        return rig.streamReport(open.portId).latched;
       },
       (latched) => latched?.ip === '127.0.0.2',
     );

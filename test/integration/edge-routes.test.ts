@@ -46,7 +46,7 @@ describe.each(['127.0.0.1', '::1'])('the direct path on %s', (ip) => {
     expect(b.sources[0]).toEqual(portB.rtp);
     await b.send(portB.rtp, ...sent);
     expect(await a.gets(sent.length)).toEqual(sent);
-    expect(rig.edge.streamReport(portB.portId)).toMatchObject({
+    expect(rig.streamReport(portB.portId)).toMatchObject({
       egressPackets: sent.length,
       egressErrors: 0,
     });
@@ -107,7 +107,7 @@ describe.each(['127.0.0.1', '::1'])('the direct path on %s', (ip) => {
     rig.edge.closePort(portB.portId);
     await a.send(portA.rtp, rtp({ sequence: 1 }));
     await rig.until(
-      () => rig.edge.streamReport(portA.portId).packets,
+      () => rig.streamReport(portA.portId).packets,
       (packets) => packets === 1,
     );
   });

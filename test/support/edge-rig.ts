@@ -4,10 +4,12 @@ import { Edge } from '../../src/edge/edge.ts';
 import type {
   EdgeEvent,
   EdgeOptions,
+  ForkReport,
   ForkStart,
   OpenedPort,
   PortRemote,
   SocketAddress,
+  StreamReport,
 } from '../../src/edge/types.ts';
 import { UdpPeer } from './udp-peer.ts';
 
@@ -72,16 +74,31 @@ export class EdgeRig extends EventEmitter<{ event: [EdgeEvent] }> {
       rtcp?: SocketAddress;
     } = {},
   ): number {
-    return this.edge.addFork({
-      portId: port.portId,
-      streamIndex: 0,
-      rtp,
-      rtcp: options.rtcp ?? rtp,
-      from: options.from ?? { kind: 'live' },
-      paused: options.paused ?? false,
-      pausedFrom: options.pausedFrom ?? 0,
-      keptOut: options.keptOut ?? [],
-    });
+    const [forkId] = this.edge.addForks([
+      {
+        portId: port.portId,
+        streamIndex: 0,
+        rtp,
+        rtcp: options.rtcp ?? rtp,
+        from: options.from ?? { kind: 'live' },
+        paused: options.paused ?? false,
+        pausedFrom: options.pausedFrom ?? 0,
+        keptOut: options.keptOut ?? [],
+      },
+    ]);
+    return forkId!;
+  }
+
+  streamReport(portId: number): StreamReport {
+    return this.edge.streamReports([portId])[0]!;
+  }
+
+  forkReport(forkId: number): ForkReport {
+    return this.edge.forkReports([forkId])[0]!;
+  }
+
+  removeFork(forkId: number): ForkReport {
+    return this.edge.removeForks([forkId])[0]!;
   }
 
   /** The first event of that type, past or to come, that `matches`. */

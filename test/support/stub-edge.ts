@@ -60,10 +60,14 @@ export class StubEdge implements MediaEdge {
 
   closePort(portId: number): StreamReport {
     this.open.delete(portId);
-    return this.streamReport(portId);
+    return this.#streamReport(portId);
   }
 
-  streamReport(portId: number): StreamReport {
+  streamReports(portIds: readonly number[]): StreamReport[] {
+    return portIds.map((portId) => this.#streamReport(portId));
+  }
+
+  #streamReport(portId: number): StreamReport {
     return {
       ssrc: 1_000 + portId,
       packets: 0,
@@ -82,11 +86,15 @@ export class StubEdge implements MediaEdge {
     };
   }
 
-  addFork(options: AddForkOptions): number {
-    if (this.forks.size >= this.forksMax) throw new TandemError('EDGE_FAILED', 'too many forks');
-    const forkId = this.#nextId++;
-    this.forks.set(forkId, { ...options, state: options.paused ? 'paused' : 'live' });
-    return forkId;
+  addForks(all: readonly AddForkOptions[]): number[] {
+    if (this.forks.size + all.length > this.forksMax) {
+      throw new TandemError('EDGE_FAILED', 'too many forks');
+    }
+    return all.map((options) => {
+      const forkId = this.#nextId++;
+      this.forks.set(forkId, { ...options, state: options.paused ? 'paused' : 'live' });
+      return forkId;
+    });
   }
 
   setForkTarget(forkId: number, rtp: AddForkOptions['rtp'], rtcp: AddForkOptions['rtcp']): void {
@@ -101,17 +109,23 @@ export class StubEdge implements MediaEdge {
     this.#fork(forkId).state = 'live';
   }
 
-  removeFork(forkId: number): ForkReport {
-    const report = this.forkReport(forkId);
-    this.forks.delete(forkId);
-    return { ...report, state: 'ended' };
+  removeForks(forkIds: readonly number[]): ForkReport[] {
+    return forkIds.map((forkId) => {
+      const report = this.#forkReport(forkId);
+      this.forks.delete(forkId);
+      return { ...report, state: 'ended' };
+    });
   }
 
   forkSigns(): readonly ForkSigns[] {
     return [];
   }
 
-  forkReport(forkId: number): ForkReport {
+  forkReports(forkIds: readonly number[]): ForkReport[] {
+    return forkIds.map((forkId) => this.#forkReport(forkId));
+  }
+
+  #forkReport(forkId: number): ForkReport {
     const at = this.refusedAt.get(forkId);
     return {
       forkId,

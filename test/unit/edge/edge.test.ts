@@ -116,7 +116,7 @@ describe('Edge', () => {
   it('refuses ids that it did not give', () => {
     const e = start();
     const calls: (() => unknown)[] = [
-      () => e.streamReport(64),
+      () => e.streamReports([64]),
       () => e.closePort(64),
       () => {
         e.setRemote(64, remote);
@@ -124,22 +124,22 @@ describe('Edge', () => {
       () => {
         e.setRoute(64, { kind: 'none' });
       },
-      () => e.forkReport(65),
+      () => e.forkReports([65]),
       () => {
         e.pauseFork(65);
       },
       () => {
         e.resumeFork(65);
       },
-      () => e.removeFork(65),
+      () => e.removeForks([65]),
       () => {
         e.setForkTarget(65, address, address);
       },
       () => e.captureReport(64),
       () => e.closeCapture(64),
-      () => e.streamReport(63),
-      () => e.streamReport(-1),
-      () => e.streamReport(NaN),
+      () => e.streamReports([63]),
+      () => e.streamReports([-1]),
+      () => e.streamReports([NaN]),
     ];
     for (const call of calls) expect(codeOf(call)).toBe('EDGE_FAILED');
   });
@@ -184,12 +184,12 @@ describe('Edge', () => {
     };
     const six = { ip: '::1', port: 9 };
     const calls: (() => unknown)[] = [
-      () => e.addFork({ ...fork, streamIndex: 2 }),
-      () => e.addFork({ ...fork, portId: portId + 64 }),
-      () => e.addFork({ ...fork, rtp: six, rtcp: six }),
-      () => e.addFork({ ...fork, rtcp: six }),
-      () => e.addFork({ ...fork, from: { kind: 'sequence', sequence: -1 } }),
-      () => e.addFork({ ...fork, from: { kind: 'time', at: NaN } }),
+      () => e.addForks([{ ...fork, streamIndex: 2 }]),
+      () => e.addForks([{ ...fork, portId: portId + 64 }]),
+      () => e.addForks([{ ...fork, rtp: six, rtcp: six }]),
+      () => e.addForks([{ ...fork, rtcp: six }]),
+      () => e.addForks([{ ...fork, from: { kind: 'sequence', sequence: -1 } }]),
+      () => e.addForks([{ ...fork, from: { kind: 'time', at: NaN } }]),
     ];
     for (const call of calls) expect(codeOf(call)).toBe('EDGE_FAILED');
     expect(e.counters().forks).toBe(0);
