@@ -90,6 +90,12 @@ async function assemble(
       environment.edgeAddon,
     ),
   );
+  if (media.nice < 0 && !edge.prioritise(media.nice)) {
+    logger.warn(
+      { nice: media.nice },
+      'not allowed to put media before other work on this machine (CAP_SYS_NICE, LimitNICE)',
+    );
+  }
   const registry = new Registry();
   const metrics = createMetrics(registry, {
     calls: () => calls.counts(),

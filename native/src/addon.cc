@@ -69,6 +69,7 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
     exports.Set("Edge",
                 DefineClass(env, "Edge",
                             {
+                                InstanceMethod<&EdgeAddon::prioritise>("prioritise"),
                                 InstanceMethod<&EdgeAddon::pickShard>("pickShard"),
                                 InstanceMethod<&EdgeAddon::relayAddress>("relayAddress"),
                                 InstanceMethod<&EdgeAddon::legAddress>("legAddress"),
@@ -150,6 +151,11 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
 
   static uint32_t id(const Napi::CallbackInfo& info) { return readUint32(info[0], "id"); }
 
+  Napi::Value prioritise(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&]() -> Napi::Value {
+      return Napi::Boolean::New(info.Env(), edge().prioritise(readNiceness(info[0])));
+    });
+  }
   Napi::Value pickShard(const Napi::CallbackInfo& info) {
     return answer(info, [](Edge& edge) { return edge.pickShard(); });
   }

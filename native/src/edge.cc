@@ -1,6 +1,7 @@
 #include "edge.h"
 
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 
@@ -83,6 +84,15 @@ Shard& Edge::shardOfAll(const std::vector<uint32_t>& ids) {
 uint32_t Edge::nextId(uint32_t shard) {
   idCounter_ = idCounter_ % (UINT32_MAX / kThreadsMax) + 1;
   return idCounter_ * kThreadsMax + shard;
+}
+
+bool Edge::prioritise(int niceness) {
+  bool allowed = true;
+  for (auto& shard : shards_) {
+    // On Linux the nice value is a thread's own, and 0 is the thread that asks: setpriority(2).
+    allowed &= shard->run([&](Shard&) { return setpriority(PRIO_PROCESS, 0, niceness) == 0; });
+  }
+  return allowed;
 }
 
 uint32_t Edge::pickShard() const {

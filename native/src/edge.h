@@ -68,6 +68,8 @@ class Edge {
   Edge(const EdgeOptions& options, EventSink& events);
   ~Edge() { close(); }
 
+  /** Nice value of all threads, -20..19. False where the system does not allow it. */
+  bool prioritise(int niceness);
   uint32_t pickShard() const;
   Address relayAddress(uint32_t shard) const;
   std::pair<Address, Address> legAddress(uint32_t shard, uint32_t streamIndex, int family) const;

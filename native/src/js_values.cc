@@ -190,6 +190,10 @@ uint32_t readUint32(const Napi::Value& value, const char* field) {
   return static_cast<uint32_t>(readWithin(value, 0, UINT32_MAX, field));
 }
 
+int readNiceness(const Napi::Value& value) {
+  return static_cast<int>(readWithin(value, -20, 19, "niceness"));
+}
+
 Address readSocketAddress(const Napi::Value& value, const char* field) {
   const Napi::Object object = readObject(value, field);
   const std::string ip = readString(object.Get("ip"), field);

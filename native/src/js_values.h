@@ -11,6 +11,7 @@ namespace tandem {
 
 EdgeOptions readEdgeOptions(const Napi::Value& value);
 uint32_t readUint32(const Napi::Value& value, const char* field);
+int readNiceness(const Napi::Value& value);
 /** An extended sequence number; 0 when absent. */
 uint64_t readSequence(const Napi::Value& value, const char* field);
 Address readSocketAddress(const Napi::Value& value, const char* field);

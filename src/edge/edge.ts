@@ -64,6 +64,11 @@ export class Edge {
     return new Edge(guard(() => new addon.Edge(options, onEvent)));
   }
 
+  /** Nice value of all threads, -20..19. False where the system does not allow it: setpriority(2). */
+  prioritise(niceness: number): boolean {
+    return guard(() => this.#native.prioritise(niceness));
+  }
+
   /** The least loaded thread. */
   pickShard(): number {
     return guard(() => this.#native.pickShard());

@@ -73,7 +73,12 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     const pool =
       config.path === 'direct'
         ? undefined
-        : await WorkerPool.create({ workers: config.workers, workerBin, logger });
+        : await WorkerPool.create({
+            workers: config.workers,
+            nice: config.nice,
+            workerBin,
+            logger,
+          });
     const bridge = new MediaBridge(options, pool);
     pool?.on('died', (slot, at) => void bridge.#recoverCalls(slot, at));
     bridge.#forks.on('refused', (event) => bridge.emit('forkRefused', event));

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { setPriority } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createWorker } from 'mediasoup';
 import type { Worker } from 'mediasoup/types';
@@ -10,6 +11,8 @@ const restartDelayMaxMs = 5_000;
 
 export interface WorkerPoolOptions {
   readonly workers: number;
+  /** Their nice value, where the system allows it. */
+  readonly nice: number;
   /** Path of the mediasoup-worker binary; undefined: mediasoup's own. */
   readonly workerBin: string | undefined;
   readonly logger: Logger;
@@ -139,6 +142,7 @@ export class WorkerPool extends EventEmitter<{ died: [slot: WorkerSlot, at: numb
       worker.close();
       throw new TandemError('WORKER_LOST', 'mediasoup workers are being shut down');
     }
+    this.#prioritise(worker);
     const slot = new WorkerSlot(index, worker);
     this.#slots[index] = slot;
     worker.once('died', (error) => {
@@ -151,6 +155,16 @@ export class WorkerPool extends EventEmitter<{ died: [slot: WorkerSlot, at: numb
     });
     logger.info({ worker: worker.pid, index }, 'mediasoup worker started');
     return slot;
+  }
+
+  #prioritise({ pid }: Worker): void {
+    const { nice, logger } = this.#options;
+    if (nice === 0) return;
+    try {
+      setPriority(pid, nice);
+    } catch (error) {
+      logger.debug({ worker: pid, nice, error: messageOf(error) }, 'worker has no priority');
+    }
   }
 
   async #restart(index: number): Promise<WorkerSlot> {
