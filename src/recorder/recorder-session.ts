@@ -79,8 +79,9 @@ export class RecorderSession implements RecordingSink {
   }
 
   offered(streams: readonly OfferedStream[]): ReadonlyMap<number, MediaAddress> {
-    const capture = this.#capture ?? this.#open(streams);
-    const { clock, edge, folder, logger } = { ...this.#options };
+    if (this.#capture === undefined) return this.#open(streams).local;
+    const capture = this.#capture;
+    const { clock, edge, folder, logger } = this.#options;
     for (const { position, label, remote, payloads } of streams) {
       const index = capture.indexes.get(position);
       if (index === undefined) continue;
@@ -162,6 +163,7 @@ export class RecorderSession implements RecordingSink {
     const now = clock.now();
     for (const { label, payloads } of streams) {
       this.#streams.push({ label, party: null, epochs: [{ at: now, payloads }] });
+      this.#labels.push(label);
     }
     let opened;
     try {

@@ -52,7 +52,7 @@ export class Calls implements CallService {
 
   constructor(services: RecordingServices, options: CallsOptions, logger: Logger) {
     const directory = new LegDirectory();
-    this.#services = { ...services, directory, pacer: new Pacer() };
+    this.#services = { ...services, directory, pacer: new Pacer(services.clock) };
     this.#mediaWatch = new MediaWatch(services.bridge, services.clock, options.detection, {
       late: (recordId) => directory.find(recordId)?.reportsLate(recordId),
       silent: (recordId, since) =>

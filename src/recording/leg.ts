@@ -99,6 +99,8 @@ export class Leg {
   #leaving: string | undefined;
   /** The way to another recorder, when its turn comes. */
   #nextSearch: (() => void) | undefined;
+  /** To be called when this leg, which is on its way to another recorder, is not any more. */
+  #moved: (() => void) | undefined;
   #stopping: Promise<void> | undefined;
   #unrecordedTold = false;
 
@@ -317,6 +319,7 @@ export class Leg {
       pausedFrom: this.#options.window.pausedFrom(),
       keptOut: this.#options.window.keptOut(),
     });
+    this.#moveEnded();
     const now = clock.now();
     const session = new RecordingSession(allocation, now, from);
     if (old !== undefined && failed === undefined) {
@@ -352,15 +355,20 @@ export class Leg {
     reason: string,
     streams = this.#account.streams(),
   ): Promise<void> {
-    const { allocator, bridge, client, clock, directory, observer } = this.#services;
+    const { allocator, bridge, client, clock, directory, observer, pacer } = this.#services;
     const { recordId } = session;
     const forks = bridge.stopForks(recordId) ?? {};
     session.end(clock.now(), reason, forks, streams);
     directory.remove(recordId);
     allocator.release(recordId);
-    observer.sessionEnded(reason);
-    return client.end(recordId, reason).catch((error: unknown) => {
-      this.#logger.debug({ recordId, error: messageOf(error) }, 'BYE unanswered');
+    return new Promise((resolve) => {
+      pacer.afterMoves(() => {
+        observer.sessionEnded(reason);
+        const ended = client.end(recordId, reason).catch((error: unknown) => {
+          this.#logger.debug({ recordId, error: messageOf(error) }, 'BYE unanswered');
+        });
+        resolve(ended);
+      });
     });
   }
 
@@ -416,6 +424,7 @@ export class Leg {
       this.#begun(new Failover(this.leg, recorder, reason, detectedAt, deadAt));
     }
     allocator.reportFailure(recorder, reason);
+    this.#moveBegins();
     this.#nextSearch = () => {
       this.#nextSearch = undefined;
       this.#search.start([recorder]);
@@ -436,18 +445,32 @@ export class Leg {
   ): void {
     const failover = this.#failovers.at(-1);
     if (failover === undefined || failover.done || old === undefined) return;
-    const { clock, observer } = this.#services;
+    const { clock, observer, pacer } = this.#services;
     failover.finish(session.recorder, clock.now(), this.#account.cost(streams, old, session));
-    observer.failoverDone(this.#options.callId, failover.state);
+    pacer.afterMoves(() => {
+      observer.failoverDone(this.#options.callId, failover.state);
+    });
+  }
+
+  #moveBegins(): void {
+    this.#moved ??= this.#services.pacer.move();
+  }
+
+  #moveEnded(): void {
+    this.#moved?.();
+    this.#moved = undefined;
   }
 
   #handOver(): void {
     const session = this.#account.current;
     const wanted = session !== undefined && session.recorder === this.#leaving;
-    if (wanted && isRecording(this.#life)) this.#search.start([session.recorder]);
+    if (!wanted || !isRecording(this.#life)) return;
+    this.#moveBegins();
+    this.#search.start([session.recorder]);
   }
 
   #withoutRecorder(): void {
+    this.#moveEnded();
     const current = this.#account.current;
     if (current?.failure !== undefined) void this.#retire(current, current.failure.reason);
     this.#apply('no-recorder');
@@ -499,6 +522,7 @@ export class Leg {
       this.#account.current?.failure === undefined && this.#account.current !== undefined;
     this.#nextSearch?.();
     await this.#search.close(isWell ? 0 : inviteTimeoutMs + drainMs);
+    this.#moveEnded();
     const session = this.#account.current;
     if (session !== undefined) {
       if (session.failure === undefined) await this.#drained();

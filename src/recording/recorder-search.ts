@@ -189,7 +189,7 @@ export class RecorderSearch {
 
   /** True when the recorder has the session. Throws what is not the recorder's doing. */
   async #ask(allocation: Allocation): Promise<boolean> {
-    const { allocator, clock, observer } = this.#services;
+    const { allocator, clock, observer, pacer } = this.#services;
     const { recordId, recorder } = allocation;
     const askedAt = clock.now();
     const attempt: Attempt = { allocation, abort: new AbortController() };
@@ -209,9 +209,12 @@ export class RecorderSearch {
       this.#refused(allocation, attempt.ended ?? failureReason(error), error);
       return false;
     }
-    allocator.reportSuccess(recorder);
-    observer.sessionEstablished(clock.now() - askedAt);
-    this.#options.logger.info({ recordId, recorder }, 'recording session established');
+    const setupMs = clock.now() - askedAt;
+    pacer.afterMoves(() => {
+      allocator.reportSuccess(recorder);
+      observer.sessionEstablished(setupMs);
+      this.#options.logger.info({ recordId, recorder }, 'recording session established');
+    });
     return true;
   }
 

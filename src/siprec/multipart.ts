@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { TandemError } from '../errors.ts';
 
 /** MIME multipart bodies (RFC 2046 section 5.1), as bytes: a part's body is never decoded here. */
@@ -20,7 +20,7 @@ export function mediaTypeOf(contentType: string): string {
 }
 
 export function buildMultipart(parts: readonly BodyPart[]): { contentType: string; body: Buffer } {
-  const boundary = `tandem-${randomBytes(12).toString('hex')}`;
+  const boundary = `tandem-${randomUUID()}`;
   const chunks: Buffer[] = [];
   for (const { contentType, disposition, body } of parts) {
     const headers = [`--${boundary}`, `Content-Type: ${contentType}`];

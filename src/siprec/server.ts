@@ -30,6 +30,8 @@ const retryAfter: Header = ['Retry-After', '5'];
 export class SiprecServer {
   readonly #open: SiprecServerOptions['open'];
   readonly #logger: Logger;
+  /** Answered, but their metadata has not been read yet. */
+  readonly #untaken: SrsSession[] = [];
 
   constructor({ open, logger }: SiprecServerOptions) {
     this.#open = open;
@@ -62,7 +64,8 @@ export class SiprecServer {
         session,
       );
       answer = answerWith(session, sink, lines, streams);
-      session.takeMetadata(body.metadata);
+      session.holdMetadata(body.metadata);
+      this.#takeMetadataOf(session);
     } catch (error) {
       const status = error instanceof TandemError ? statusOf(error) : 500;
       logger.warn({ status, reason: messageOf(error) }, 'recording session refused');
@@ -85,6 +88,17 @@ export class SiprecServer {
       session.end(`not acknowledged: ${messageOf(error)}`);
     }
   }
+
+  /** One session a turn of the event loop: a recorder that takes over from a dead one answers all of its sessions first. */
+  #takeMetadataOf(session: SrsSession): void {
+    this.#untaken.push(session);
+    if (this.#untaken.length === 1) setImmediate(this.#takeNext);
+  }
+
+  readonly #takeNext = (): void => {
+    this.#untaken.shift()?.takeMetadata();
+    if (this.#untaken.length > 0) setImmediate(this.#takeNext);
+  };
 }
 
 function answerWith(

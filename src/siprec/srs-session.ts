@@ -64,6 +64,7 @@ export class SrsSession {
   #ended = false;
   #connected = true;
   #snapshotWanted = false;
+  #heldMetadata: Buffer | undefined;
 
   constructor(logger: Logger) {
     this.#logger = logger;
@@ -124,6 +125,7 @@ export class SrsSession {
 
   end(reason: string): void {
     if (this.#ended) return;
+    this.takeMetadata();
     this.#ended = true;
     this.#sink?.ended(reason);
   }
@@ -135,8 +137,20 @@ export class SrsSession {
     this.end(text);
   }
 
-  /** Metadata that is not understood is passed over: a recording without it is better than none. */
-  takeMetadata(xml: Buffer | undefined): void {
+  /** Of the INVITE: it is taken by `takeMetadata`, at the latest when newer metadata comes or the session ends. */
+  holdMetadata(xml: Buffer | undefined): void {
+    this.#heldMetadata = xml;
+  }
+
+  /** What is held first, then this. Metadata that is not understood is passed over: better a recording without it than none. */
+  takeMetadata(xml?: Buffer): void {
+    const held = this.#heldMetadata;
+    this.#heldMetadata = undefined;
+    this.#take(held);
+    this.#take(xml);
+  }
+
+  #take(xml: Buffer | undefined): void {
     if (xml === undefined || xml.length === 0) return;
     let metadata: RecordingMetadata;
     try {

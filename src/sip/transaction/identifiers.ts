@@ -1,15 +1,17 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { BRANCH_COOKIE } from '../message/via.ts';
 
-/** Unguessable, so that a stranger can neither answer our requests nor speak in our dialogs. */
+// Unguessable, so that a stranger can neither answer our requests nor speak in our dialogs: 122 random bits, of which Node
+// keeps a supply, so that many requests at once do not ask the system for each.
+
 export function newBranch(): string {
-  return BRANCH_COOKIE + randomBytes(12).toString('hex');
+  return BRANCH_COOKIE + randomUUID();
 }
 
 export function newTag(): string {
-  return randomBytes(8).toString('hex');
+  return randomUUID();
 }
 
 export function newCallId(): string {
-  return randomBytes(16).toString('hex');
+  return randomUUID();
 }
