@@ -179,9 +179,7 @@ export class ForkBook extends EventEmitter<{
       this.#tellLive(entry);
     } else if (!entry.refusedTold) {
       entry.refusedTold = true;
-      const reports = this.#edge.forkReports(forksOf(entry));
-      const at = Math.min(event.at, ...reports.flatMap(({ refused }) => refused?.at ?? []));
-      this.emit('refused', { recordId: entry.recordId, at });
+      this.emit('refused', { recordId: entry.recordId, at: event.at });
     }
   }
 

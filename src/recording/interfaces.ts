@@ -72,7 +72,7 @@ export interface MediaSigns {
 }
 
 export interface BridgeEvents {
-  /** A recorder's port refused packets of this recording session (ICMP). `at`: Unix ms, kernel time. */
+  /** A recorder's port refused packets of this recording session (ICMP). Told once; `at`: Unix ms, kernel time. */
   forkRefused: [{ recordId: string; at: number }];
   /** All streams of this recording session have reached the newest packet. */
   forkLive: [{ recordId: string }];

@@ -26,6 +26,9 @@ export interface SiprecServerOptions {
 /** Whatever is short now, room or ports, may be there again soon; another recorder should be asked before. */
 const retryAfter: Header = ['Retry-After', '5'];
 
+/** In which the sessions of a recorder that died come in. */
+const burstMs = 200;
+
 /** The session recording server (RFC 7866): takes SIPREC from anyone. `onInvite` is the user agent's handler. */
 export class SiprecServer {
   readonly #open: SiprecServerOptions['open'];
@@ -89,10 +92,10 @@ export class SiprecServer {
     }
   }
 
-  /** One session a turn of the event loop: a recorder that takes over from a dead one answers all of its sessions first. */
+  /** A recorder that takes over from a dead one answers all of its sessions first. Then one a turn of the event loop. */
   #takeMetadataOf(session: SrsSession): void {
     this.#untaken.push(session);
-    if (this.#untaken.length === 1) setImmediate(this.#takeNext);
+    if (this.#untaken.length === 1) setTimeout(this.#takeNext, burstMs);
   }
 
   readonly #takeNext = (): void => {

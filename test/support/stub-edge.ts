@@ -19,7 +19,6 @@ export class StubEdge implements MediaEdge {
   readonly routes = new Map<number, PortRoute>();
   readonly forks = new Map<number, StubFork>();
   readonly open = new Set<number>();
-  readonly refusedAt = new Map<number, number>();
   portsMax = Infinity;
   forksMax = Infinity;
   #nextId = 1;
@@ -126,7 +125,6 @@ export class StubEdge implements MediaEdge {
   }
 
   #forkReport(forkId: number): ForkReport {
-    const at = this.refusedAt.get(forkId);
     return {
       forkId,
       state: this.#fork(forkId).state,
@@ -138,7 +136,6 @@ export class StubEdge implements MediaEdge {
       overrun: [],
       withheld: [],
       receiverReports: 0,
-      ...(at !== undefined && { refused: { at, sequence: 65_536, count: 1 } }),
     };
   }
 
