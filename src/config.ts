@@ -100,6 +100,8 @@ const configSchema = z.strictObject({
     replayOverlapMs: z.int().min(0).max(10_000).default(200),
     /** How long a leg may still deliver out of the ring when its call ends. */
     drainMs: ms(5_000, 60_000),
+    /** How long a recorder may take at the end of its session to report all that it received; 0: it is not waited for. */
+    finalReportMs: z.int().min(0).max(10_000).default(250),
     /** A recorder whose signalling failed and that never sent receiver reports has this long to show that it lives. */
     suspicionMs: ms(200, 60_000),
     /** What receiver reports of a recorder say of it. */

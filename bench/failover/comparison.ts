@@ -111,7 +111,7 @@ function saidMissing(
 ): number | undefined {
   const stream = ledger?.streams.find((entry) => entry.party === (party === 0 ? 'a' : 'b'));
   const account = stream?.legs.find((entry) => entry.leg === leg);
-  return account === undefined ? undefined : countRanges(account.missing);
+  return account && countRanges(account.missing) + account.reportedLostPackets;
 }
 
 function countRanges(ranges: readonly { readonly first: number; readonly last: number }[]): number {

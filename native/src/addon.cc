@@ -82,6 +82,7 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
                                 InstanceMethod<&EdgeAddon::setForkTarget>("setForkTarget"),
                                 InstanceMethod<&EdgeAddon::pauseFork>("pauseFork"),
                                 InstanceMethod<&EdgeAddon::resumeFork>("resumeFork"),
+                                InstanceMethod<&EdgeAddon::endForks>("endForks"),
                                 InstanceMethod<&EdgeAddon::removeForks>("removeForks"),
                                 InstanceMethod<&EdgeAddon::forkReports>("forkReports"),
                                 InstanceMethod<&EdgeAddon::openCapture>("openCapture"),
@@ -216,6 +217,9 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   }
   Napi::Value resumeFork(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { edge.resumeFork(id(info)); });
+  }
+  Napi::Value endForks(const Napi::CallbackInfo& info) {
+    return answer(info, [&](Edge& edge) { return edge.endForks(readIds(info[0])); });
   }
   Napi::Value removeForks(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { return edge.removeForks(readIds(info[0])); });

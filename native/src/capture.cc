@@ -47,9 +47,13 @@ size_t CaptureStream::receiveRtcp(ShardContext& context) {
   return count;
 }
 
-void CaptureStream::drain(ShardContext& context) {
+void CaptureStream::drainRtp(ShardContext& context) {
   for (size_t i = 0; i < kDrainMax && receiveRtp(context) == kReceiveBatch; ++i) {
   }
+}
+
+void CaptureStream::drain(ShardContext& context) {
+  drainRtp(context);
   for (size_t i = 0; i < kDrainMax && receiveRtcp(context) == kReceiveBatch; ++i) {
   }
 }
@@ -97,10 +101,20 @@ void CaptureStream::takeRtcp(ShardContext& context, Datagram& datagram, bool onR
   if (const auto report = findSenderReport(datagram.data, datagram.size)) {
     reception_.onSenderReport(*report, datagram.arrivalNs);
   }
+  if (const auto from = findBye(datagram.data, datagram.size)) byeFrom_ = from;
   const Address& to = onRtpSocket ? sockets_.rtp.local : sockets_.rtcp.local;
   capture_.file().append(index_, datagram.arrivalNs, datagram.from, to, datagram.data,
                          datagram.size);
   capture_.markDirty(context);
+}
+
+void CaptureStream::answerBye(ShardContext& context) {
+  if (!byeFrom_) return;
+  // Media has a socket of its own: what was sent before the BYE may wait there still.
+  drainRtp(context);
+  const bool isOurs = reception_.ssrc() == byeFrom_;
+  byeFrom_.reset();
+  if (isOurs) sendReport(context, false);
 }
 
 void CaptureStream::refuse(ShardContext& context, Refusal reason) {

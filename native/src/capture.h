@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,12 +34,21 @@ class CaptureStream {
   CaptureStreamReport report() const;
 
  private:
-  void onRtpReady(ShardContext& context) { receiveRtp(context); }
-  void onRtcpReady(ShardContext& context) { receiveRtcp(context); }
+  void onRtpReady(ShardContext& context) {
+    receiveRtp(context);
+    answerBye(context);
+  }
+  void onRtcpReady(ShardContext& context) {
+    receiveRtcp(context);
+    answerBye(context);
+  }
   size_t receiveRtp(ShardContext& context);
   size_t receiveRtcp(ShardContext& context);
   void takeRtp(ShardContext& context, const Datagram& datagram);
   void takeRtcp(ShardContext& context, Datagram& datagram, bool onRtpSocket);
+  /** The sender has ended: it is told at once what was received in all. */
+  void answerBye(ShardContext& context);
+  void drainRtp(ShardContext& context);
   void refuse(ShardContext& context, Refusal reason);
   void sendReport(ShardContext& context, bool bye);
 
@@ -64,6 +74,8 @@ class CaptureStream {
   uint32_t rtcpDrops_ = 0;
   RefusalCounts refused_;
   int64_t nextReportNs_ = 0;
+  /** Who said BYE and has no answer yet. */
+  std::optional<uint32_t> byeFrom_;
 };
 
 /** The recorder's side: every packet of a session into one pcapng file, and receiver reports back.

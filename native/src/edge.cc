@@ -210,6 +210,14 @@ void Edge::resumeFork(uint32_t forkId) {
   shardOf(forkId).run([&](Shard& s) { s.fork(forkId).resume(); });
 }
 
+std::vector<ForkReport> Edge::endForks(const std::vector<uint32_t>& forkIds) {
+  return shardOfAll(forkIds).run([&](Shard& s) {
+    std::vector<ForkReport> reports;
+    for (const uint32_t id : forkIds) reports.push_back(s.endFork(id));
+    return reports;
+  });
+}
+
 std::vector<ForkReport> Edge::removeForks(const std::vector<uint32_t>& forkIds) {
   return shardOfAll(forkIds).run([&](Shard& s) {
     std::vector<ForkReport> reports;

@@ -88,6 +88,7 @@ class Edge {
   void setForkTarget(uint32_t forkId, const Address& rtp, const Address& rtcp);
   void pauseFork(uint32_t forkId, uint64_t from);
   void resumeFork(uint32_t forkId);
+  std::vector<ForkReport> endForks(const std::vector<uint32_t>& forkIds);
   std::vector<ForkReport> removeForks(const std::vector<uint32_t>& forkIds);
   std::vector<ForkReport> forkReports(const std::vector<uint32_t>& forkIds);
   /** Of all forks, in no order. */

@@ -14,6 +14,7 @@ struct Event {
     kForkRefused,
     kForkLive,
     kForkOverrun,
+    kForkEnded,
     kCaptureFailed
   };
 

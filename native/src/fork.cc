@@ -15,6 +15,8 @@ namespace {
 constexpr size_t kCatchUpBurst = 64;
 /** Between two overrun events of one fork. */
 constexpr int64_t kOverrunTellNs = kNsPerSecond;
+/** At least so long after a BYE it is repeated, with the tick that comes next. */
+constexpr int64_t kByeAgainNs = 25 * kNsPerMs;
 
 uint64_t findStart(const Ring& ring, const ForkStart& from) {
   uint64_t index = ring.first();
@@ -97,7 +99,12 @@ void Fork::resume() {
 void Fork::end(ShardContext& context) {
   if (state_ == ForkState::kEnded) return;
   state_ = ForkState::kEnded;
-  if (sentPackets_ > 0) sendReport(context, true);
+  if (sentPackets_ > 0) sayBye(context);
+}
+
+void Fork::sayBye(ShardContext& context) {
+  byes_[byeCount_++] = sendReport(context, true);
+  nextByeNs_ = context.monotonicNow + kByeAgainNs;
 }
 
 void Fork::setTarget(LegSocket& leg, const Address& rtp, const Address& rtcp) {
@@ -205,6 +212,7 @@ void Fork::onSent(const Ring::Entry& entry, bool replayed) {
   sentBytes_ += entry.size;
   sentOctets_ += static_cast<uint64_t>(entry.size - entry.headerBytes);
   lastSent_ = entry.extended;
+  highestSent_ = std::max(highestSent_, entry.extended);
   sent_.add(entry.extended, entry.arrivalNs);
   if (replayed) replayed_.add(entry.extended, entry.arrivalNs);
 }
@@ -221,7 +229,7 @@ void Fork::onRefused(ShardContext& context, std::optional<uint16_t> sequence) {
   context.events.emit({.type = Event::Type::kForkRefused, .id = id_, .address = {}, .atNs = now});
 }
 
-void Fork::onReceiverReport(const ReportBlock& block, int64_t arrivalNs) {
+void Fork::onReceiverReport(ShardContext& context, const ReportBlock& block, int64_t arrivalNs) {
   if (block.ssrc != port_.ssrc() || sentPackets_ == 0) return;
   ReceiverReport report{};
   report.atNs = arrivalNs;
@@ -238,9 +246,28 @@ void Fork::onReceiverReport(const ReportBlock& block, int64_t arrivalNs) {
                                            block.delaySinceLast);
     report.roundTripMs = std::max(0.0, trip * 1000.0 / 65536.0);
   }
+  // One that was under way before the recorder knew of the end says less.
+  if (state_ == ForkState::kEnded) judgeFinal(context, report, block.lastSenderReport);
+  if (receiverReport_ && receiverReport_->isFinal && !report.isFinal) return;
   receiverReport_ = report;
   ++receiverReports_;
   sentBeforeReport_ = sentPackets_;
+}
+
+void Fork::judgeFinal(ShardContext& context, ReceiverReport& report, uint32_t lastSenderReport) {
+  const bool hasLast = report.highest >= highestSent_;
+  const auto end = byes_.begin() + static_cast<std::ptrdiff_t>(byeCount_);
+  const auto bye = std::find(byes_.begin(), end, lastSenderReport);
+  // A recorder that does not echo sender reports is given until the BYE is repeated.
+  const bool answersFirst = bye == byes_.begin() && byeCount_ > 0;
+  const bool answersLater =
+      lastSenderReport == 0 ? byeCount_ > 1 : bye != end && bye != byes_.begin();
+  report.isFinal = hasLast || answersFirst || answersLater;
+  // A BYE may overtake the media that was sent before it, as they have different ports: what is
+  // missing behind the highest packet is held to be lost when a later BYE is answered the same way.
+  if (settled_ || !(hasLast || answersLater)) return;
+  settled_ = true;
+  context.events.emit({.type = Event::Type::kForkEnded, .id = id_, .address = {}});
 }
 
 void Fork::tick(ShardContext& context) {
@@ -250,13 +277,18 @@ void Fork::tick(ShardContext& context) {
     overrunUntold_ = 0;
     overrunToldNs_ = context.monotonicNow;
   }
+  if (state_ == ForkState::kEnded) {
+    const bool again = byeCount_ > 0 && byeCount_ < kByesMax && !settled_;
+    if (again && context.monotonicNow >= nextByeNs_) sayBye(context);
+    return;
+  }
   if (state_ == ForkState::kPaused || sentPackets_ == 0 || context.monotonicNow < nextReportNs_)
     return;
   nextReportNs_ = context.monotonicNow + context.rtcpIntervalNs;
   sendReport(context, false);
 }
 
-void Fork::sendReport(ShardContext& context, bool bye) {
+uint32_t Fork::sendReport(ShardContext& context, bool bye) {
   uint8_t packet[kRtcpBuildBytes];
   const int64_t now = wallNs();
   const SenderInfo info{port_.ssrc(), toNtp(now), port_.normaliser().timestampAt(now),
@@ -265,6 +297,7 @@ void Fork::sendReport(ShardContext& context, bool bye) {
   size += writeSourceDescription(packet + size, port_.ssrc(), context.cname);
   if (bye) size += writeBye(packet + size, port_.ssrc());
   leg_->sendRtcp(context, *this, packet, size);
+  return toCompactNtp(now);
 }
 
 ForkReport Fork::report() const {

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <array>
 #include <optional>
 #include <vector>
 
 #include "address.h"
+#include "limits.h"
 #include "ranges.h"
 #include "reports.h"
 #include "ring.h"
@@ -55,6 +57,10 @@ class Fork {
    */
   void pause(uint64_t from);
   void resume();
+  /**
+   * Sends nothing more but RTCP BYE, repeated until the recorder has reported what it received in
+   * all. Idempotent.
+   */
   void end(ShardContext& context);
   void setTarget(LegSocket& leg, const Address& rtp, const Address& rtcp);
 
@@ -82,7 +88,7 @@ class Fork {
   /** ICMP: the recorder's RTP port is closed. `sequence` is what the ICMP message quoted, if it
    * did. */
   void onRefused(ShardContext& context, std::optional<uint16_t> sequence);
-  void onReceiverReport(const ReportBlock& block, int64_t arrivalNs);
+  void onReceiverReport(ShardContext& context, const ReportBlock& block, int64_t arrivalNs);
 
   /** Slow duties: sender reports, and telling of overruns. */
   void tick(ShardContext& context);
@@ -97,7 +103,10 @@ class Fork {
   void withholdUntil(uint64_t index);
   void withholdPending();
   void reachPause();
-  void sendReport(ShardContext& context, bool bye);
+  /** Returns its NTP time as a receiver report echoes it. */
+  uint32_t sendReport(ShardContext& context, bool bye);
+  void sayBye(ShardContext& context);
+  void judgeFinal(ShardContext& context, ReceiverReport& report, uint32_t lastSenderReport);
 
   const uint32_t id_;
   Port& port_;
@@ -123,6 +132,7 @@ class Fork {
   uint64_t sentOctets_ = 0;
   uint64_t sendErrors_ = 0;
   uint64_t lastSent_ = 0;
+  uint64_t highestSent_ = 0;
   Ranges sent_;
   Ranges replayed_;
   Ranges overrun_;
@@ -136,6 +146,12 @@ class Fork {
   uint64_t receiverReports_ = 0;
   uint64_t sentBeforeReport_ = 0;
   int64_t nextReportNs_ = 0;
+  /** Compact NTP times of the sender reports that went with a BYE. */
+  std::array<uint32_t, kByesMax> byes_{};
+  size_t byeCount_ = 0;
+  int64_t nextByeNs_ = 0;
+  /** No report that came later would say more. */
+  bool settled_ = false;
 };
 
 }  // namespace tandem

@@ -156,6 +156,7 @@ Napi::Value toJs(Napi::Env env, const ForkReport& report) {
     received.Set("jitterMs", report.receiverReport->jitterMs);
     if (report.receiverReport->roundTripMs)
       received.Set("roundTripMs", *report.receiverReport->roundTripMs);
+    if (report.receiverReport->isFinal) received.Set("final", true);
     object.Set("receiverReport", received);
   }
   set(object, "receiverReports", report.receiverReports);
@@ -450,6 +451,10 @@ Napi::Value toJs(Napi::Env env, const Event& event) {
       object.Set("type", "fork-overrun");
       set(object, "forkId", event.id);
       set(object, "packets", event.packets);
+      break;
+    case Event::Type::kForkEnded:
+      object.Set("type", "fork-ended");
+      set(object, "forkId", event.id);
       break;
     case Event::Type::kCaptureFailed:
       object.Set("type", "capture-failed");

@@ -154,8 +154,8 @@ void LegSocket::receive(ShardContext& context, int fd, uint32_t& drops) {
     }
     ++context.counters.rtcpIn;
     Fork* fork = found->second;
-    forEachReportBlock(datagram.data, datagram.size, [fork, &datagram](const ReportBlock& block) {
-      fork->onReceiverReport(block, datagram.arrivalNs);
+    forEachReportBlock(datagram.data, datagram.size, [&](const ReportBlock& block) {
+      fork->onReceiverReport(context, block, datagram.arrivalNs);
     });
   }
 }

@@ -27,6 +27,8 @@ inline constexpr size_t kReceiveBatch = 16;
 inline constexpr size_t kDrainMax = 256;
 /** Sockets looked at in one wake-up: so many parties wait while the legs are served. */
 inline constexpr size_t kReadyMax = 64;
+/** Times that a fork says BYE to a recorder that does not report. */
+inline constexpr size_t kByesMax = 4;
 /** Messages in one sendmmsg. The kernel takes up to 1,024 (UIO_MAXIOV). */
 inline constexpr size_t kSendBatch = 512;
 

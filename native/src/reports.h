@@ -57,6 +57,8 @@ struct ReceiverReport {
   int32_t cumulativeLost;
   double jitterMs;
   std::optional<double> roundTripMs;
+  /** The recorder knew that nothing more would come. */
+  bool isFinal = false;
 };
 
 struct ForkReport {

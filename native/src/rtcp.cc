@@ -93,4 +93,13 @@ std::optional<SenderReportSeen> findSenderReport(uint8_t* data, size_t size) {
   return std::nullopt;
 }
 
+std::optional<uint32_t> findBye(uint8_t* data, size_t size) {
+  RtcpReader reader(data, size);
+  while (const auto packet = reader.next()) {
+    if (packet->type() == kRtcpBye && packet->count() > 0 && packet->size >= 8)
+      return read32(packet->data + 4);
+  }
+  return std::nullopt;
+}
+
 }  // namespace tandem

@@ -107,4 +107,7 @@ struct SenderReportSeen {
 };
 std::optional<SenderReportSeen> findSenderReport(uint8_t* data, size_t size);
 
+/** The first source that says BYE in a compound. */
+std::optional<uint32_t> findBye(uint8_t* data, size_t size);
+
 }  // namespace tandem

@@ -234,6 +234,12 @@ size_t Shard::streamIndexOf(Fork& fork) const {
   return 0;
 }
 
+ForkReport Shard::endFork(uint32_t id) {
+  Fork& ending = fork(id);
+  ending.end(context_);
+  return ending.report();
+}
+
 ForkReport Shard::removeFork(uint32_t id) {
   Fork& ending = fork(id);
   ending.end(context_);

@@ -69,6 +69,7 @@ class Shard {
                const Address& rtcp, const ForkStart& from, std::optional<uint64_t> pausedFrom,
                std::vector<KeptOut> keptOut);
   void setForkTarget(uint32_t id, const Address& rtp, const Address& rtcp);
+  ForkReport endFork(uint32_t id);
   ForkReport removeFork(uint32_t id);
   Fork& fork(uint32_t id);
   void addCapture(std::unique_ptr<Capture> capture);

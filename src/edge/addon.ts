@@ -38,6 +38,7 @@ export interface NativeEdge {
   setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): void;
   pauseFork(forkId: number, from: number): void;
   resumeFork(forkId: number): void;
+  endForks(forkIds: readonly number[]): ForkReport[];
   removeForks(forkIds: readonly number[]): ForkReport[];
   forkReports(forkIds: readonly number[]): ForkReport[];
   /** Five numbers a fork, in the order of `ForkSigns`. */

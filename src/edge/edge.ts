@@ -148,7 +148,15 @@ export class Edge {
     });
   }
 
-  /** Sends RTCP BYE. */
+  /**
+   * Sends RTCP BYE and nothing more. The fork goes on listening, and repeats the BYE up to three times in 200 ms, until its
+   * recorder has reported all that it received, which raises `fork-ended`. One that sent no packet says nothing.
+   */
+  endForks(forkIds: readonly number[]): ForkReport[] {
+    return guard(() => this.#native.endForks(forkIds));
+  }
+
+  /** Sends RTCP BYE, unless they were ended before. */
   removeForks(forkIds: readonly number[]): ForkReport[] {
     return guard(() => this.#native.removeForks(forkIds));
   }

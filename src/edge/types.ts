@@ -155,6 +155,8 @@ export interface ReceiverReport {
   readonly cumulativeLost: number;
   readonly jitterMs: number;
   readonly roundTripMs?: number;
+  /** The recorder knew that nothing more would come (RTCP BYE): what is not counted in here was lost on the way. */
+  readonly final?: boolean;
 }
 
 export interface ForkReport {
@@ -203,6 +205,8 @@ export type EdgeEvent =
   /** A fork that was behind has reached the newest packet. */
   | { readonly type: 'fork-live'; readonly forkId: number }
   | { readonly type: 'fork-overrun'; readonly forkId: number; readonly packets: number }
+  /** The recorder of a fork that was ended has reported all that it received. */
+  | { readonly type: 'fork-ended'; readonly forkId: number }
   | { readonly type: 'capture-failed'; readonly captureId: number; readonly errno: string };
 
 export interface CaptureStreamOptions {

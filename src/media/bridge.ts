@@ -281,6 +281,10 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     this.#forks.resume(recordId);
   }
 
+  endForks(recordId: string): Promise<void> {
+    return this.#forks.end(recordId);
+  }
+
   stopForks(recordId: string): Partial<Record<Party, ForkReport>> | undefined {
     return this.#forks.stop(recordId);
   }

@@ -25,6 +25,10 @@ interface Entry {
   keptOut: Readonly<ByParty<readonly Range[]>>;
   refusedTold: boolean;
   liveTold: boolean;
+  /** Set by `end`. */
+  ended: PromiseWithResolvers<void> | undefined;
+  /** Forks that ended, of whose recorder the final report is awaited. */
+  readonly unreported: Set<number>;
 }
 
 /** Which forks of which call feed which recording session. */
@@ -70,6 +74,8 @@ export class ForkBook extends EventEmitter<{
       keptOut,
       refusedTold: false,
       liveTold: false,
+      ended: undefined,
+      unreported: new Set(),
     };
     this.#entries.set(recordId, entry);
     const ofCall = this.#byCall.get(callId) ?? new Set();
@@ -140,6 +146,22 @@ export class ForkBook extends EventEmitter<{
     this.#tellLiveSoon(entry);
   }
 
+  /** See `Bridge.endForks`. */
+  end(recordId: string): Promise<void> {
+    const entry = this.#entries.get(recordId);
+    if (!entry) return Promise.resolve();
+    if (entry.ended === undefined) {
+      entry.ended = Promise.withResolvers();
+      const forkIds = forksOf(entry);
+      const reports = forkIds.length === 0 ? [] : this.#edge.endForks(forkIds);
+      for (const { forkId, receiverReports } of reports) {
+        if (receiverReports > 0) entry.unreported.add(forkId);
+      }
+      tellEnded(entry);
+    }
+    return entry.ended.promise;
+  }
+
   /** Idempotent. */
   stop(recordId: string): ByParty<ForkReport> | undefined {
     const entry = this.#entries.get(recordId);
@@ -171,10 +193,13 @@ export class ForkBook extends EventEmitter<{
   }
 
   handle(event: EdgeEvent): void {
-    if (event.type !== 'fork-refused' && event.type !== 'fork-live') return;
+    if (!('forkId' in event) || event.type === 'fork-overrun') return;
     const entry = this.#byFork.get(event.forkId);
     if (!entry) return;
-    if (event.type === 'fork-live') {
+    if (event.type === 'fork-ended') {
+      entry.unreported.delete(event.forkId);
+      tellEnded(entry);
+    } else if (event.type === 'fork-live') {
       entry.behind.delete(event.forkId);
       this.#tellLive(entry);
     } else if (!entry.refusedTold) {
@@ -219,6 +244,8 @@ export class ForkBook extends EventEmitter<{
     const ofCall = this.#byCall.get(entry.callId);
     ofCall?.delete(entry);
     if (ofCall?.size === 0) this.#byCall.delete(entry.callId);
+    // No report comes any more.
+    entry.ended?.resolve();
   }
 
   /** Not from within `start`: its caller has not got to listening for this recording session yet. */
@@ -234,6 +261,10 @@ export class ForkBook extends EventEmitter<{
     entry.liveTold = true;
     this.emit('live', { recordId: entry.recordId });
   }
+}
+
+function tellEnded(entry: Entry): void {
+  if (entry.unreported.size === 0) entry.ended?.resolve();
 }
 
 /** A recorder that reports on one stream reports on the other: the one that was left alone longer tells. */

@@ -28,6 +28,7 @@ export interface MediaEdge {
   setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): void;
   pauseFork(forkId: number, from?: number): void;
   resumeFork(forkId: number): void;
+  endForks(forkIds: readonly number[]): readonly ForkReport[];
   removeForks(forkIds: readonly number[]): readonly ForkReport[];
   forkReports(forkIds: readonly number[]): readonly ForkReport[];
   forkSigns(): readonly ForkSigns[];

@@ -30,8 +30,11 @@ export interface LegDelivery {
   readonly sentPackets: number;
   /** Arrived, was to be recorded, and no live recorder of this leg got it; without what a replay can still bring. */
   readonly lost: readonly Range[];
+  /** Of `lost`, and `reportedLostPackets`. */
   readonly lostPackets: number;
   readonly lostMs: number;
+  /** Lost on the way to recorders, as their receiver reports count them; which ones they do not say. */
+  readonly reportedLostPackets: number;
   readonly delivered: readonly Range[];
   readonly replayed: readonly Range[];
 }
@@ -44,6 +47,24 @@ export function deliveredBy({ fork, deadFrom }: SessionDelivery): Range[] {
 /** What this recorder has for sure. */
 export function surelyDeliveredBy({ fork, unsureFrom }: SessionDelivery): Range[] {
   return unsureFrom === undefined ? [...fork.sent] : clip(fork.sent, 0, unsureFrom - 1);
+}
+
+/** What the last report counts as lost, less the numbers that were never sent: gaps in the stream itself, and pauses. */
+export function lostBeforeHighest({ fork: { receiverReport, sent } }: SessionDelivery): number {
+  const first = sent[0]?.first;
+  if (receiverReport === undefined || first === undefined) return 0;
+  const { cumulativeLost, highestSequence } = receiverReport;
+  const numbers = highestSequence - first + 1;
+  const neverSent = numbers - count(clip(sent, first, highestSequence));
+  return Math.max(0, cumulativeLost - Math.max(0, neverSent));
+}
+
+/** What went to the recorder and never came there. Only of a report that is final, what lies behind its highest number. */
+function lostOnTheWay(delivery: SessionDelivery): number {
+  const { receiverReport, sent } = delivery.fork;
+  const behind =
+    receiverReport?.final === true ? clip(sent, receiverReport.highestSequence + 1, Infinity) : [];
+  return lostBeforeHighest(delivery) + count(behind);
 }
 
 /**
@@ -71,12 +92,14 @@ export function legDelivery(
   const wanted = expected(stream, window, withheld);
   const missing = subtract(wanted, delivered);
   const lost = pendingFrom === Infinity ? missing : clip(missing, 0, pendingFrom - 1);
-  const lostPackets = count(lost);
+  const reportedLostPackets = sessions.reduce((sum, session) => sum + lostOnTheWay(session), 0);
+  const lostPackets = count(lost) + reportedLostPackets;
   return {
     sentPackets: count(intersect(wanted, delivered)),
     lost,
     lostPackets,
     lostMs: lostPackets * stream.packetMs,
+    reportedLostPackets,
     delivered,
     replayed: union(...sessions.map(({ fork }) => fork.replayed)),
   };

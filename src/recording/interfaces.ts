@@ -127,6 +127,12 @@ export interface Bridge {
    */
   pauseForks(recordId: string, from?: Partial<Readonly<Record<Party, number>>>): void;
   resumeForks(recordId: string): void;
+  /**
+   * When this returns nothing more is sent, and the recorder has been told so (RTCP BYE). Resolves when it has reported all
+   * that it received, for every stream that it has reported on before, or when the forks are stopped; a recorder that dies
+   * meanwhile reports nothing. Idempotent.
+   */
+  endForks(recordId: string): Promise<void>;
   /** Idempotent: undefined when there are none. */
   stopForks(recordId: string): Partial<Record<Party, ForkReport>> | undefined;
   forkReports(recordId: string): Partial<Record<Party, ForkReport>>;

@@ -2,7 +2,7 @@ import type { SsrcChange, StreamReport } from '../edge/types.ts';
 import { clip, count, gaps, intersect, subtract, union } from '../rtp/ranges.ts';
 import type { Range } from '../rtp/ranges.ts';
 import type { Leg as LegNumber } from './call-state.ts';
-import { deliveredBy } from './delivery.ts';
+import { deliveredBy, lostBeforeHighest } from './delivery.ts';
 import type { SessionDelivery } from './delivery.ts';
 import type { Duplicator } from './duplicator.ts';
 import { parties } from './interfaces.ts';
@@ -121,8 +121,8 @@ function streamLedger(
         unconfirmed: timed(subtract(account.delivered, confirmed)),
         replayed: timed(account.replayed),
         missing: timed(account.lost),
-        missingMs: account.lostMs,
-        reportedLostPackets: sum((deliveries[index] ?? []).map(lostOnTheWay)),
+        missingMs: count(account.lost) * report.packetMs,
+        reportedLostPackets: account.reportedLostPackets,
       };
     }),
     missingFromUnion: timed(missing ?? []),
@@ -137,18 +137,8 @@ function deliveriesOf(leg: Leg, party: Party): SessionDelivery[] {
 /** A report that tells of loss confirms nothing, as it does not say which packets are missing (RFC 3550 6.4.1). */
 function confirmedBy(delivery: SessionDelivery): Range[] {
   const { receiverReport, sent } = delivery.fork;
-  if (receiverReport === undefined || lostOnTheWay(delivery) > 0) return [];
+  if (receiverReport === undefined || lostBeforeHighest(delivery) > 0) return [];
   return clip(sent, 0, receiverReport.highestSequence);
-}
-
-/** What the last report counts as lost, less the numbers that were never sent: gaps in the stream itself, and pauses. */
-function lostOnTheWay({ fork: { receiverReport, sent } }: SessionDelivery): number {
-  const first = sent[0]?.first;
-  if (receiverReport === undefined || first === undefined) return 0;
-  const { cumulativeLost, highestSequence } = receiverReport;
-  const numbers = highestSequence - first + 1;
-  const neverSent = numbers - count(clip(sent, first, highestSequence));
-  return Math.max(0, cumulativeLost - Math.max(0, neverSent));
 }
 
 /** Where every leg has lost some, nothing says that they were not the same: at most what the better leg lacks. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { ForkStart, StreamReport } from '../edge/types.ts';
+import type { ForkReport, ForkStart, StreamReport } from '../edge/types.ts';
 import { messageOf, TandemError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type {
@@ -42,6 +42,7 @@ export interface RecordingSettings {
   readonly replay: boolean;
   readonly replayOverlapMs: number;
   readonly drainMs: number;
+  readonly finalReportMs: number;
   readonly suspicionMs: number;
   readonly inviteTimeoutMs: number;
   readonly retry: { readonly initialMs: number; readonly maxMs: number };
@@ -323,7 +324,7 @@ export class Leg {
     const now = clock.now();
     const session = new RecordingSession(allocation, now, from);
     if (old !== undefined && failed === undefined) {
-      void this.#retire(old, 'operator', streams);
+      void this.#release(old, 'operator', streams);
       this.#begun(new Failover(this.leg, old.recorder, 'operator', now, now));
     }
     const before = this.#account.sessions.at(-1);
@@ -355,12 +356,43 @@ export class Leg {
     reason: string,
     streams = this.#account.streams(),
   ): Promise<void> {
-    const { allocator, bridge, client, clock, directory, observer, pacer } = this.#services;
+    const forks = this.#services.bridge.stopForks(session.recordId) ?? {};
+    this.#endSession(session, reason, forks, streams);
+    return this.#sayBye(session, reason);
+  }
+
+  /** Of a recorder that is well: before the goodbye it may say what it received in all. */
+  async #release(
+    session: RecordingSession,
+    reason: string,
+    streams = this.#account.streams(),
+  ): Promise<void> {
+    const { bridge, settings } = this.#services;
     const { recordId } = session;
-    const forks = bridge.stopForks(recordId) ?? {};
+    if (settings.finalReportMs === 0) return this.#retire(session, reason, streams);
+    const reported = bridge.endForks(recordId);
+    this.#endSession(session, reason, bridge.forkReports(recordId), streams);
+    await this.#within(settings.finalReportMs, reported).catch(() => undefined);
+    const forks = bridge.stopForks(recordId);
+    // Else the call has ended meanwhile.
+    if (forks !== undefined) session.settle(forks);
+    await this.#sayBye(session, reason);
+  }
+
+  #endSession(
+    session: RecordingSession,
+    reason: string,
+    forks: Partial<Record<Party, ForkReport>>,
+    streams: Streams,
+  ): void {
+    const { allocator, clock, directory } = this.#services;
     session.end(clock.now(), reason, forks, streams);
-    directory.remove(recordId);
-    allocator.release(recordId);
+    directory.remove(session.recordId);
+    allocator.release(session.recordId);
+  }
+
+  #sayBye({ recordId }: RecordingSession, reason: string): Promise<void> {
+    const { client, observer, pacer } = this.#services;
     return new Promise((resolve) => {
       pacer.afterMoves(() => {
         observer.sessionEnded(reason);
@@ -526,9 +558,10 @@ export class Leg {
     const session = this.#account.current;
     if (session !== undefined) {
       if (session.failure === undefined) await this.#drained();
-      const ended = this.#retire(session, session.failure?.reason ?? reason);
       // A recorder that is gone answers nothing.
-      if (session.failure === undefined) {
+      if (session.failure !== undefined) void this.#retire(session, session.failure.reason);
+      else {
+        const ended = this.#release(session, reason);
         await this.#within(inviteTimeoutMs, ended).catch(() => undefined);
       }
     }

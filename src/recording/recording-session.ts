@@ -78,6 +78,11 @@ export class RecordingSession {
     }
   }
 
+  /** What copies of an ended session were still told of: replaces the account that it ended with. */
+  settle(forks: ByParty<ForkReport>): void {
+    if (this.ended) this.#finalForks = forks;
+  }
+
   /** By party, what was delivered; `live` gives the account of copies that still run. */
   delivery(party: Party, live: ByParty<ForkReport>): SessionDelivery | undefined {
     const fork = (this.#finalForks ?? live)[party];

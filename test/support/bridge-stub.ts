@@ -175,6 +175,21 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     set.paused = false;
   }
 
+  /** A recorder that is well and reports does so at once. */
+  endForks(recordId: string): Promise<void> {
+    const set = this.forkSets.get(recordId);
+    for (const fork of set === undefined ? [] : forksOf(set)) {
+      fork.state = 'ended';
+      const recorder = this.#recorders.get(fork.to.rtp.ip);
+      if (fork.report === undefined || recorder?.health !== 'well') continue;
+      const { cumulativeLost, tailLost } = recorder;
+      const highestSequence = (fork.sent.at(-1)?.last ?? 0) - tailLost;
+      const at = this.#clock.now();
+      fork.report = { ...fork.report, at, highestSequence, cumulativeLost, final: true };
+    }
+    return Promise.resolve();
+  }
+
   stopForks(recordId: string): ByParty<ForkReport> | undefined {
     const set = this.forkSets.get(recordId);
     if (set === undefined) return undefined;
@@ -231,6 +246,7 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
   }
 
   #pump(set: ForkSet, fork: Fork): void {
+    if (fork.state === 'ended') return;
     if (fork.state === 'paused') {
       this.#withhold(set, fork);
       return;

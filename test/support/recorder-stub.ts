@@ -16,6 +16,8 @@ export class RecorderStub {
   reportEveryMs: number | undefined = 500;
   /** What its reports say, on every stream. */
   cumulativeLost = 0;
+  /** The last packets of every stream that never reach it. */
+  tailLost = 0;
   /** Sequence numbers by record id and party. */
   readonly received = new Map<string, number[]>();
 

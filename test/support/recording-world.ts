@@ -101,6 +101,7 @@ export class RecordingWorld {
           replay: true,
           replayOverlapMs: 200,
           drainMs: 5_000,
+          finalReportMs: 250,
           suspicionMs: 200,
           inviteTimeoutMs: 4_000,
           retry: { initialMs: 200, maxMs: 5_000 },

@@ -108,6 +108,13 @@ export class StubEdge implements MediaEdge {
     this.#fork(forkId).state = 'live';
   }
 
+  endForks(forkIds: readonly number[]): ForkReport[] {
+    return forkIds.map((forkId) => {
+      this.#fork(forkId).state = 'ended';
+      return this.#forkReport(forkId);
+    });
+  }
+
   removeForks(forkIds: readonly number[]): ForkReport[] {
     return forkIds.map((forkId) => {
       const report = this.#forkReport(forkId);

@@ -1,0 +1,218 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ForkReport, OpenedPort } from '../../src/edge/types.ts';
+import { legDelivery } from '../../src/recording/delivery.ts';
+import { EdgeRig } from '../support/edge-rig.ts';
+import { LossyPath } from '../support/lossy-path.ts';
+import type { Fate, Passing } from '../support/lossy-path.ts';
+import { rtcpTypes } from '../support/rtcp-fixtures.ts';
+import { rtp, rtpRun, sequenceOf } from '../support/rtp-fixtures.ts';
+import type { UdpPeer } from '../support/udp-peer.ts';
+
+const packets = 400;
+const isBye = (packet: Buffer): boolean => rtcpTypes(packet).includes(203);
+
+let dir: string;
+let rig: EdgeRig;
+let party: UdpPeer;
+let port: OpenedPort;
+let paths: LossyPath[];
+
+beforeEach(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'final-report-'));
+  paths = [];
+  // Recorders report when they hear of the first packets, and then not before the end.
+  rig = new EdgeRig('127.0.0.1', { rtcpIntervalMs: 60_000 });
+  party = await rig.peer();
+  port = rig.port(party);
+});
+afterEach(async () => {
+  await rig.close();
+  await Promise.all(paths.map((path) => path.close()));
+  rmSync(dir, { recursive: true });
+});
+
+/** A fork to a capture of the same edge, with that path between them. */
+async function record(fateOf: (passing: Passing) => Fate) {
+  const leg = rig.edge.legAddress(0, 0, 4);
+  const path = await LossyPath.open(leg, fateOf);
+  paths.push(path);
+  const { captureId, streams } = rig.edge.openCapture({
+    file: join(dir, `${paths.length}.pcapng`),
+    host: '127.0.0.1',
+    latch: 'announced',
+    comment: '',
+    streams: [{ label: '1', remote: path.address, clockRates: { 0: 8_000 } }],
+  });
+  path.recorder = streams[0];
+  const forkId = rig.fork(port, path.address.rtp, { rtcp: path.address.rtcp });
+  return { path, forkId, captureId };
+}
+
+async function talk(forkIds: readonly number[]): Promise<void> {
+  const reports = (): ForkReport[] => forkIds.map((forkId) => rig.forkReport(forkId));
+  for (let first = 1; first <= packets; first += 20) {
+    await party.send(port.rtp, ...rtpRun(first, 20));
+    await rig.until(reports, (all) => all.every(({ sentPackets }) => sentPackets === first + 19));
+    // The only one before the end.
+    await rig.until(reports, (all) => all.every(({ receiverReports }) => receiverReports === 1));
+  }
+}
+
+async function ended(forkId: number): Promise<ForkReport> {
+  await rig.event('fork-ended', (event) => event.forkId === forkId);
+  return rig.removeFork(forkId);
+}
+
+/** As the ledger counts it. */
+const saidLost = (fork: ForkReport): number =>
+  legDelivery(rig.streamReport(port.portId), { paused: [] }, [{ fork }], Infinity)
+    .reportedLostPackets;
+
+describe('the loss that a recorder reports when its media ends', () => {
+  it('is exact, though the last packet was lost and the first BYE, too', async () => {
+    const byes: Buffer[] = [];
+    const { path, forkId, captureId } = await record(({ kind, packet, to }) => {
+      if (kind === 'rtp') return sequenceOf(packet) % 20 === 0 ? 'lose' : 'pass';
+      if (to === 'edge' || !isBye(packet)) return 'pass';
+      byes.push(packet);
+      return byes.length === 1 ? 'lose' : 'pass';
+    });
+    await talk([forkId]);
+    const [before] = rig.edge.endForks([forkId]);
+    expect(saidLost(before!)).toBeLessThan(19);
+    const report = await ended(forkId);
+    expect(path.lostPackets).toBe(20);
+    expect(report).toMatchObject({ state: 'ended', sentPackets: packets });
+    expect(report.receiverReport).toMatchObject({
+      final: true,
+      cumulativeLost: 19,
+      highestSequence: 65_536 + packets - 1,
+    });
+    expect(saidLost(report)).toBe(20);
+    expect(rig.edge.captureReport(captureId).streams[0]!.packets).toBe(packets - 20);
+  });
+
+  it('is exact when reports are lost on their way back', async () => {
+    let answers = 0;
+    let isOver = false;
+    const { path, forkId } = await record(({ kind, packet, to }) => {
+      if (kind === 'rtp') return sequenceOf(packet) % 7 === 3 ? 'lose' : 'pass';
+      isOver ||= isBye(packet);
+      if (to === 'recorder' || !isOver) return 'pass';
+      answers += 1;
+      return answers <= 2 ? 'lose' : 'pass';
+    });
+    await talk([forkId]);
+    rig.edge.endForks([forkId]);
+    const report = await ended(forkId);
+    expect(answers).toBe(3);
+    expect(path.lostPackets).toBe(57);
+    expect(saidLost(report)).toBe(57);
+  });
+
+  it('does not count media that the BYE has overtaken', async () => {
+    let answers = 0;
+    let isOver = false;
+    const { path, forkId } = await record(({ kind, packet, to }) => {
+      if (kind === 'rtp') return sequenceOf(packet) > packets - 3 ? 'hold' : 'pass';
+      isOver ||= isBye(packet);
+      if (to === 'edge' && isOver) {
+        answers += 1;
+        path.release();
+      }
+      return 'pass';
+    });
+    await talk([forkId]);
+    rig.edge.endForks([forkId]);
+    const report = await ended(forkId);
+    expect(answers).toBe(2);
+    expect(report.receiverReport).toMatchObject({
+      cumulativeLost: 0,
+      highestSequence: 65_536 + packets,
+    });
+    expect(saidLost(report)).toBe(0);
+  });
+
+  it('is one packet off at most, with a twentieth of the media and a third of RTCP lost', async () => {
+    // A linear congruential generator: the same packets are lost in every run.
+    let seed = 7;
+    const random = (): number => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;
+    const legs = await Promise.all(
+      Array.from({ length: 8 }, () => {
+        const lost = new Set(
+          Array.from({ length: packets }, (_, index) => index + 1).filter(() => random() < 0.05),
+        );
+        let reports = 0;
+        return record(({ kind, packet }) => {
+          const isLost = kind === 'rtp' ? lost.has(sequenceOf(packet)) : ++reports % 3 === 0;
+          return isLost ? 'lose' : 'pass';
+        });
+      }),
+    );
+    const forkIds = legs.map(({ forkId }) => forkId);
+    await talk(forkIds);
+    rig.edge.endForks(forkIds);
+    for (const { path, forkId } of legs) {
+      const report = await ended(forkId);
+      expect(path.lostPackets).toBeGreaterThan(8);
+      expect(Math.abs(saidLost(report) - path.lostPackets)).toBeLessThanOrEqual(1);
+    }
+  });
+});
+
+describe('a fork that was ended', () => {
+  it('sends no media any more, and says BYE once to a recorder that answers', async () => {
+    let byes = 0;
+    let media = 0;
+    const { forkId } = await record(({ kind, packet, to }) => {
+      if (kind === 'rtp') media += 1;
+      else if (to === 'recorder' && isBye(packet)) byes += 1;
+      return 'pass';
+    });
+    await talk([forkId]);
+    rig.edge.endForks([forkId]);
+    await party.send(port.rtp, rtp({ sequence: packets + 1 }));
+    await rig.until(
+      () => rig.streamReport(port.portId),
+      (stream) => stream.packets === packets + 1,
+    );
+    const report = await ended(forkId);
+    expect(report.receiverReport).toMatchObject({ final: true, cumulativeLost: 0 });
+    expect([report.sentPackets, media, byes]).toEqual([packets, packets, 1]);
+  });
+
+  it('gives a recorder up that is silent, after four times', async () => {
+    const recorder = await rig.peer();
+    const forkId = rig.fork(port, recorder.address);
+    await party.send(port.rtp, rtp({ sequence: 1 }));
+    await recorder.gets(1);
+    rig.edge.endForks([forkId]);
+    rig.edge.endForks([forkId]);
+    await rig.until(
+      () => recorder.rtcp.filter(isBye).length,
+      (count) => count === 4,
+    );
+    // What it tells on another fork takes longer than one more BYE would.
+    const other = await rig.peer();
+    const next = rig.fork(port, other.address);
+    await party.send(port.rtp, rtp({ sequence: 2 }));
+    await other.gets(1);
+    rig.edge.endForks([next]);
+    await rig.until(
+      () => other.rtcp.filter(isBye).length,
+      (count) => count === 4,
+    );
+    expect(rig.removeFork(forkId).receiverReport).toBeUndefined();
+    expect(recorder.rtcp.filter(isBye)).toHaveLength(4);
+    expect(rig.events.filter(({ type }) => type === 'fork-ended')).toEqual([]);
+  });
+
+  it('that has sent nothing has nothing to say', () => {
+    const forkId = rig.fork(port, { ip: '127.0.0.1', port: 9 });
+    expect(rig.edge.endForks([forkId])[0]).toMatchObject({ state: 'ended', sentPackets: 0 });
+    expect(rig.removeFork(forkId)).toMatchObject({ state: 'ended', sentPackets: 0 });
+  });
+});
