@@ -51,13 +51,19 @@ async function record(fateOf: (passing: Passing) => Fate) {
   return { path, forkId, captureId };
 }
 
-async function talk(forkIds: readonly number[]): Promise<void> {
-  const reports = (): ForkReport[] => forkIds.map((forkId) => rig.forkReport(forkId));
+/** Resolves when all of it has come as far as the path. */
+async function talk(...legs: readonly { path: LossyPath; forkId: number }[]): Promise<void> {
   for (let first = 1; first <= packets; first += 20) {
     await party.send(port.rtp, ...rtpRun(first, 20));
-    await rig.until(reports, (all) => all.every(({ sentPackets }) => sentPackets === first + 19));
+    await rig.until(
+      () => legs.map(({ path }) => path.packets),
+      (counts) => counts.every((count) => count === first + 19),
+    );
     // The only one before the end.
-    await rig.until(reports, (all) => all.every(({ receiverReports }) => receiverReports === 1));
+    await rig.until(
+      () => legs.map(({ forkId }) => rig.forkReport(forkId).receiverReports),
+      (counts) => counts.every((count) => count === 1),
+    );
   }
 }
 
@@ -74,13 +80,14 @@ const saidLost = (fork: ForkReport): number =>
 describe('the loss that a recorder reports when its media ends', () => {
   it('is exact, though the last packet was lost and the first BYE, too', async () => {
     const byes: Buffer[] = [];
-    const { path, forkId, captureId } = await record(({ kind, packet, to }) => {
+    const leg = await record(({ kind, packet, to }) => {
       if (kind === 'rtp') return sequenceOf(packet) % 20 === 0 ? 'lose' : 'pass';
       if (to === 'edge' || !isBye(packet)) return 'pass';
       byes.push(packet);
       return byes.length === 1 ? 'lose' : 'pass';
     });
-    await talk([forkId]);
+    const { path, forkId } = leg;
+    await talk(leg);
     const [before] = rig.edge.endForks([forkId]);
     expect(saidLost(before!)).toBeLessThan(19);
     const report = await ended(forkId);
@@ -92,20 +99,21 @@ describe('the loss that a recorder reports when its media ends', () => {
       highestSequence: 65_536 + packets - 1,
     });
     expect(saidLost(report)).toBe(20);
-    expect(rig.edge.captureReport(captureId).streams[0]!.packets).toBe(packets - 20);
+    expect(rig.edge.captureReport(leg.captureId).streams[0]!.packets).toBe(packets - 20);
   });
 
   it('is exact when reports are lost on their way back', async () => {
     let answers = 0;
     let isOver = false;
-    const { path, forkId } = await record(({ kind, packet, to }) => {
+    const leg = await record(({ kind, packet, to }) => {
       if (kind === 'rtp') return sequenceOf(packet) % 7 === 3 ? 'lose' : 'pass';
       isOver ||= isBye(packet);
       if (to === 'recorder' || !isOver) return 'pass';
       answers += 1;
       return answers <= 2 ? 'lose' : 'pass';
     });
-    await talk([forkId]);
+    const { path, forkId } = leg;
+    await talk(leg);
     rig.edge.endForks([forkId]);
     const report = await ended(forkId);
     expect(answers).toBe(3);
@@ -116,16 +124,17 @@ describe('the loss that a recorder reports when its media ends', () => {
   it('does not count media that the BYE has overtaken', async () => {
     let answers = 0;
     let isOver = false;
-    const { path, forkId } = await record(({ kind, packet, to }) => {
+    const leg = await record(({ kind, packet, to }) => {
       if (kind === 'rtp') return sequenceOf(packet) > packets - 3 ? 'hold' : 'pass';
       isOver ||= isBye(packet);
       if (to === 'edge' && isOver) {
         answers += 1;
-        path.release();
+        leg.path.release();
       }
       return 'pass';
     });
-    await talk([forkId]);
+    const { forkId } = leg;
+    await talk(leg);
     rig.edge.endForks([forkId]);
     const report = await ended(forkId);
     expect(answers).toBe(2);
@@ -153,7 +162,7 @@ describe('the loss that a recorder reports when its media ends', () => {
       }),
     );
     const forkIds = legs.map(({ forkId }) => forkId);
-    await talk(forkIds);
+    await talk(...legs);
     rig.edge.endForks(forkIds);
     for (const { path, forkId } of legs) {
       const report = await ended(forkId);
@@ -167,12 +176,13 @@ describe('a fork that was ended', () => {
   it('sends no media any more, and says BYE once to a recorder that answers', async () => {
     let byes = 0;
     let media = 0;
-    const { forkId } = await record(({ kind, packet, to }) => {
+    const leg = await record(({ kind, packet, to }) => {
       if (kind === 'rtp') media += 1;
       else if (to === 'recorder' && isBye(packet)) byes += 1;
       return 'pass';
     });
-    await talk([forkId]);
+    const { forkId } = leg;
+    await talk(leg);
     rig.edge.endForks([forkId]);
     await party.send(port.rtp, rtp({ sequence: packets + 1 }));
     await rig.until(

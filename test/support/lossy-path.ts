@@ -14,7 +14,8 @@ export type Fate = 'pass' | 'lose' | 'hold';
 
 /** What lies between a leg of the edge and a recorder: each knows the other by these addresses. */
 export class LossyPath {
-  /** What was lost of the media, in packets. */
+  /** Packets of media that came so far, with those that did not go on. */
+  packets = 0;
   lostPackets = 0;
   recorder: AddressPair | undefined;
   readonly #edge: AddressPair;
@@ -69,6 +70,7 @@ export class LossyPath {
   #pass(kind: Passing['kind'], packet: Buffer, from: RemoteInfo): void {
     const to = from.port === this.#edge[kind].port ? 'recorder' : 'edge';
     const fate = this.#fateOf({ kind, to, packet });
+    if (kind === 'rtp') this.packets += 1;
     if (fate === 'lose' && kind === 'rtp') this.lostPackets += 1;
     if (fate === 'lose') return;
     const target = (to === 'edge' ? this.#edge : this.recorder)?.[kind];

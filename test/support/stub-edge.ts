@@ -19,6 +19,8 @@ export class StubEdge implements MediaEdge {
   readonly routes = new Map<number, PortRoute>();
   readonly forks = new Map<number, StubFork>();
   readonly open = new Set<number>();
+  /** Forks that a recorder has reported on. */
+  readonly reported = new Set<number>();
   portsMax = Infinity;
   forksMax = Infinity;
   #nextId = 1;
@@ -142,7 +144,7 @@ export class StubEdge implements MediaEdge {
       replayed: [],
       overrun: [],
       withheld: [],
-      receiverReports: 0,
+      receiverReports: this.reported.has(forkId) ? 1 : 0,
     };
   }
 

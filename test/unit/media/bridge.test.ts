@@ -311,6 +311,46 @@ describe('forks', () => {
     expect(bridge.forkReports('r1')).toEqual({});
   });
 
+  describe('that are ended', () => {
+    const endAll = async (): Promise<() => boolean> => {
+      let isOver = false;
+      void bridge.endForks('r1').then(() => (isOver = true));
+      await Promise.resolve();
+      return () => isOver;
+    };
+
+    it('wait for no recorder that has never reported', async () => {
+      start('r1');
+      await bridge.endForks('r1');
+      const { a, b } = bridge.forkReports('r1');
+      expect([a?.state, b?.state]).toEqual(['ended', 'ended']);
+    });
+
+    it('wait for the final reports of those that have', async () => {
+      start('r1');
+      edge.reported.add(forkOf(7_000)).add(forkOf(7_002));
+      const isOver = await endAll();
+      bridge.handleEdgeEvent({ type: 'fork-ended', forkId: forkOf(7_000) });
+      await Promise.resolve();
+      expect(isOver()).toBe(false);
+      bridge.handleEdgeEvent({ type: 'fork-ended', forkId: forkOf(7_002) });
+      await Promise.resolve();
+      expect(isOver()).toBe(true);
+    });
+
+    it('wait no more when they are stopped, or their call is closed', async () => {
+      for (const stop of [() => bridge.stopForks('r1'), () => bridge.closeCall('c1')]) {
+        start('r1');
+        edge.reported.add(forkOf(7_000));
+        const isOver = await endAll();
+        expect(isOver()).toBe(false);
+        stop();
+        await Promise.resolve();
+        expect(isOver()).toBe(true);
+      }
+    });
+  });
+
   it('end with their call', () => {
     start('r1');
     bridge.closeCall('c1');

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { ReceiverReport } from '../../../src/edge/types.ts';
 import { legDelivery, sequenceAt } from '../../../src/recording/delivery.ts';
 import { forkReport, range, streamReport } from '../../support/reports.ts';
 
@@ -40,6 +41,27 @@ describe('delivery of a stream to a leg', () => {
       Infinity,
     );
     expect(delivery).toMatchObject({ lostPackets: 0, sentPackets: 201 });
+  });
+
+  it('has lost what a receiver report counts, and behind it what came after, if it is final', () => {
+    const stream = streamReport([range(100, 199), range(205, 300)]);
+    const lost = (receiverReport: Partial<ReceiverReport>): number => {
+      const report = { at: 0, fractionLost: 0, jitterMs: 0, highestSequence: 298 };
+      const fork = forkReport([range(100, 199), range(205, 300)], {
+        receiverReport: { ...report, cumulativeLost: 0, ...receiverReport },
+      });
+      const delivery = legDelivery(stream, everything, [{ fork }], Infinity);
+      expect(delivery.lost).toEqual([]);
+      expect(delivery.lostPackets).toBe(delivery.reportedLostPackets);
+      expect(delivery.lostMs).toBe(20 * delivery.lostPackets);
+      return delivery.lostPackets;
+    };
+    expect(lost({})).toBe(0);
+    expect(lost({ final: true })).toBe(2);
+    // Five that the stream itself lacks.
+    expect(lost({ cumulativeLost: 8 })).toBe(3);
+    expect(lost({ cumulativeLost: 8, final: true })).toBe(5);
+    expect(lost({ cumulativeLost: 5, highestSequence: 300, final: true })).toBe(0);
   });
 
   it('does not count what is still on its way', () => {

@@ -149,6 +149,50 @@ describe('the account of a stream', () => {
     expect(world.ledger('c1').verdict).toBe('missing 120 ms');
   });
 
+  it('counts the last packets when the recorder’s last report lacks them, and confirms the others', async () => {
+    await start();
+    world.recorder('r1').tailLost = 2;
+    await world.place('c1');
+    await world.talk(1_000);
+    await world.during(world.calls.delete('c1'));
+    expect(legA(1)).toMatchObject({ reportedLostPackets: 2, missing: [] });
+    const packets = count(streamA().received);
+    expect([count(legA(1).confirmed), count(legA(1).unconfirmed)]).toEqual([packets - 2, 2]);
+    expect(count(legA(2).confirmed)).toBe(packets);
+    const { legs, verdict } = world.ledger('c1');
+    expect(legs.map((leg) => leg.verdict)).toEqual(['missing 80 ms', 'complete']);
+    expect(verdict).toBe('complete-by-merge');
+    expect(world.calls.get('c1').recordings[0]?.streams.a).toMatchObject({
+      lostPackets: 2,
+      lostMs: 40,
+    });
+  });
+
+  it('has the last report of a recorder that was left in good health', async () => {
+    await start();
+    world.recorder('r1').cumulativeLost = 3;
+    await world.place('c1');
+    await world.talk(600);
+    expect(legA(1).reportedLostPackets).toBe(3);
+    world.recorder('r1').cumulativeLost = 4;
+    world.allocator.patch('r1', { state: 'draining' });
+    await world.talk(200);
+    expect(world.calls.get('c1').recordings[0]?.recorder).not.toBe('r1');
+    expect(legA(1).reportedLostPackets).toBe(4);
+  });
+
+  it('does not wait for the last report of a recorder for long', async () => {
+    await start();
+    world.bridge.endForks = () => new Promise(() => undefined);
+    await world.place('c1');
+    await world.talk(500);
+    const askedAt = world.clock.now();
+    await world.during(world.calls.delete('c1'));
+    expect(world.clock.now() - askedAt).toBeLessThanOrEqual(260);
+    expect(world.bridge.forkSets.size).toBe(0);
+    expect(world.log.filter((line) => line.startsWith('bye'))).toHaveLength(2);
+  });
+
   it('does not take what never arrived for loss on the way to a recorder', async () => {
     await start();
     for (const id of ['r1', 'r2', 'r3', 'r4']) world.recorder(id).cumulativeLost = 5;
