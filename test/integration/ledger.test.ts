@@ -84,6 +84,33 @@ it('puts what its sender never sent down to the way before Tandem, and blames no
   call.b.close();
 });
 
+it('has all of it confirmed at the end, though no report was due', async () => {
+  const before = silent.media.received.length;
+  const call = await PlacedCall.place(tandem, { id: 'final' });
+  await call.recording();
+  await call.talk(20);
+  const reported = await tandem.until(
+    () => ledgerOf(call),
+    ({ streams }) =>
+      streams.every(({ legs }) => legs.some(({ confirmed }) => confirmed.length > 0)),
+  );
+  for (const { legs } of reported.streams) {
+    expect(legs.every(({ reportedLostPackets }) => reportedLostPackets === 0)).toBe(true);
+  }
+  await call.talk(15);
+  await silent.media.gets(before + 70);
+  await call.hangUp();
+  for (const { legs } of (await ledgerOf(call)).streams) {
+    const counts = legs.map(({ confirmed, unconfirmed }) => [count(confirmed), count(unconfirmed)]);
+    expect(counts.sort()).toEqual([
+      [0, 35],
+      [35, 0],
+    ]);
+  }
+  call.a.close();
+  call.b.close();
+});
+
 it('calls confirmed only what a recorder has confirmed', async () => {
   const before = silent.media.received.length;
   const call = await PlacedCall.place(tandem, { id: 'confirmed' });

@@ -113,7 +113,9 @@ const sessionState: z.ZodType<SessionState> = z.strictObject({
 
 const legStream = z.strictObject({
   sentPackets: count,
-  lostPackets: count.describe('Reached Tandem, but no live recorder of this leg'),
+  lostPackets: count.describe(
+    'Reached Tandem, but no live recorder of this leg; those that receiver reports count are among them',
+  ),
   lostMs: z.number(),
 });
 
