@@ -8,6 +8,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Alarm } from '../../../src/alarm/alarms.ts';
 import { Webhook } from '../../../src/alarm/webhook.ts';
 import { systemClock } from '../../../src/clock.ts';
+import type { Clock } from '../../../src/clock.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 
 const alarm: Alarm = {
   id: 1,
@@ -35,7 +37,10 @@ async function receiver(
 }
 
 /** Resolves with how the alarm ended. */
-function outcome(url: string, change: { attempts?: number; queueMax?: number } = {}) {
+function outcome(
+  url: string,
+  change: { attempts?: number; queueMax?: number; clock?: Clock } = {},
+) {
   const ends: string[] = [];
   let told: (() => void) | undefined;
   const add = (end: string): void => {
@@ -93,6 +98,33 @@ describe('the webhook', () => {
     webhook.send(alarm);
     expect(await ends(1)).toEqual(['sent']);
     expect(requests).toBe(2);
+  });
+
+  it('waits twice as long before each attempt, up to the most', async () => {
+    const url = await receiver((_request, response) => {
+      response.statusCode = 500;
+      response.end();
+    });
+    const clock = new ManualClock();
+    const waits: number[] = [];
+    // Time goes by as soon as it is waited for.
+    const hurried: Clock = {
+      now: () => clock.now(),
+      setTimeout: (callback, delayMs) => {
+        waits.push(delayMs);
+        const timer = clock.setTimeout(callback, delayMs);
+        void clock.advance(delayMs);
+        return timer;
+      },
+      clearTimeout: (timer) => {
+        clock.clearTimeout(timer);
+      },
+    };
+    const ends = outcome(url, { attempts: 6, clock: hurried });
+    webhook.send(alarm);
+    expect(await ends(1)).toEqual(['attempts']);
+    expect(waits).toEqual([1, 2, 4, 4, 4]);
+    expect(clock.pending).toBe(0);
   });
 
   it('gives up on a receiver that hangs, after its attempts', async () => {
