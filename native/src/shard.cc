@@ -18,6 +18,18 @@ namespace {
 constexpr int64_t kPaceNs = 5 * kNsPerMs;
 /** Slow duties: RTCP that is due, events held back. */
 constexpr int64_t kTickNs = 50 * kNsPerMs;
+/** That a command is looked for before its sender sleeps. */
+constexpr int64_t kSpinNs = kNsPerMs / 5;
+constexpr int kSpinsPerLook = 32;
+
+/** Tells the CPU that this is a loop of waiting. */
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
 
 }  // namespace
 
@@ -56,6 +68,21 @@ void Shard::submit(const std::function<void()>& command) {
   if (!thread_.joinable()) fail("the edge is closed");
   command_.store(&command, std::memory_order_release);
   eventfd_write(wake_.get(), 1);
+  awaitDone();
+}
+
+// The edge thread answers within microseconds as a rule. To sleep is to give up the CPU, and on a
+// busy machine to get it back milliseconds later: too long where a recorder's death makes hundreds
+// of commands. So it looks for a moment before it sleeps.
+void Shard::awaitDone() {
+  static const bool alone = std::thread::hardware_concurrency() < 2;
+  const int64_t untilNs = alone ? 0 : monotonicNs() + kSpinNs;
+  do {
+    for (int i = 0; i < kSpinsPerLook; ++i) {
+      if (done_.try_acquire()) return;
+      relax();
+    }
+  } while (monotonicNs() < untilNs);
   done_.acquire();
 }
 

@@ -97,6 +97,7 @@ class Shard {
   }
 
   void submit(const std::function<void()>& command);
+  void awaitDone();
   void loop();
   int timeoutMs() const;
   void sendToLegs();
