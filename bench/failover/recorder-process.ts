@@ -37,11 +37,14 @@ export class RecorderProcess {
     this.recordingsDir = join(plan.dir, plan.id);
   }
 
-  /** Resolves when it takes sessions. */
+  /**
+   * Resolves when it takes sessions. Its SIP port is outside of the range for media and of what the system gives out: faults
+   * tell sockets by their ports.
+   */
   static async start(plan: RecorderPlan): Promise<RecorderProcess> {
     const recorder = new RecorderProcess(plan);
     mkdirSync(recorder.recordingsDir, { recursive: true });
-    await recorder.#start('0');
+    await recorder.#start(String(10_000 + Math.floor(Math.random() * 20_000)));
     return recorder;
   }
 

@@ -45,10 +45,10 @@ it('does not put it off for long while a leg finds no recorder', async () => {
   const done: string[] = [];
   pacer.move();
   pacer.afterMoves(() => done.push('bye'));
-  clock.advance(499);
+  await clock.advance(499);
   await turns(3);
   expect(done).toEqual([]);
-  clock.advance(1);
+  await clock.advance(1);
   await turns(3);
   expect(done).toEqual(['bye']);
 });
