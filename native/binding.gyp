@@ -14,6 +14,7 @@
         'src/leg_socket.cc',
         'src/pcapng.cc',
         'src/port.cc',
+        'src/precedence.cc',
         'src/receive_batch.cc',
         'src/relay.cc',
         'src/ring.cc',

@@ -12,6 +12,7 @@ import type { Logger } from './logger.ts';
 import { MediaBridge } from './media/bridge.ts';
 import { createMetrics } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
+import { takePrecedence } from './edge/precedence.ts';
 import { recordingObserver } from './recording-observer.ts';
 import { Calls } from './recording/calls.ts';
 import { ResourceManager } from './resource/resource-manager.ts';
@@ -90,7 +91,7 @@ async function assemble(
       environment.edgeAddon,
     ),
   );
-  if (media.nice < 0 && !edge.prioritise(media.nice)) {
+  if (media.nice < 0 && !putFirst(edge, media.nice)) {
     logger.warn(
       { nice: media.nice },
       'not allowed to put media before other work on this machine (CAP_SYS_NICE, LimitNICE)',
@@ -226,6 +227,11 @@ async function assemble(
     }),
   );
   return App.of(urlOf(http.address), resources.list().length, parts);
+}
+
+/** Who talks waits for the edge alone; a leg that is moved waits for this thread, too. */
+function putFirst(edge: Edge, nice: number): boolean {
+  return edge.prioritise(nice) && takePrecedence(process.pid, Math.trunc(nice / 2));
 }
 
 function webhookOf(

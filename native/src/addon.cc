@@ -8,6 +8,7 @@
 #include "fuzz.h"
 #include "js_values.h"
 #include "limits.h"
+#include "precedence.h"
 
 namespace tandem {
 
@@ -274,6 +275,13 @@ Napi::Value fuzzWith(const Napi::CallbackInfo& info, bool (*parse)(const uint8_t
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   EdgeAddon::define(env, exports);
+  exports.Set("takePrecedence", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
+                return guarded(info.Env(), [&]() -> Napi::Value {
+                  const auto thread = static_cast<pid_t>(readUint32(info[0], "thread"));
+                  return Napi::Boolean::New(info.Env(),
+                                            takePrecedence(thread, readNiceness(info[1])));
+                });
+              }));
   exports.Set("fuzzRtp", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
                 return fuzzWith(info, fuzzRtp);
               }));

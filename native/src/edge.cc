@@ -1,11 +1,11 @@
 #include "edge.h"
 
 #include <sys/random.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 
 #include "error.h"
+#include "precedence.h"
 
 namespace tandem {
 
@@ -89,8 +89,7 @@ uint32_t Edge::nextId(uint32_t shard) {
 bool Edge::prioritise(int niceness) {
   bool allowed = true;
   for (auto& shard : shards_) {
-    // On Linux the nice value is a thread's own, and 0 is the thread that asks: setpriority(2).
-    allowed &= shard->run([&](Shard&) { return setpriority(PRIO_PROCESS, 0, niceness) == 0; });
+    allowed &= shard->run([&](Shard&) { return takePrecedence(0, niceness); });
   }
   return allowed;
 }

@@ -68,7 +68,7 @@ class Edge {
   Edge(const EdgeOptions& options, EventSink& events);
   ~Edge() { close(); }
 
-  /** Nice value of all threads, -20..19. False where the system does not allow it. */
+  /** See precedence.h: of all threads. */
   bool prioritise(int niceness);
   uint32_t pickShard() const;
   Address relayAddress(uint32_t shard) const;

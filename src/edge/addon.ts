@@ -57,6 +57,7 @@ export interface NativeEdge {
 
 export interface Addon {
   Edge: new (options: EdgeOptions, onEvent: (event: EdgeEvent) => void) => NativeEdge;
+  takePrecedence(thread: number, niceness: number): boolean;
   /** The packet path's parsers on one datagram; true if it would have been taken. For fuzzing. */
   fuzzRtp(datagram: Uint8Array): boolean;
   fuzzRtcp(datagram: Uint8Array): boolean;

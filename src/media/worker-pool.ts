@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events';
-import { setPriority } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createWorker } from 'mediasoup';
 import type { Worker } from 'mediasoup/types';
 import { messageOf, TandemError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import { takePrecedence } from '../edge/precedence.ts';
 
 const restartDelayInitialMs = 50;
 const restartDelayMaxMs = 5_000;
@@ -159,11 +159,8 @@ export class WorkerPool extends EventEmitter<{ died: [slot: WorkerSlot, at: numb
 
   #prioritise({ pid }: Worker): void {
     const { nice, logger } = this.#options;
-    if (nice === 0) return;
-    try {
-      setPriority(pid, nice);
-    } catch (error) {
-      logger.debug({ worker: pid, nice, error: messageOf(error) }, 'worker has no priority');
+    if (nice < 0 && !takePrecedence(pid, nice)) {
+      logger.debug({ worker: pid, nice }, 'worker has no priority');
     }
   }
 

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { readEnvironment } from '../config.ts';
 import { TandemError } from '../errors.ts';
 import { createLogger } from '../logger.ts';
+import { takePrecedence } from '../edge/precedence.ts';
 import { Recorder } from './recorder.ts';
 import type { RecorderOptions } from './recorder.ts';
 
@@ -17,6 +18,7 @@ const usage = `usage: tandem recorder [OPTIONS]
   --capacity N          sessions at once                         [500]
   --latch announced|any whom to take RTP from                    [announced]
   --threads N           that receive and write                   [1]
+  --nice N              priority, -20..19, where it is allowed   [-5]
   --rtcp-interval MS    between receiver reports                 [500]
   --min-free BYTES      a disk with less counts as full          [67108864]
   --idle-ms MS          without media, then the client is asked  [1800000]
@@ -34,6 +36,7 @@ const options = {
   capacity: { type: 'string', default: '500' },
   latch: { type: 'string', default: 'announced' },
   threads: { type: 'string', default: '1' },
+  nice: { type: 'string', default: '-5' },
   'rtcp-interval': { type: 'string', default: '500' },
   'min-free': { type: 'string', default: '67108864' },
   'idle-ms': { type: 'string', default: '1800000' },
@@ -65,6 +68,7 @@ const schema = z.object({
   capacity: integer(1, 1_000_000),
   latch: z.enum(['announced', 'any']),
   threads: integer(1, 64),
+  nice: integer(-20, 19),
   'rtcp-interval': integer(1, 60_000),
   'min-free': integer(0, Number.MAX_SAFE_INTEGER),
   'idle-ms': integer(1, 86_400_000),
@@ -97,6 +101,10 @@ export async function runRecorderCommand(args: string[]): Promise<number> {
   }
   const flags = parsed.data;
   const logger = createLogger(flags['log-level']).child({ recorder: flags.id });
+  // Before its threads are: they have what it has.
+  if (!takePrecedence(process.pid, flags.nice)) {
+    logger.info({ nice: flags.nice }, 'not allowed to take precedence on this machine');
+  }
   const hurry = new AbortController();
   const asked = new Promise<string>((resolve) => {
     let signals = 0;

@@ -199,7 +199,8 @@ export class Leg {
 
   sessionEnded(recordId: string, reason: FailureReason, detail?: string): void {
     if (this.#search.sessionEnded(recordId, reason)) return;
-    if (this.#account.current?.recordId !== recordId) return;
+    const session = this.#account.current;
+    if (session?.recordId !== recordId || session.failure !== undefined) return;
     this.#logger.warn({ recordId, reason, detail }, 'recorder ended the recording session');
     const now = this.#services.clock.now();
     this.#doubt(reason, { since: now, deadAt: now, safeAt: now });

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../clock.ts';
 
-const jobsPerTurn = 4;
+const jobsPerTurn = 16;
 /** Longer than legs need to move; one that finds no recorder must not hold back the goodbyes of others. */
 const laterMsMax = 500;
 
