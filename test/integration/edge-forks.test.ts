@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ForkReport, OpenedPort, SequenceRange } from '../../src/edge/types.ts';
 import { EdgeRig } from '../support/edge-rig.ts';
 import { rtp, rtpRun, sequenceOf } from '../support/rtp-fixtures.ts';
-import { closedAddress } from '../support/udp-peer.ts';
+import { closedAddress, closedAddresses } from '../support/udp-peer.ts';
 import type { UdpPeer } from '../support/udp-peer.ts';
 
 const count = (ranges: readonly SequenceRange[]) =>
@@ -239,8 +239,9 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     for (let i = 1; i < 8; ++i) ports.push(rig.port(party));
     const refused: number[] = [];
     const healthy: number[] = [];
+    const closed = await closedAddresses(8, ip);
     for (const [i, each] of ports.entries()) {
-      refused.push(rig.fork(each, await closedAddress(ip)));
+      refused.push(rig.fork(each, closed[i]!));
       if (i < 4) healthy.push(rig.fork(each, recorders[i]!.address));
     }
     const packets = 2_000;

@@ -67,8 +67,14 @@ export class UdpPeer extends EventEmitter<{ datagram: [] }> {
 
 /** The address of a port that was just closed: whatever is sent there is refused. */
 export async function closedAddress(ip = '127.0.0.1'): Promise<SocketAddress> {
-  const peer = await UdpPeer.open(ip);
-  const { address } = peer;
-  await peer.close();
-  return address;
+  const [address] = await closedAddresses(1, ip);
+  return address!;
+}
+
+/** All different: one that was closed before the next was opened might be given again. */
+export async function closedAddresses(count: number, ip = '127.0.0.1'): Promise<SocketAddress[]> {
+  const peers = await Promise.all(Array.from({ length: count }, () => UdpPeer.open(ip)));
+  const addresses = peers.map(({ address }) => address);
+  await Promise.all(peers.map((peer) => peer.close()));
+  return addresses;
 }
