@@ -137,7 +137,9 @@ describe.skipIf(!canMount())('on a full disk (needs the right to mount a tmpfs)'
       ({ failovers: moved }) => moved.length > 0,
     );
     expect(recordings.map(({ recorder: id }) => id).sort()).toEqual(['r1', 'r2']);
-    expect(failovers).toMatchObject([{ from: 'small', reason: 'srs_bye', lostPackets: 0 }]);
+    expect(failovers).toMatchObject([{ from: 'small', lostPackets: 0 }]);
+    // Its port is closed just before its BYE is on the way: either may be known first.
+    expect(['srs_bye', 'icmp']).toContain(failovers[0]?.reason);
   });
 });
 
