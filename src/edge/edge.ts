@@ -64,7 +64,7 @@ export class Edge {
     return new Edge(guard(() => new addon.Edge(options, onEvent)));
   }
 
-  /** Nice value of all threads, -20..19. False where the system does not allow it: setpriority(2). */
+  /** Of all threads, what `takePrecedence` (precedence.ts) does of one. */
   prioritise(niceness: number): boolean {
     return guard(() => this.#native.prioritise(niceness));
   }
