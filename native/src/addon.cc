@@ -79,6 +79,7 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
                                 InstanceMethod<&EdgeAddon::setRoute>("setRoute"),
                                 InstanceMethod<&EdgeAddon::closePort>("closePort"),
                                 InstanceMethod<&EdgeAddon::streamReports>("streamReports"),
+                                InstanceMethod<&EdgeAddon::takeStock>("takeStock"),
                                 InstanceMethod<&EdgeAddon::addForks>("addForks"),
                                 InstanceMethod<&EdgeAddon::setForkTarget>("setForkTarget"),
                                 InstanceMethod<&EdgeAddon::pauseFork>("pauseFork"),
@@ -202,6 +203,10 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   }
   Napi::Value streamReports(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { return edge.streamReports(readIds(info[0])); });
+  }
+  Napi::Value takeStock(const Napi::CallbackInfo& info) {
+    return answer(
+        info, [&](Edge& edge) { return edge.takeStock(readIds(info[0]), readIds(info[1])); });
   }
   Napi::Value addForks(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { return edge.addForks(readAddForks(info[0])); });

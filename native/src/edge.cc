@@ -3,6 +3,8 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <functional>
+#include <optional>
 
 #include "error.h"
 #include "precedence.h"
@@ -73,12 +75,43 @@ Shard& Edge::shardAt(uint32_t index) const {
 // An id says which shard it lives on.
 Shard& Edge::shardOf(uint32_t id) { return shardAt(id % kThreadsMax); }
 
-Shard& Edge::shardOfAll(const std::vector<uint32_t>& ids) {
+template <typename Body>
+void Edge::onEach(const std::vector<uint32_t>& ids, Body body) {
   if (ids.empty()) fail("a list of ids is empty");
+  struct Visit {
+    uint32_t index;
+    Shard* shard;
+    std::function<void()> command;
+    std::optional<EdgeError> error;
+  };
+  std::vector<Visit> visits;
   for (const uint32_t id : ids) {
-    if (id % kThreadsMax != ids.front() % kThreadsMax) fail("a list of ids is of one shard");
+    const uint32_t index = id % kThreadsMax;
+    const bool listed = std::any_of(visits.begin(), visits.end(),
+                                    [index](const Visit& visit) { return visit.index == index; });
+    if (!listed) visits.push_back({index, &shardAt(index), {}, {}});
   }
-  return shardOf(ids.front());
+  for (Visit& visit : visits) {
+    visit.command = [&] {
+      Shard::attempt(visit.error, [&] { body(*visit.shard, visit.index); });
+    };
+    visit.shard->begin(visit.command);
+  }
+  for (Visit& visit : visits) visit.shard->finish();
+  for (const Visit& visit : visits) {
+    if (visit.error) throw EdgeError(*visit.error);
+  }
+}
+
+template <typename Report, typename One>
+std::vector<Report> Edge::onEachId(const std::vector<uint32_t>& ids, One one) {
+  std::vector<Report> reports(ids.size());
+  onEach(ids, [&](Shard& s, uint32_t shard) {
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (ids[i] % kThreadsMax == shard) reports[i] = one(s, ids[i]);
+    }
+  });
+  return reports;
 }
 
 uint32_t Edge::nextId(uint32_t shard) {
@@ -162,11 +195,22 @@ StreamReport Edge::closePort(uint32_t portId) {
 }
 
 std::vector<StreamReport> Edge::streamReports(const std::vector<uint32_t>& portIds) {
-  return shardOfAll(portIds).run([&](Shard& s) {
-    std::vector<StreamReport> reports;
-    for (const uint32_t id : portIds) reports.push_back(s.port(id).report());
-    return reports;
+  return onEachId<StreamReport>(portIds, [](Shard& s, uint32_t id) { return s.port(id).report(); });
+}
+
+Stock Edge::takeStock(const std::vector<uint32_t>& portIds, const std::vector<uint32_t>& forkIds) {
+  Stock stock{std::vector<StreamReport>(portIds.size()), std::vector<ForkReport>(forkIds.size())};
+  std::vector<uint32_t> ids = portIds;
+  ids.insert(ids.end(), forkIds.begin(), forkIds.end());
+  onEach(ids, [&](Shard& s, uint32_t shard) {
+    for (size_t i = 0; i < portIds.size(); ++i) {
+      if (portIds[i] % kThreadsMax == shard) stock.streams[i] = s.port(portIds[i]).report();
+    }
+    for (size_t i = 0; i < forkIds.size(); ++i) {
+      if (forkIds[i] % kThreadsMax == shard) stock.forks[i] = s.removeFork(forkIds[i]);
+    }
   });
+  return stock;
 }
 
 std::vector<uint32_t> Edge::addForks(const std::vector<AddForkOptions>& all) {
@@ -180,19 +224,26 @@ std::vector<uint32_t> Edge::addForks(const std::vector<AddForkOptions>& all) {
     portIds.push_back(options.portId);
     forkIds.push_back(nextId(options.portId % kThreadsMax));
   }
-  shardOfAll(portIds).run([&](Shard& s) {
-    size_t added = 0;
-    try {
-      for (const AddForkOptions& options : all) {
-        s.addFork(forkIds[added], options.portId, options.streamIndex, options.rtp, options.rtcp,
+  // Not of bool: shards write beside each other.
+  std::vector<uint8_t> added(all.size());
+  try {
+    onEach(portIds, [&](Shard& s, uint32_t shard) {
+      for (size_t i = 0; i < all.size(); ++i) {
+        const AddForkOptions& options = all[i];
+        if (options.portId % kThreadsMax != shard) continue;
+        s.addFork(forkIds[i], options.portId, options.streamIndex, options.rtp, options.rtcp,
                   options.from, options.pausedFrom, options.keptOut);
-        ++added;
+        added[i] = 1;
       }
-    } catch (...) {
-      while (added > 0) s.removeFork(forkIds[--added]);
-      throw;
+    });
+  } catch (...) {
+    std::vector<uint32_t> there;
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (added[i] != 0) there.push_back(forkIds[i]);
     }
-  });
+    if (!there.empty()) removeForks(there);
+    throw;
+  }
   return forkIds;
 }
 
@@ -210,27 +261,15 @@ void Edge::resumeFork(uint32_t forkId) {
 }
 
 std::vector<ForkReport> Edge::endForks(const std::vector<uint32_t>& forkIds) {
-  return shardOfAll(forkIds).run([&](Shard& s) {
-    std::vector<ForkReport> reports;
-    for (const uint32_t id : forkIds) reports.push_back(s.endFork(id));
-    return reports;
-  });
+  return onEachId<ForkReport>(forkIds, [](Shard& s, uint32_t id) { return s.endFork(id); });
 }
 
 std::vector<ForkReport> Edge::removeForks(const std::vector<uint32_t>& forkIds) {
-  return shardOfAll(forkIds).run([&](Shard& s) {
-    std::vector<ForkReport> reports;
-    for (const uint32_t id : forkIds) reports.push_back(s.removeFork(id));
-    return reports;
-  });
+  return onEachId<ForkReport>(forkIds, [](Shard& s, uint32_t id) { return s.removeFork(id); });
 }
 
 std::vector<ForkReport> Edge::forkReports(const std::vector<uint32_t>& forkIds) {
-  return shardOfAll(forkIds).run([&](Shard& s) {
-    std::vector<ForkReport> reports;
-    for (const uint32_t id : forkIds) reports.push_back(s.fork(id).report());
-    return reports;
-  });
+  return onEachId<ForkReport>(forkIds, [](Shard& s, uint32_t id) { return s.fork(id).report(); });
 }
 
 OpenedCapture Edge::openCapture(const OpenCaptureOptions& options) {

@@ -80,8 +80,11 @@ class Edge {
   void routeDirect(uint32_t portId, uint32_t peerPortId);
   void routeRelay(uint32_t portId, const Address& to);
   StreamReport closePort(uint32_t portId);
-  // Lists are of one shard, a call's or a part of one: one visit to the thread for all of them.
+  // One visit to each thread that a list concerns. What is returned is in the order of the list.
   std::vector<StreamReport> streamReports(const std::vector<uint32_t>& portIds);
+
+  /** Reports on ports, and removes forks. */
+  Stock takeStock(const std::vector<uint32_t>& portIds, const std::vector<uint32_t>& forkIds);
 
   /** All of them, or none. */
   std::vector<uint32_t> addForks(const std::vector<AddForkOptions>& all);
@@ -116,7 +119,12 @@ class Edge {
   };
 
   Shard& shardOf(uint32_t id);
-  Shard& shardOfAll(const std::vector<uint32_t>& ids);
+  /** On every shard that one of these ids lives on, at the same time. @param body of a shard and its number */
+  template <typename Body>
+  void onEach(const std::vector<uint32_t>& ids, Body body);
+  /** @param one reports on one id of a shard */
+  template <typename Report, typename One>
+  std::vector<Report> onEachId(const std::vector<uint32_t>& ids, One one);
   Shard& shardAt(uint32_t index) const;
   uint32_t nextId(uint32_t shard);
   void openLegs(const EdgeOptions& options);

@@ -347,6 +347,13 @@ Napi::Value toJs(Napi::Env env, const std::vector<ForkReport>& reports) {
   return listToJs(env, reports);
 }
 
+Napi::Value toJs(Napi::Env env, const Stock& stock) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("streams", toJs(env, stock.streams));
+  object.Set("forks", toJs(env, stock.forks));
+  return object;
+}
+
 Napi::Value toJs(Napi::Env env, const std::vector<uint32_t>& ids) {
   Napi::Array list = Napi::Array::New(env, ids.size());
   for (uint32_t i = 0; i < ids.size(); ++i) list.Set(i, static_cast<double>(ids[i]));

@@ -31,6 +31,7 @@ Napi::Value toJs(Napi::Env env, const OpenedPort& port);
 Napi::Value toJs(Napi::Env env, const StreamReport& report);
 Napi::Value toJs(Napi::Env env, const std::vector<StreamReport>& reports);
 Napi::Value toJs(Napi::Env env, const std::vector<ForkReport>& reports);
+Napi::Value toJs(Napi::Env env, const Stock& stock);
 Napi::Value toJs(Napi::Env env, const std::vector<uint32_t>& ids);
 /** A Float64Array, five numbers a fork, in the order of the struct; times in Unix ms. */
 Napi::Value toJs(Napi::Env env, const std::vector<ForkSigns>& all);

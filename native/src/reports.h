@@ -76,6 +76,12 @@ struct ForkReport {
   uint64_t receiverReports = 0;
 };
 
+/** What streams had so far, and what forks had that were removed at the same moment. */
+struct Stock {
+  std::vector<StreamReport> streams;
+  std::vector<ForkReport> forks;
+};
+
 /** What is looked at often, of every fork: kept small. */
 struct ForkSigns {
   uint32_t forkId = 0;

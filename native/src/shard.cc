@@ -65,16 +65,20 @@ void Shard::stop() {
 }
 
 void Shard::submit(const std::function<void()>& command) {
+  begin(command);
+  finish();
+}
+
+void Shard::begin(const std::function<void()>& command) {
   if (!thread_.joinable()) fail("the edge is closed");
   command_.store(&command, std::memory_order_release);
   eventfd_write(wake_.get(), 1);
-  awaitDone();
 }
 
 // The edge thread answers within microseconds as a rule. To sleep is to give up the CPU, and on a
 // busy machine to get it back milliseconds later: too long where a recorder's death makes hundreds
 // of commands. So it looks for a moment before it sleeps.
-void Shard::awaitDone() {
+void Shard::finish() {
   static const bool alone = std::thread::hardware_concurrency() < 2;
   const int64_t untilNs = alone ? 0 : monotonicNs() + kSpinNs;
   do {

@@ -57,6 +57,20 @@ class Shard {
       return std::move(*result);
     }
   }
+  /** `run` in two steps, so that several shards can work at once: between them the command must stay where it is. */
+  void begin(const std::function<void()>& command);
+  void finish();
+  /** What `body` throws is left in `error`. */
+  template <typename Body>
+  static void attempt(std::optional<EdgeError>& error, Body&& body) {
+    try {
+      body();
+    } catch (const EdgeError& thrown) {
+      error = thrown;
+    } catch (const std::exception& thrown) {
+      error = EdgeError("EDGE_FAILED", thrown.what());
+    }
+  }
   void stop();
 
   // On the edge thread, by command.
@@ -85,19 +99,7 @@ class Shard {
     std::unique_ptr<LegSocket> socket;
   };
 
-  template <typename Body>
-  static void attempt(std::optional<EdgeError>& error, Body&& body) {
-    try {
-      body();
-    } catch (const EdgeError& thrown) {
-      error = thrown;
-    } catch (const std::exception& thrown) {
-      error = EdgeError("EDGE_FAILED", thrown.what());
-    }
-  }
-
   void submit(const std::function<void()>& command);
-  void awaitDone();
   void loop();
   int timeoutMs() const;
   void sendToLegs();

@@ -16,6 +16,7 @@ import type {
   PortRemote,
   PortRoute,
   SocketAddress,
+  Stock,
   StreamReport,
 } from './types.ts';
 
@@ -34,6 +35,7 @@ export interface NativeEdge {
   setRoute(portId: number, route: PortRoute): void;
   closePort(portId: number): StreamReport;
   streamReports(portIds: readonly number[]): StreamReport[];
+  takeStock(portIds: readonly number[], forkIds: readonly number[]): Stock;
   addForks(options: readonly AddForkOptions[]): number[];
   setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): void;
   pauseFork(forkId: number, from: number): void;

@@ -16,6 +16,7 @@ import type {
   PortRemote,
   PortRoute,
   SocketAddress,
+  Stock,
   StreamReport,
 } from './types.ts';
 import {
@@ -37,7 +38,8 @@ export interface AddressPair {
 /**
  * Sockets, rings and threads of the native addon. Every method is synchronous: it runs on the thread of the object it
  * names, between two wake-ups, and has taken effect when it returns. Each such visit costs a change of threads, so what
- * belongs together is asked for together: lists are of 1 to 64 ids of one thread, and what comes back is in their order.
+ * belongs together is asked for together: lists are of 1 to 64 ids, the threads that they concern are visited at the same time,
+ * and what comes back is in their order.
  * All throw TandemError: `EDGE_FAILED` for what does not fit, does not exist or the system refuses, `NO_PORT` when the range
  * of ports is used up.
  */
@@ -110,6 +112,11 @@ export class Edge {
 
   streamReports(portIds: readonly number[]): StreamReport[] {
     return guard(() => this.#native.streamReports(portIds));
+  }
+
+  /** Reports on ports and removes forks, in one visit; either list may be empty, not both. */
+  takeStock(portIds: readonly number[], forkIds: readonly number[]): Stock {
+    return guard(() => this.#native.takeStock(portIds, forkIds));
   }
 
   /**

@@ -179,6 +179,12 @@ export interface ForkReport {
   readonly receiverReports: number;
 }
 
+/** What streams had so far, and what forks had that were removed at the same moment. */
+export interface Stock {
+  readonly streams: readonly StreamReport[];
+  readonly forks: readonly ForkReport[];
+}
+
 /** What is looked at often, of every fork: signs of life of its recorder. */
 export interface ForkSigns {
   readonly forkId: number;

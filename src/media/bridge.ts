@@ -7,6 +7,8 @@ import type {
   Bridge,
   BridgeEvents,
   CallMedia,
+  CallStock,
+  ForksStart,
   MediaAddress,
   MediaSigns,
   OpenCallRequest,
@@ -14,9 +16,10 @@ import type {
   PartyMedia,
   Payload,
   RecordedStream,
+  StockRequest,
 } from '../recording/interfaces.ts';
 import { CallRoute } from './call-route.ts';
-import { ForkBook } from './fork-book.ts';
+import { byParty, ForkBook, idsOf } from './fork-book.ts';
 import type { MediaEdge } from './media-edge.ts';
 import { bothParties, otherParty, PartyPort, streamIndex } from './party.ts';
 import { answerDirection, parseAnswer, parseOffer, type SessionDescription } from './sdp.ts';
@@ -263,10 +266,34 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     };
   }
 
-  startForks(options: Parameters<Bridge['startForks']>[0]): void {
-    const { ports } = this.#find(options.callId);
-    const portIds = { a: ports.a.opened.portId, b: ports.b.opened.portId };
-    this.#forks.start({ ...options, portIds });
+  takeStock(requests: readonly StockRequest[]): (CallStock | undefined)[] {
+    const calls = requests.map(({ callId, retired }) => {
+      const call = this.#calls.get(callId);
+      const forkIds = retired === undefined ? undefined : this.#forks.withdraw(retired);
+      return call && { portIds: bothParties.map((party) => portId(call, party)), forkIds };
+    });
+    const portIds = calls.flatMap((call) => call?.portIds ?? []);
+    if (portIds.length === 0) return requests.map(() => undefined);
+    const forkIds = calls.flatMap((call) => idsOf(call?.forkIds ?? {}));
+    const stock = this.#options.edge.takeStock(portIds, forkIds);
+    const streams = [...stock.streams];
+    const forks = [...stock.forks];
+    return calls.map((call) => {
+      if (call === undefined) return undefined;
+      const [a, b] = streams.splice(0, bothParties.length) as [StreamReport, StreamReport];
+      const had = call.forkIds && byParty(call.forkIds, (ids) => forks.splice(0, ids.length));
+      return { streams: { a, b }, forks: had };
+    });
+  }
+
+  startForks(starts: readonly ForksStart[]): unknown[] {
+    const calls = starts.map(({ callId }) => this.#calls.get(callId));
+    const known = starts.flatMap((start, index) => {
+      const call = calls[index];
+      return call ? { ...start, portIds: { a: portId(call, 'a'), b: portId(call, 'b') } } : [];
+    });
+    const errors = this.#forks.start(known);
+    return starts.map(({ callId }, index) => (calls[index] ? errors.shift() : noCall(callId)));
   }
 
   retargetForks(...[recordId, to, from, keptOut]: Parameters<Bridge['retargetForks']>): void {
@@ -319,7 +346,7 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
 
   #find(callId: string): BridgeCall {
     const call = this.#calls.get(callId);
-    if (!call) throw new TandemError('CALL_NOT_FOUND', `no call ${callId}`);
+    if (!call) throw noCall(callId);
     return call;
   }
 
@@ -348,6 +375,10 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     };
     await Promise.all(Array.from({ length: recoveriesAtOnce }, recoverInTurn));
   }
+}
+
+function noCall(callId: string): TandemError {
+  return new TandemError('CALL_NOT_FOUND', `no call ${callId}`);
 }
 
 function portId(call: BridgeCall, party: Party): number {

@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events';
-import type { EdgeEvent, ForkReport, ForkStart } from '../edge/types.ts';
+import type { AddForkOptions, EdgeEvent, ForkReport, ForkStart } from '../edge/types.ts';
 import { TandemError } from '../errors.ts';
 import type { Range } from '../rtp/ranges.ts';
-import type { MediaAddress, MediaSigns, Party } from '../recording/interfaces.ts';
+import type { ForksStart, MediaAddress, MediaSigns, Party } from '../recording/interfaces.ts';
 import type { MediaEdge } from './media-edge.ts';
 import { bothParties, streamIndex } from './party.ts';
 
@@ -31,6 +31,15 @@ interface Entry {
   readonly unreported: Set<number>;
 }
 
+/** One session's forks as they are to be, of ports that are known. */
+export type ForksOfPorts = ForksStart & { readonly portIds: Readonly<Record<Party, number>> };
+
+interface Addition {
+  readonly entry: Entry;
+  readonly party: Party;
+  readonly options: AddForkOptions;
+}
+
 /** Which forks of which call feed which recording session. */
 export class ForkBook extends EventEmitter<{
   refused: [{ recordId: string; at: number }];
@@ -46,22 +55,42 @@ export class ForkBook extends EventEmitter<{
     this.#edge = edge;
   }
 
-  /** All forks, or none. Errors: CALL_STATE when `recordId` has forks already; EDGE_FAILED. */
-  start(options: {
-    readonly callId: string;
-    readonly recordId: string;
-    readonly portIds: Readonly<Record<Party, number>>;
-    readonly to: Readonly<ByParty<MediaAddress>>;
-    readonly from: Readonly<ByParty<ForkStart>>;
-    readonly paused: boolean;
-    readonly pausedFrom?: Readonly<ByParty<number>>;
-    readonly keptOut?: Readonly<ByParty<readonly Range[]>>;
-  }): void {
+  /**
+   * Each session gets all its forks, or none, and then what is wrong stands in its place: CALL_STATE when it has forks already;
+   * EDGE_FAILED.
+   */
+  start(all: readonly ForksOfPorts[]): unknown[] {
+    const errors: unknown[] = all.map(({ recordId }) =>
+      this.#entries.has(recordId)
+        ? new TandemError('CALL_STATE', `recording session ${recordId} has its media already`)
+        : undefined,
+    );
+    const started = all.map((options, index) =>
+      errors[index] === undefined ? this.#enter(options) : [],
+    );
+    try {
+      this.#add(started.flat());
+    } catch {
+      // One of them has spoilt it for all.
+      for (const [index, additions] of started.entries()) {
+        try {
+          this.#add(additions);
+        } catch (error) {
+          errors[index] = error;
+          for (const { entry } of additions) this.#forget(entry);
+        }
+      }
+    }
+    for (const { recordId } of all) {
+      const entry = this.#entries.get(recordId);
+      if (entry !== undefined) this.#tellLiveSoon(entry);
+    }
+    return errors;
+  }
+
+  #enter(options: ForksOfPorts): Addition[] {
     const { callId, recordId, portIds, to, from, paused } = options;
     const { pausedFrom = {}, keptOut = {} } = options;
-    if (this.#entries.has(recordId)) {
-      throw new TandemError('CALL_STATE', `recording session ${recordId} has its media already`);
-    }
     const entry: Entry = {
       recordId,
       callId,
@@ -80,13 +109,7 @@ export class ForkBook extends EventEmitter<{
     this.#entries.set(recordId, entry);
     const ofCall = this.#byCall.get(callId) ?? new Set();
     this.#byCall.set(callId, ofCall.add(entry));
-    try {
-      this.#add(entry, to, from);
-    } catch (error) {
-      this.#forget(entry);
-      throw error;
-    }
-    this.#tellLiveSoon(entry);
+    return additionsOf(entry, to, from);
   }
 
   /**
@@ -118,7 +141,7 @@ export class ForkBook extends EventEmitter<{
         this.#edge.pauseFork(forkId);
       }
     }
-    this.#add(entry, added, from);
+    this.#add(additionsOf(entry, added, from));
     this.#tellLiveSoon(entry);
   }
 
@@ -164,15 +187,23 @@ export class ForkBook extends EventEmitter<{
 
   /** Idempotent. */
   stop(recordId: string): ByParty<ForkReport> | undefined {
+    const forkIds = this.withdraw(recordId);
+    if (forkIds === undefined) return undefined;
+    return byParty(forkIds, (list) => this.#edge.removeForks(list));
+  }
+
+  /** Knows the session's forks no more; who asks has them removed from the edge. Idempotent. */
+  withdraw(recordId: string): ByParty<number> | undefined {
     const entry = this.#entries.get(recordId);
     if (!entry) return undefined;
     this.#forget(entry);
-    return byParty(entry, (forkIds) => this.#edge.removeForks(forkIds));
+    return entry.forkIds;
   }
 
   reports(recordId: string): ByParty<ForkReport> {
     const entry = this.#entries.get(recordId);
-    return entry === undefined ? {} : byParty(entry, (forkIds) => this.#edge.forkReports(forkIds));
+    if (entry === undefined) return {};
+    return byParty(entry.forkIds, (forkIds) => this.#edge.forkReports(forkIds));
   }
 
   /** What every recording session's recorder has shown of itself, for the worse of its streams. */
@@ -208,33 +239,14 @@ export class ForkBook extends EventEmitter<{
     }
   }
 
-  #add(
-    entry: Entry,
-    to: Readonly<ByParty<MediaAddress>>,
-    from: Readonly<ByParty<ForkStart>>,
-  ): void {
-    const added = bothParties.flatMap((party) => {
-      const target = to[party];
-      return target === undefined ? [] : { party, target, from: from[party] ?? liveStart };
-    });
-    if (added.length === 0) return;
-    const forkIds = this.#edge.addForks(
-      added.map(({ party, target, from: start }) => ({
-        portId: entry.portIds[party],
-        streamIndex: streamIndex[party],
-        rtp: target.rtp,
-        rtcp: target.rtcp,
-        from: start,
-        paused: entry.paused,
-        ...pausedFrom(entry, party),
-        keptOut: entry.keptOut[party] ?? [],
-      })),
-    );
-    for (const [index, { party, from: start }] of added.entries()) {
+  #add(additions: readonly Addition[]): void {
+    if (additions.length === 0) return;
+    const forkIds = this.#edge.addForks(additions.map(({ options }) => options));
+    for (const [index, { entry, party, options }] of additions.entries()) {
       const forkId = forkIds[index] as number;
       entry.forkIds[party] = forkId;
       this.#byFork.set(forkId, entry);
-      if (start.kind !== 'live') entry.behind.add(forkId);
+      if (options.from.kind !== 'live') entry.behind.add(forkId);
     }
   }
 
@@ -279,15 +291,42 @@ function pausedFrom(entry: Entry, party: Party): { pausedFrom?: number } {
   return from === undefined ? {} : { pausedFrom: from };
 }
 
-function byParty(
+function additionsOf(
   entry: Entry,
+  to: Readonly<ByParty<MediaAddress>>,
+  from: Readonly<ByParty<ForkStart>>,
+): Addition[] {
+  return bothParties.flatMap((party) => {
+    const target = to[party];
+    if (target === undefined) return [];
+    const options = {
+      portId: entry.portIds[party],
+      streamIndex: streamIndex[party],
+      rtp: target.rtp,
+      rtcp: target.rtcp,
+      from: from[party] ?? liveStart,
+      paused: entry.paused,
+      ...pausedFrom(entry, party),
+      keptOut: entry.keptOut[party] ?? [],
+    };
+    return { entry, party, options };
+  });
+}
+
+/** @param reportsOf called with the forks in the order of the parties, if there are any */
+export function byParty(
+  forkIds: ByParty<number>,
   reportsOf: (forkIds: readonly number[]) => readonly ForkReport[],
 ): ByParty<ForkReport> {
-  const present = bothParties.filter((party) => entry.forkIds[party] !== undefined);
-  const reports = present.length === 0 ? [] : reportsOf(forksOf(entry));
+  const present = bothParties.filter((party) => forkIds[party] !== undefined);
+  const reports = present.length === 0 ? [] : reportsOf(idsOf(forkIds));
   return Object.fromEntries(present.map((party, index) => [party, reports[index]]));
 }
 
-function forksOf(entry: Entry): number[] {
-  return bothParties.flatMap((party) => entry.forkIds[party] ?? []);
+export function idsOf(forkIds: ByParty<number>): number[] {
+  return bothParties.flatMap((party) => forkIds[party] ?? []);
+}
+
+function forksOf({ forkIds }: Entry): number[] {
+  return idsOf(forkIds);
 }

@@ -7,6 +7,7 @@ import type {
   PortRemote,
   PortRoute,
   SocketAddress,
+  Stock,
   StreamReport,
 } from '../edge/types.ts';
 
@@ -24,6 +25,7 @@ export interface MediaEdge {
   setRoute(portId: number, route: PortRoute): void;
   closePort(portId: number): StreamReport;
   streamReports(portIds: readonly number[]): readonly StreamReport[];
+  takeStock(portIds: readonly number[], forkIds: readonly number[]): Stock;
   addForks(options: readonly AddForkOptions[]): readonly number[];
   setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): void;
   pauseFork(forkId: number, from?: number): void;

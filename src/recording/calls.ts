@@ -16,6 +16,7 @@ import { LegDirectory } from './leg-directory.ts';
 import type { Leg, LegServices, RecordingServices } from './leg.ts';
 import type { Ledger } from './ledger.ts';
 import { Pacer } from './pacer.ts';
+import { SessionStarts } from './session-starts.ts';
 import { MediaWatch } from './media-watch.ts';
 import type { MediaWatchSettings } from './media-watch.ts';
 
@@ -52,7 +53,9 @@ export class Calls implements CallService {
 
   constructor(services: RecordingServices, options: CallsOptions, logger: Logger) {
     const directory = new LegDirectory();
-    this.#services = { ...services, directory, pacer: new Pacer(services.clock) };
+    const pacer = new Pacer(services.clock);
+    const starts = new SessionStarts(services.bridge);
+    this.#services = { ...services, directory, pacer, starts };
     this.#mediaWatch = new MediaWatch(services.bridge, services.clock, options.detection, {
       late: (recordId) => directory.find(recordId)?.reportsLate(recordId),
       silent: (recordId, since) =>

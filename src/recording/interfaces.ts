@@ -82,6 +82,34 @@ export interface BridgeEvents {
   interrupted: [{ callId: string; interruptedMs: number }];
 }
 
+export interface StockRequest {
+  readonly callId: string;
+  /** The recording session whose forks are stopped. */
+  readonly retired: string | undefined;
+}
+
+/** What the call's streams had, and the forks that were stopped, at the same moment. */
+export interface CallStock {
+  readonly streams: Readonly<Record<Party, StreamReport>>;
+  /** Undefined when there was nothing to stop. */
+  readonly forks: Partial<Readonly<Record<Party, ForkReport>>> | undefined;
+}
+
+/** Copies of the call's streams to a recorder, under `recordId`. */
+export interface ForksStart {
+  readonly callId: string;
+  readonly recordId: string;
+  /** A party that the recorder does not want (port 0) is absent. */
+  readonly to: Partial<Readonly<Record<Party, MediaAddress>>>;
+  /** Absent: `live`. */
+  readonly from: Partial<Readonly<Record<Party, ForkStart>>>;
+  readonly paused: boolean;
+  /** As for `pauseForks`. */
+  readonly pausedFrom?: Partial<Readonly<Record<Party, number>>>;
+  /** Never sent, however far back `from` is: at most 64 ranges. */
+  readonly keptOut?: Partial<Readonly<Record<Party, readonly Range[]>>>;
+}
+
 /** A call's pinned media. Errors: SDP_*, NO_PORT, WORKER_LOST, EDGE_FAILED, CALL_NOT_FOUND. */
 export interface Bridge {
   /** Pins both parties' ports. Resolves to the offer for party b. */
@@ -99,21 +127,10 @@ export interface Bridge {
   recordedStreams(callId: string): readonly RecordedStream[];
   /** Where this call's copies leave from and where the recorder's RTCP must come back to, by party. */
   legAddresses(callId: string, family: 4 | 6): Readonly<Record<Party, MediaAddress>>;
-  /**
-   * Forks the call's streams to a recorder under `recordId`. `from` by party; absent: `live`. A party that the recorder
-   * does not want (port 0) is absent from `to`.
-   */
-  startForks(options: {
-    callId: string;
-    recordId: string;
-    to: Partial<Readonly<Record<Party, MediaAddress>>>;
-    from: Partial<Readonly<Record<Party, ForkStart>>>;
-    paused: boolean;
-    /** As for `pauseForks`. */
-    pausedFrom?: Partial<Readonly<Record<Party, number>>>;
-    /** Never sent, however far back `from` is: at most 64 ranges. */
-    keptOut?: Partial<Readonly<Record<Party, readonly Range[]>>>;
-  }): void;
+  /** In the order of the requests, at most 16; undefined where there is no such call (any more). */
+  takeStock(requests: readonly StockRequest[]): readonly (CallStock | undefined)[];
+  /** At most 16. Each by itself: what stands in its place is why it has no fork, undefined if all is well. */
+  startForks(starts: readonly ForksStart[]): readonly unknown[];
   /** The recorder moved its media. Adds (beginning at `from`) or removes single streams as `to` says. */
   retargetForks(
     recordId: string,

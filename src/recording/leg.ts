@@ -34,6 +34,7 @@ import { RecorderSearch } from './recorder-search.ts';
 import type { Place } from './recorder-search.ts';
 import type { Pacer } from './pacer.ts';
 import { RecordingSession } from './recording-session.ts';
+import type { SessionStart, SessionStarts } from './session-starts.ts';
 import type { RecordingWindow } from './recording-window.ts';
 import { Suspicion } from './suspicion.ts';
 import type { DoubtTimes } from './suspicion.ts';
@@ -62,6 +63,7 @@ export interface RecordingServices {
 export interface LegServices extends RecordingServices {
   readonly directory: LegDirectory;
   readonly pacer: Pacer;
+  readonly starts: SessionStarts;
 }
 
 export interface LegOptions {
@@ -77,6 +79,8 @@ export interface LegOptions {
   readonly others: () => readonly Place[];
   readonly logger: Logger;
 }
+
+type ByParty<T> = Partial<Record<Party, T>>;
 
 /** Of one leg; the oldest are forgotten. */
 const failoversMax = 100;
@@ -122,9 +126,7 @@ export class Leg {
         refused: () => {
           this.#apply('refused');
         },
-        established: (allocation, media) => {
-          this.#switchTo(allocation, media);
-        },
+        answered: (allocation, media) => this.#startOf(allocation, media),
         exhausted: () => {
           this.#withoutRecorder();
         },
@@ -242,7 +244,7 @@ export class Leg {
    * @param probeWindowMs how long before that it stopped to answer, if it is that which tells
    */
   recorderDown(recorder: string, reason: FailureReason, at: number, probeWindowMs: number): void {
-    this.#search.recorderDown(recorder);
+    this.#search.recorderDown(recorder, reason);
     if (this.#account.current?.recorder !== recorder) return;
     if (reason !== 'options_timeout' && reason !== 'rtcp_silence') {
       this.#doubt(reason, { since: at, deadAt: at, safeAt: at });
@@ -303,30 +305,44 @@ export class Leg {
   }
 
   /** The new session receives first; then the old one, if there still is one, ends. */
-  #switchTo(allocation: Allocation, media: RecorderMedia): void {
-    const { bridge, clock } = this.#services;
-    const { recordId } = allocation;
-    const old = this.#account.current;
-    const failed = old?.failure === undefined ? undefined : old;
-    const streams = this.#account.streams();
-    if (failed !== undefined)
-      void this.#retire(failed, failed.failure?.reason ?? 'failed', streams);
-    const from = this.#startOf(streams, failed === undefined ? old : undefined);
-    bridge.startForks({
+  #startOf(allocation: Allocation, media: () => RecorderMedia): SessionStart {
+    const failed = (): RecordingSession | undefined => {
+      const { current } = this.#account;
+      return current?.failure === undefined ? undefined : current;
+    };
+    let streams: Streams;
+    let from: ByParty<ForkStart>;
+    return {
       callId: this.#options.callId,
-      recordId,
-      to: media,
-      from,
-      paused: this.#life.paused,
-      pausedFrom: this.#options.window.pausedFrom(),
-      keptOut: this.#options.window.keptOut(),
-    });
+      retired: () => failed()?.recordId,
+      plan: (stock) => {
+        streams = stock?.streams ?? this.#account.streams();
+        const retired = failed();
+        if (retired !== undefined) this.#retired(retired, stock?.forks ?? {}, streams);
+        from = this.#beginnings(streams);
+        return {
+          callId: this.#options.callId,
+          recordId: allocation.recordId,
+          to: media(),
+          from,
+          paused: this.#life.paused,
+          pausedFrom: this.#options.window.pausedFrom(),
+          keptOut: this.#options.window.keptOut(),
+        };
+      },
+      begun: () => {
+        this.#switchTo(new RecordingSession(allocation, this.#services.clock.now(), from), streams);
+      },
+    };
+  }
+
+  #switchTo(session: RecordingSession, streams: Streams): void {
     this.#moveEnded();
-    const now = clock.now();
-    const session = new RecordingSession(allocation, now, from);
-    if (old !== undefined && failed === undefined) {
-      void this.#release(old, 'operator', streams);
-      this.#begun(new Failover(this.leg, old.recorder, 'operator', now, now));
+    const now = this.#services.clock.now();
+    const running = this.#account.current;
+    if (running !== undefined) {
+      void this.#release(running, 'operator', streams);
+      this.#begun(new Failover(this.leg, running.recorder, 'operator', now, now));
     }
     const before = this.#account.sessions.at(-1);
     this.#account.add(session);
@@ -339,17 +355,22 @@ export class Leg {
     this.#handOver();
   }
 
-  /** @param running the session that is taken over from, if that one is well */
-  #startOf(
-    streams: Streams,
-    running: RecordingSession | undefined,
-  ): Partial<Record<Party, ForkStart>> {
+  /** Where the new session begins. */
+  #beginnings(streams: Streams): ByParty<ForkStart> {
     const { replay, replayOverlapMs } = this.#services.settings;
+    const running = this.#account.current;
     if (running !== undefined) return this.#account.handOverPoints(streams, running);
     const first = this.#account.sessions.length === 0;
     return first || replay
       ? this.#account.replayPoints(streams, replayOverlapMs)
       : this.#account.livePoints(streams);
+  }
+
+  /** What failed is over, its forks are stopped. */
+  #retired(session: RecordingSession, forks: ByParty<ForkReport>, streams: Streams): void {
+    const reason = session.failure?.reason ?? 'failed';
+    this.#endSession(session, reason, forks, streams);
+    void this.#sayBye(session, reason);
   }
 
   #retire(

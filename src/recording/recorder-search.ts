@@ -10,6 +10,7 @@ import type {
   RecorderMedia,
 } from './interfaces.ts';
 import type { LegServices } from './leg.ts';
+import type { SessionStart } from './session-starts.ts';
 
 export interface Place {
   readonly recorder: string;
@@ -33,8 +34,8 @@ export interface SearchOutcome {
   selected(allocation: Allocation): void;
   /** That one will not have the session. */
   refused(): void;
-  /** It takes the session. What is thrown gives the session up again. */
-  established(allocation: Allocation, media: RecorderMedia): void;
+  /** It takes the session: what is to be sent there. */
+  answered(allocation: Allocation, media: () => RecorderMedia): SessionStart;
   /** Nobody takes it. */
   exhausted(): void;
 }
@@ -130,9 +131,11 @@ export class RecorderSearch {
   }
 
   /** The recorder is gone: its answer is not waited for. */
-  recorderDown(recorder: string): void {
+  recorderDown(recorder: string, reason: FailureReason): void {
     this.leave(recorder);
-    if (this.#attempt?.allocation.recorder === recorder) this.#attempt.abort.abort();
+    if (this.#attempt?.allocation.recorder !== recorder) return;
+    this.#attempt.ended ??= reason;
+    this.#attempt.abort.abort();
   }
 
   /** True if the session is one that is being established. */
@@ -189,7 +192,7 @@ export class RecorderSearch {
 
   /** True when the recorder has the session. Throws what is not the recorder's doing. */
   async #ask(allocation: Allocation): Promise<boolean> {
-    const { allocator, clock, observer, pacer } = this.#services;
+    const { allocator, clock, observer, pacer, starts } = this.#services;
     const { recordId, recorder } = allocation;
     const askedAt = clock.now();
     const attempt: Attempt = { allocation, abort: new AbortController() };
@@ -197,10 +200,19 @@ export class RecorderSearch {
     try {
       this.#outcome.selected(allocation);
       const media = await this.#establish(attempt);
-      if (attempt.ended !== undefined) throw endedAtOnce(attempt.ended);
-      this.#attempt = undefined;
-      this.#busy = false;
-      this.#outcome.established(allocation, attempt.media ?? media);
+      const start = this.#outcome.answered(allocation, () => attempt.media ?? media);
+      await starts.add({
+        ...start,
+        plan: (stock) => {
+          if (attempt.ended !== undefined) throw endedAtOnce(attempt.ended);
+          return start.plan(stock);
+        },
+        begun: () => {
+          this.#attempt = undefined;
+          this.#busy = false;
+          start.begun();
+        },
+      });
     } catch (error) {
       this.#attempt = undefined;
       this.#busy = true;

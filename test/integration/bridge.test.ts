@@ -284,15 +284,16 @@ describe('forks', () => {
     const recorders = await Promise.all([newParty(1), newParty(2)]);
     await talk(call, repeat([0], 5));
     const [live] = [once(bridge, 'forkLive')];
-    recorders.forEach((recorder, index) => {
-      bridge.startForks({
+    const errors = bridge.startForks(
+      recorders.map((recorder, index) => ({
         callId: 'c1',
         recordId: `r${index}`,
         to: { a: targetOf(recorder) },
         from: { a: { kind: 'oldest' } },
         paused: false,
-      });
-    });
+      })),
+    );
+    expect(errors).toEqual([undefined, undefined]);
     await live;
     await Promise.all(recorders.map((recorder) => recorder.gets(5)));
 
@@ -305,7 +306,12 @@ describe('forks', () => {
     expect(one.raw).toEqual(two.raw);
     expect(one.received.every(({ ssrc }) => ssrc === one.received[0]!.ssrc)).toBe(true);
     expect(one.received[0]!.ssrc).toBe(bridge.recordedStreams('c1')[0]!.ssrc);
-    expect(bridge.stopForks('r0')?.a?.sentPackets).toBe(25);
+    const [stock] = bridge.takeStock([{ callId: 'c1', retired: 'r0' }]);
+    expect(stock).toMatchObject({
+      streams: { a: { packets: 25 }, b: { packets: 0 } },
+      forks: { a: { sentPackets: 25 } },
+    });
+    expect(bridge.stopForks('r0')).toBeUndefined();
   });
 
   it('tell when a recorder\u2019s ports are closed', async () => {
@@ -314,7 +320,7 @@ describe('forks', () => {
     const gone = await RtpParty.create(3);
     const to = { a: targetOf(gone), b: targetOf(gone) };
     gone.close();
-    bridge.startForks({ callId: 'c1', recordId: 'r1', to, from: {}, paused: false });
+    bridge.startForks([{ callId: 'c1', recordId: 'r1', to, from: {}, paused: false }]);
     const told: string[] = [];
     bridge.on('forkRefused', ({ recordId }) => told.push(recordId));
     const refused = once(bridge, 'forkRefused');
@@ -327,13 +333,8 @@ describe('forks', () => {
     const { bridge } = await start();
     const call = await callOf(bridge, { formats: '0', path: 'direct' });
     const recorder = await newParty(4);
-    bridge.startForks({
-      callId: 'c1',
-      recordId: 'r1',
-      to: { a: targetOf(recorder) },
-      from: {},
-      paused: false,
-    });
+    const to = { a: targetOf(recorder) };
+    bridge.startForks([{ callId: 'c1', recordId: 'r1', to, from: {}, paused: false }]);
     await talk(call, repeat([0], 5));
     await recorder.gets(5);
     bridge.pauseForks('r1');

@@ -8,11 +8,14 @@ import type {
   Bridge,
   BridgeEvents,
   CallMedia,
+  CallStock,
+  ForksStart,
   MediaAddress,
   MediaSigns,
   OpenCallRequest,
   Party,
   RecordedStream,
+  StockRequest,
 } from '../../src/recording/interfaces.ts';
 import { forkReport, streamReport } from './reports.ts';
 import type { RecorderStub } from './recorder-stub.ts';
@@ -130,8 +133,23 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     return { a: mediaAddress('192.0.2.1'), b: mediaAddress('192.0.2.1') };
   }
 
-  startForks(options: Parameters<Bridge['startForks']>[0]): void {
-    const { callId, recordId, to, from, paused, keptOut = {} } = options;
+  takeStock(requests: readonly StockRequest[]): (CallStock | undefined)[] {
+    return requests.map(({ callId, retired }) => {
+      if (!this.calls.has(callId)) return undefined;
+      const { a, b } = this.describeCall(callId).parties;
+      const forks = retired === undefined ? undefined : this.stopForks(retired);
+      return { streams: { a: a.report, b: b.report }, forks };
+    });
+  }
+
+  startForks(starts: readonly ForksStart[]): unknown[] {
+    return starts.map((start) => {
+      this.#start(start);
+    });
+  }
+
+  #start(start: ForksStart): void {
+    const { callId, recordId, to, from, paused, keptOut = {} } = start;
     this.log.push(`start ${this.#nameOf(to)}`);
     const set: ForkSet = { callId, forks: {}, paused, keptOut };
     this.forkSets.set(recordId, set);

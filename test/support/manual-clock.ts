@@ -50,7 +50,11 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Long enough for chains of promises that wait for nothing but each other. */
+const turns = 6;
+
+/** Long enough for chains of promises and turns of the event loop that wait for nothing but each other. */
 export async function settle(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < turns; turn += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }

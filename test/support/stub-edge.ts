@@ -4,6 +4,7 @@ import type {
   ForkSigns,
   PortRemote,
   PortRoute,
+  Stock,
   StreamReport,
 } from '../../src/edge/types.ts';
 import { TandemError } from '../../src/errors.ts';
@@ -85,6 +86,10 @@ export class StubEdge implements MediaEdge {
       egressPackets: 0,
       egressErrors: 0,
     };
+  }
+
+  takeStock(portIds: readonly number[], forkIds: readonly number[]): Stock {
+    return { streams: this.streamReports(portIds), forks: this.removeForks(forkIds) };
   }
 
   addForks(all: readonly AddForkOptions[]): number[] {

@@ -219,15 +219,11 @@ describe('a re-offer', () => {
 });
 
 describe('forks', () => {
-  const start = (recordId: string, from = {}) => {
-    bridge.startForks({
-      callId: 'c1',
-      recordId,
-      to: { a: target(7_000), b: target(7_002) },
-      from,
-      paused: false,
-    });
-  };
+  const to = { a: target(7_000), b: target(7_002) };
+  const forks = (recordId: string, from = {}) => ({
+    ...{ callId: 'c1', recordId, to, from, paused: false },
+  });
+  const start = (recordId: string, from = {}) => bridge.startForks([forks(recordId, from)]);
   const forkOf = (port: number) =>
     [...edge.forks].find(([, fork]) => fork.rtp.port === port)?.[0] ?? -1;
 
@@ -246,12 +242,52 @@ describe('forks', () => {
 
   it('starts all or none', () => {
     edge.forksMax = 1;
-    expect(() => {
-      start('r1');
-    }).toThrow(expect.objectContaining({ code: 'EDGE_FAILED' }));
+    expect(start('r1')).toEqual([expect.objectContaining({ code: 'EDGE_FAILED' })]);
     expect(edge.forks.size).toBe(0);
     edge.forksMax = 2;
+    expect(start('r1')).toEqual([undefined]);
+  });
+
+  it('starts the forks of many sessions, and says which it could not', () => {
     start('r1');
+    edge.forksMax = 5;
+    const only = { ...forks('r4'), to: { b: target(7_102) } };
+    const errors = bridge.startForks([
+      forks('r1'),
+      forks('r2'),
+      { ...forks('r3'), callId: 'none' },
+      only,
+      forks('r5'),
+    ]);
+    expect(errors).toMatchObject([
+      { code: 'CALL_STATE' },
+      undefined,
+      { code: 'CALL_NOT_FOUND' },
+      undefined,
+      { code: 'EDGE_FAILED' },
+    ]);
+    expect(edge.forks.size).toBe(5);
+    expect(Object.keys(bridge.forkReports('r2'))).toEqual(['a', 'b']);
+    expect(Object.keys(bridge.forkReports('r4'))).toEqual(['b']);
+    expect(bridge.forkReports('r5')).toEqual({});
+  });
+
+  it('takes stock of many calls: their streams, and what was stopped', () => {
+    start('r1');
+    bridge.startForks([{ ...forks('r2'), to: { b: target(7_102) } }]);
+    const ssrc = { a: 1_000 + portId.a, b: 1_000 + portId.b };
+    const streams = { a: { ssrc: ssrc.a }, b: { ssrc: ssrc.b } };
+    const [first, second, third, fourth] = bridge.takeStock([
+      { callId: 'c1', retired: 'r1' },
+      { callId: 'none', retired: undefined },
+      { callId: 'c1', retired: 'r2' },
+      { callId: 'c1', retired: 'r1' },
+    ]);
+    expect(first).toMatchObject({ streams, forks: { a: {}, b: {} } });
+    expect(second).toBeUndefined();
+    expect(Object.keys(third?.forks ?? {})).toEqual(['b']);
+    expect(fourth).toMatchObject({ streams, forks: undefined });
+    expect(edge.forks.size).toBe(0);
   });
 
   it('follows a recorder that moves one stream and refuses the other', () => {

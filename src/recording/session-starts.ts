@@ -1,0 +1,80 @@
+import type { Bridge, CallStock, ForksStart } from './interfaces.ts';
+
+/** A recording session whose recorder has answered. */
+export interface SessionStart {
+  readonly callId: string;
+  /** The session of the same leg that is over, if there is one: its forks are stopped first. */
+  retired(): string | undefined;
+  /** What begins where, now that it is known what there is. What it throws gives the session up. */
+  plan(stock: CallStock | undefined): ForksStart;
+  /** The forks are there. */
+  begun(): void;
+}
+
+interface Waiting {
+  readonly start: SessionStart;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const togetherMax = 16;
+
+/**
+ * Sessions whose recorders answer in one turn of the event loop get their media together, in two visits to the edge, however
+ * many there are: each visit waits for another thread, and a leg that is moved has no time for that.
+ */
+export class SessionStarts {
+  readonly #bridge: Pick<Bridge, 'takeStock' | 'startForks'>;
+  readonly #waiting: Waiting[] = [];
+
+  constructor(bridge: Pick<Bridge, 'takeStock' | 'startForks'>) {
+    this.#bridge = bridge;
+  }
+
+  /** Resolves when `begun` has been called; rejects with what was in the way. */
+  add(start: SessionStart): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ start, resolve, reject });
+      if (this.#waiting.length === 1) setImmediate(this.#next);
+    });
+  }
+
+  readonly #next = (): void => {
+    const together = this.#waiting.splice(0, togetherMax);
+    if (this.#waiting.length > 0) setImmediate(this.#next);
+    try {
+      this.#begin(together);
+    } catch (error) {
+      for (const { reject } of together) reject(error);
+    }
+  };
+
+  #begin(together: readonly Waiting[]): void {
+    const stock = this.#bridge.takeStock(
+      together.map(({ start }) => ({ callId: start.callId, retired: start.retired() })),
+    );
+    const planned = together.flatMap((waiting, index) => {
+      try {
+        return { ...waiting, forks: waiting.start.plan(stock[index]) };
+      } catch (error) {
+        waiting.reject(error);
+        return [];
+      }
+    });
+    if (planned.length === 0) return;
+    const errors = this.#bridge.startForks(planned.map(({ forks }) => forks));
+    for (const [index, { start, resolve, reject }] of planned.entries()) {
+      if (errors[index] === undefined) {
+        try {
+          start.begun();
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+      } else {
+        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
+        reject(errors[index]);
+      }
+    }
+  }
+}
