@@ -305,7 +305,7 @@ OpenedCapture Edge::openCapture(const OpenCaptureOptions& options) {
       stream->setRemote(from.rtp, from.rtcp);
       capture->addStream(std::move(stream));
     }
-    shardAt(shard).run([&](Shard& s) { s.addCapture(std::move(capture)); });
+    shardAt(shard).sendCapture(std::move(capture));
   } catch (...) {
     for (const uint16_t port : owned.rtpPorts) ports_.release(port);
     throw;

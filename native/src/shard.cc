@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "clock.h"
 
@@ -161,6 +162,7 @@ void Shard::runTick() {
 void Shard::runCommand() {
   eventfd_t ignored;
   eventfd_read(wake_.get(), &ignored);
+  addCaptures();
   const std::function<void()>* command = command_.exchange(nullptr, std::memory_order_acquire);
   if (command == nullptr) return;
   (*command)();
@@ -282,10 +284,30 @@ ForkReport Shard::removeFork(uint32_t id) {
   return report;
 }
 
-void Shard::addCapture(std::unique_ptr<Capture> capture) {
-  capture->watchAll([this](int fd, Source& source) { watch(fd, &source); });
-  const uint32_t id = capture->id();
-  captures_.emplace(id, std::move(capture));
+void Shard::sendCapture(std::unique_ptr<Capture> capture) {
+  {
+    const std::lock_guard lock(arrivingMutex_);
+    arriving_.push_back(std::move(capture));
+  }
+  eventfd_write(wake_.get(), 1);
+}
+
+void Shard::addCaptures() {
+  std::vector<std::unique_ptr<Capture>> arrived;
+  {
+    const std::lock_guard lock(arrivingMutex_);
+    arrived.swap(arriving_);
+  }
+  for (auto& capture : arrived) {
+    const uint32_t id = capture->id();
+    Capture& added = *captures_.emplace(id, std::move(capture)).first->second;
+    std::optional<EdgeError> error;
+    attempt(error, [&] { added.watchAll([this](int fd, Source& source) { watch(fd, &source); }); });
+    // All that epoll_ctl(2) may be short of here is memory.
+    if (error)
+      context_.events.emit(
+          {.type = Event::Type::kCaptureFailed, .id = id, .address = {}, .error = ENOMEM});
+  }
 }
 
 Capture& Shard::capture(uint32_t id) {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <semaphore>
 #include <thread>
@@ -71,6 +72,9 @@ class Shard {
       error = EdgeError("EDGE_FAILED", thrown.what());
     }
   }
+  /** From the JavaScript thread, which does not wait for it. One that cannot be watched raises
+   * `capture-failed`. */
+  void sendCapture(std::unique_ptr<Capture> capture);
   void stop();
 
   // On the edge thread, by command.
@@ -86,7 +90,6 @@ class Shard {
   ForkReport endFork(uint32_t id);
   ForkReport removeFork(uint32_t id);
   Fork& fork(uint32_t id);
-  void addCapture(std::unique_ptr<Capture> capture);
   CaptureReport closeCapture(uint32_t id);
   Capture& capture(uint32_t id);
   void addForkSigns(std::vector<ForkSigns>& all) const;
@@ -105,6 +108,7 @@ class Shard {
   void sendToLegs();
   void runTick();
   void runCommand();
+  void addCaptures();
   void watch(int fd, Source* source);
   Leg& legFor(int family, size_t streamIndex);
   size_t streamIndexOf(Fork& fork) const;
@@ -121,6 +125,8 @@ class Shard {
   int64_t nextPaceNs_ = 0;
   int64_t nextTickNs_ = 0;
 
+  std::mutex arrivingMutex_;
+  std::vector<std::unique_ptr<Capture>> arriving_;
   std::atomic<const std::function<void()>*> command_{nullptr};
   std::atomic<bool> stopping_{false};
   std::binary_semaphore done_{0};

@@ -172,7 +172,7 @@ export class Edge {
     return guard(() => this.#native.forkReports(forkIds));
   }
 
-  /** The file is created exclusively. */
+  /** The file is created exclusively. The one method that does not wait for the thread: what comes is written from then on. */
   openCapture(options: OpenCaptureOptions): OpenedCapture {
     checkCapture(options);
     return guard(() => this.#native.openCapture(options));

@@ -473,12 +473,14 @@ export class Leg {
     this.#suspicion.drop();
     this.#search.noteFailure(recorder, detectedAt - session.startedAt);
     this.#apply('recorder-lost');
-    this.#logger.warn({ recordId, recorder, reason }, 'recorder lost');
     if (this.#stopping === undefined) {
       this.#begun(new Failover(this.leg, recorder, reason, detectedAt, deadAt));
     }
     allocator.reportFailure(recorder, reason);
     this.#moveBegins();
+    pacer.afterMoves(() => {
+      this.#logger.warn({ recordId, recorder, reason }, 'recorder lost');
+    });
     this.#nextSearch = () => {
       this.#nextSearch = undefined;
       this.#search.start([recorder]);

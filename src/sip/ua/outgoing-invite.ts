@@ -68,7 +68,7 @@ export class OutgoingInvite {
     const targets = [uri];
     const seen = new Set(targets);
     let redirects = 0;
-    let failure = SipFailure.cancelled();
+    let failure: SipFailure | undefined;
     for (let target = targets.shift(); target !== undefined; target = targets.shift()) {
       if (this.#settled) return;
       try {
@@ -91,7 +91,7 @@ export class OutgoingInvite {
     }
     if (this.#settled) return;
     this.#settled = true;
-    this.#result.reject(failure);
+    this.#result.reject(failure ?? SipFailure.cancelled());
   }
 
   /** @returns the final response, or undefined when a dialog came of it */
