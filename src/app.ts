@@ -231,7 +231,7 @@ async function assemble(
 
 /** Who talks waits for the edge alone; a leg that is moved waits for this thread, too. */
 function putFirst(edge: Edge, nice: number): boolean {
-  return edge.prioritise(nice) && takePrecedence(process.pid, Math.trunc(nice / 2));
+  return edge.takePrecedence(nice) && takePrecedence(process.pid, Math.trunc(nice / 2));
 }
 
 function webhookOf(

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { systemClock } from '../../src/clock.ts';
 import type { MediaAddress } from '../../src/recording/interfaces.ts';
 import { SipUserAgent } from '../../src/sip/ua/user-agent.ts';
 import { SiprecServer } from '../../src/siprec/server.ts';
@@ -30,7 +31,11 @@ export class SinkRecorder {
       const ip = loopbackIp(network, streams++);
       return { rtp: { ip, port: sinkPort }, rtcp: { ip, port: sinkPort + 1 } };
     };
-    const server = new SiprecServer({ open: () => Promise.resolve(sinkOf(address)), logger });
+    const server = new SiprecServer({
+      open: () => Promise.resolve(sinkOf(address)),
+      clock: systemClock,
+      logger,
+    });
     const userAgent = await SipUserAgent.create({
       host: '127.0.0.1',
       port: 0,

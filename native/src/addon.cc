@@ -70,7 +70,7 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
     exports.Set("Edge",
                 DefineClass(env, "Edge",
                             {
-                                InstanceMethod<&EdgeAddon::prioritise>("prioritise"),
+                                InstanceMethod<&EdgeAddon::takePrecedence>("takePrecedence"),
                                 InstanceMethod<&EdgeAddon::pickShard>("pickShard"),
                                 InstanceMethod<&EdgeAddon::relayAddress>("relayAddress"),
                                 InstanceMethod<&EdgeAddon::legAddress>("legAddress"),
@@ -154,9 +154,9 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
 
   static uint32_t id(const Napi::CallbackInfo& info) { return readUint32(info[0], "id"); }
 
-  Napi::Value prioritise(const Napi::CallbackInfo& info) {
+  Napi::Value takePrecedence(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&]() -> Napi::Value {
-      return Napi::Boolean::New(info.Env(), edge().prioritise(readNiceness(info[0])));
+      return Napi::Boolean::New(info.Env(), edge().takePrecedence(readNiceness(info[0])));
     });
   }
   Napi::Value pickShard(const Napi::CallbackInfo& info) {
@@ -205,8 +205,8 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
     return answer(info, [&](Edge& edge) { return edge.streamReports(readIds(info[0])); });
   }
   Napi::Value takeStock(const Napi::CallbackInfo& info) {
-    return answer(
-        info, [&](Edge& edge) { return edge.takeStock(readIds(info[0]), readIds(info[1])); });
+    return answer(info,
+                  [&](Edge& edge) { return edge.takeStock(readIds(info[0]), readIds(info[1])); });
   }
   Napi::Value addForks(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { return edge.addForks(readAddForks(info[0])); });

@@ -92,9 +92,7 @@ void Edge::onEach(const std::vector<uint32_t>& ids, Body body) {
     if (!listed) visits.push_back({index, &shardAt(index), {}, {}});
   }
   for (Visit& visit : visits) {
-    visit.command = [&] {
-      Shard::attempt(visit.error, [&] { body(*visit.shard, visit.index); });
-    };
+    visit.command = [&] { Shard::attempt(visit.error, [&] { body(*visit.shard, visit.index); }); };
     visit.shard->begin(visit.command);
   }
   for (Visit& visit : visits) visit.shard->finish();
@@ -119,10 +117,10 @@ uint32_t Edge::nextId(uint32_t shard) {
   return idCounter_ * kThreadsMax + shard;
 }
 
-bool Edge::prioritise(int niceness) {
+bool Edge::takePrecedence(int niceness) {
   bool allowed = true;
   for (auto& shard : shards_) {
-    allowed &= shard->run([&](Shard&) { return takePrecedence(0, niceness); });
+    allowed &= shard->run([&](Shard&) { return tandem::takePrecedence(0, niceness); });
   }
   return allowed;
 }

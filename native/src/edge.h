@@ -69,7 +69,7 @@ class Edge {
   ~Edge() { close(); }
 
   /** See precedence.h: of all threads. */
-  bool prioritise(int niceness);
+  bool takePrecedence(int niceness);
   uint32_t pickShard() const;
   Address relayAddress(uint32_t shard) const;
   std::pair<Address, Address> legAddress(uint32_t shard, uint32_t streamIndex, int family) const;
@@ -119,7 +119,8 @@ class Edge {
   };
 
   Shard& shardOf(uint32_t id);
-  /** On every shard that one of these ids lives on, at the same time. @param body of a shard and its number */
+  /** On every shard that one of these ids lives on, at the same time. @param body of a shard and
+   * its number */
   template <typename Body>
   void onEach(const std::vector<uint32_t>& ids, Body body);
   /** @param one reports on one id of a shard */

@@ -58,7 +58,8 @@ class Shard {
       return std::move(*result);
     }
   }
-  /** `run` in two steps, so that several shards can work at once: between them the command must stay where it is. */
+  /** `run` in two steps, so that several shards can work at once: between them the command must
+   * stay where it is. */
   void begin(const std::function<void()>& command);
   void finish();
   /** What `body` throws is left in `error`. */

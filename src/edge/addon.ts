@@ -22,7 +22,7 @@ import type {
 
 /** What the addon's object offers; `Edge` in edge.ts says what each means. */
 export interface NativeEdge {
-  prioritise(niceness: number): boolean;
+  takePrecedence(niceness: number): boolean;
   pickShard(): number;
   relayAddress(shard: number): SocketAddress;
   legAddress(

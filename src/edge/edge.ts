@@ -67,8 +67,8 @@ export class Edge {
   }
 
   /** Of all threads, what `takePrecedence` (precedence.ts) does of one. */
-  prioritise(niceness: number): boolean {
-    return guard(() => this.#native.prioritise(niceness));
+  takePrecedence(niceness: number): boolean {
+    return guard(() => this.#native.takePrecedence(niceness));
   }
 
   /** The least loaded thread. */

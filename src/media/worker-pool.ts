@@ -142,7 +142,7 @@ export class WorkerPool extends EventEmitter<{ died: [slot: WorkerSlot, at: numb
       worker.close();
       throw new TandemError('WORKER_LOST', 'mediasoup workers are being shut down');
     }
-    this.#prioritise(worker);
+    this.#takePrecedence(worker);
     const slot = new WorkerSlot(index, worker);
     this.#slots[index] = slot;
     worker.once('died', (error) => {
@@ -157,7 +157,7 @@ export class WorkerPool extends EventEmitter<{ died: [slot: WorkerSlot, at: numb
     return slot;
   }
 
-  #prioritise({ pid }: Worker): void {
+  #takePrecedence({ pid }: Worker): void {
     const { nice, logger } = this.#options;
     if (nice < 0 && !takePrecedence(pid, nice)) {
       logger.debug({ worker: pid, nice }, 'worker has no priority');

@@ -166,6 +166,7 @@ export class Recorder {
     );
     const server = new SiprecServer({
       open: (request, dialog) => Promise.resolve(this.#open(request, dialog)),
+      clock: systemClock,
       logger: this.#logger,
     });
     this.#userAgent = await SipUserAgent.create({

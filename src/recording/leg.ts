@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { ForkReport, ForkStart, StreamReport } from '../edge/types.ts';
+import type { ForkStart, StreamReport } from '../edge/types.ts';
 import { messageOf, TandemError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type {
@@ -34,10 +34,12 @@ import { RecorderSearch } from './recorder-search.ts';
 import type { Place } from './recorder-search.ts';
 import type { Pacer } from './pacer.ts';
 import { RecordingSession } from './recording-session.ts';
+import { SessionEndings } from './session-endings.ts';
 import type { SessionStart, SessionStarts } from './session-starts.ts';
 import type { RecordingWindow } from './recording-window.ts';
 import { Suspicion } from './suspicion.ts';
 import type { DoubtTimes } from './suspicion.ts';
+import { within } from './within.ts';
 
 export interface RecordingSettings {
   readonly replay: boolean;
@@ -98,6 +100,7 @@ export class Leg {
   readonly #account: LegAccount;
   readonly #search: RecorderSearch;
   readonly #suspicion: Suspicion;
+  readonly #endings: SessionEndings;
   readonly #failovers: Failover[] = [];
   #life: LegLife = newLegLife;
   /** A recorder that is to be emptied while this leg is on it, or about to be. */
@@ -114,6 +117,7 @@ export class Leg {
     this.#services = services;
     this.#options = options;
     this.#logger = options.logger.child({ leg: options.leg });
+    this.#endings = new SessionEndings(services, this.#logger);
     this.#account = new LegAccount(services.bridge, options.streams, options.window);
     this.#search = new RecorderSearch(
       services,
@@ -318,7 +322,10 @@ export class Leg {
       plan: (stock) => {
         streams = stock?.streams ?? this.#account.streams();
         const retired = failed();
-        if (retired !== undefined) this.#retired(retired, stock?.forks ?? {}, streams);
+        if (retired !== undefined) {
+          const reason = retired.failure?.reason ?? 'failed';
+          void this.#endings.retired(retired, reason, stock?.forks, streams);
+        }
         from = this.#beginnings(streams);
         return {
           callId: this.#options.callId,
@@ -341,7 +348,7 @@ export class Leg {
     const now = this.#services.clock.now();
     const running = this.#account.current;
     if (running !== undefined) {
-      void this.#release(running, 'operator', streams);
+      void this.#endings.release(running, 'operator', streams);
       this.#begun(new Failover(this.leg, running.recorder, 'operator', now, now));
     }
     const before = this.#account.sessions.at(-1);
@@ -364,66 +371,6 @@ export class Leg {
     return first || replay
       ? this.#account.replayPoints(streams, replayOverlapMs)
       : this.#account.livePoints(streams);
-  }
-
-  /** What failed is over, its forks are stopped. */
-  #retired(session: RecordingSession, forks: ByParty<ForkReport>, streams: Streams): void {
-    const reason = session.failure?.reason ?? 'failed';
-    this.#endSession(session, reason, forks, streams);
-    void this.#sayBye(session, reason);
-  }
-
-  #retire(
-    session: RecordingSession,
-    reason: string,
-    streams = this.#account.streams(),
-  ): Promise<void> {
-    const forks = this.#services.bridge.stopForks(session.recordId) ?? {};
-    this.#endSession(session, reason, forks, streams);
-    return this.#sayBye(session, reason);
-  }
-
-  /** Of a recorder that is well: before the goodbye it may say what it received in all. */
-  async #release(
-    session: RecordingSession,
-    reason: string,
-    streams = this.#account.streams(),
-  ): Promise<void> {
-    const { bridge, settings } = this.#services;
-    const { recordId } = session;
-    if (settings.finalReportMs === 0) return this.#retire(session, reason, streams);
-    const reported = bridge.endForks(recordId);
-    this.#endSession(session, reason, bridge.forkReports(recordId), streams);
-    await this.#within(settings.finalReportMs, reported).catch(() => undefined);
-    const forks = bridge.stopForks(recordId);
-    // Else the call has ended meanwhile.
-    if (forks !== undefined) session.settle(forks);
-    await this.#sayBye(session, reason);
-  }
-
-  #endSession(
-    session: RecordingSession,
-    reason: string,
-    forks: Partial<Record<Party, ForkReport>>,
-    streams: Streams,
-  ): void {
-    const { allocator, clock, directory } = this.#services;
-    session.end(clock.now(), reason, forks, streams);
-    directory.remove(session.recordId);
-    allocator.release(session.recordId);
-  }
-
-  #sayBye({ recordId }: RecordingSession, reason: string): Promise<void> {
-    const { client, observer, pacer } = this.#services;
-    return new Promise((resolve) => {
-      pacer.afterMoves(() => {
-        observer.sessionEnded(reason);
-        const ended = client.end(recordId, reason).catch((error: unknown) => {
-          this.#logger.debug({ recordId, error: messageOf(error) }, 'BYE unanswered');
-        });
-        resolve(ended);
-      });
-    });
   }
 
   #doubt(reason: FailureReason, times: DoubtTimes): void {
@@ -528,7 +475,9 @@ export class Leg {
   #withoutRecorder(): void {
     this.#moveEnded();
     const current = this.#account.current;
-    if (current?.failure !== undefined) void this.#retire(current, current.failure.reason);
+    if (current?.failure !== undefined) {
+      void this.#endings.retire(current, current.failure.reason, this.#account.streams());
+    }
     this.#apply('no-recorder');
     if (this.#life.state !== 'failed') return;
     this.#tellUnrecorded();
@@ -560,7 +509,7 @@ export class Leg {
     try {
       const streams = bridge.recordedStreams(this.#options.callId);
       const told = client.update(recordId, { streams, paused });
-      const { media } = await this.#within(settings.inviteTimeoutMs, told);
+      const { media } = await within(clock, settings.inviteTimeoutMs, told);
       if (!paused) this.mediaChanged(recordId, media);
     } catch (error) {
       this.#logger.warn({ recordId, error: messageOf(error) }, 'recorder did not take the change');
@@ -572,7 +521,8 @@ export class Leg {
   }
 
   async #stop(reason: string): Promise<void> {
-    const { drainMs, inviteTimeoutMs } = this.#services.settings;
+    const { clock, settings } = this.#services;
+    const { drainMs, inviteTimeoutMs } = settings;
     // Without a recorder that is well, what is in the ring waits for the one that is being asked.
     const isWell =
       this.#account.current?.failure === undefined && this.#account.current !== undefined;
@@ -582,11 +532,13 @@ export class Leg {
     const session = this.#account.current;
     if (session !== undefined) {
       if (session.failure === undefined) await this.#drained();
-      // A recorder that is gone answers nothing.
-      if (session.failure !== undefined) void this.#retire(session, session.failure.reason);
-      else {
-        const ended = this.#release(session, reason);
-        await this.#within(inviteTimeoutMs, ended).catch(() => undefined);
+      const streams = this.#account.streams();
+      if (session.failure !== undefined) {
+        // A recorder that is gone answers nothing.
+        void this.#endings.retire(session, session.failure.reason, streams);
+      } else {
+        const ended = this.#endings.release(session, reason, streams);
+        await within(clock, inviteTimeoutMs, ended).catch(() => undefined);
       }
     }
     this.#suspicion.drop();
@@ -601,20 +553,6 @@ export class Leg {
       await new Promise<void>((resolve) => {
         clock.setTimeout(resolve, drainPollMs);
       });
-    }
-  }
-
-  /** @throws TandemError SESSION_TIMEOUT */
-  async #within<T>(timeoutMs: number, action: Promise<T>): Promise<T> {
-    const { clock } = this.#services;
-    const late = Promise.withResolvers<never>();
-    const timer = clock.setTimeout(() => {
-      late.reject(new TandemError('SESSION_TIMEOUT', `no answer within ${timeoutMs} ms`));
-    }, timeoutMs);
-    try {
-      return await Promise.race([action, late.promise]);
-    } finally {
-      clock.clearTimeout(timer);
     }
   }
 }

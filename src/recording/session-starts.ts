@@ -72,7 +72,6 @@ export class SessionStarts {
           reject(error);
         }
       } else {
-        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
         reject(errors[index]);
       }
     }

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { Clock } from '../clock.ts';
 import { messageOf, TandemError } from '../errors.ts';
 import type { Header } from '../sip/message/headers.ts';
 import type { IncomingInvite } from '../sip/ua/incoming-invite.ts';
@@ -20,6 +21,7 @@ export interface RecordingRequest {
 export interface SiprecServerOptions {
   /** Makes room for a recording, or throws a TandemError that says why not: the SRC gets its status. */
   readonly open: (request: RecordingRequest, session: SrsSession) => Promise<RecordingSink>;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -32,12 +34,14 @@ const burstMs = 200;
 /** The session recording server (RFC 7866): takes SIPREC from anyone. `onInvite` is the user agent's handler. */
 export class SiprecServer {
   readonly #open: SiprecServerOptions['open'];
+  readonly #clock: Clock;
   readonly #logger: Logger;
   /** Answered, but their metadata has not been read yet. */
   readonly #untaken: SrsSession[] = [];
 
-  constructor({ open, logger }: SiprecServerOptions) {
+  constructor({ open, clock, logger }: SiprecServerOptions) {
     this.#open = open;
+    this.#clock = clock;
     this.#logger = logger;
   }
 
@@ -95,7 +99,7 @@ export class SiprecServer {
   /** A recorder that takes over from a dead one answers all of its sessions first. Then one a turn of the event loop. */
   #takeMetadataOf(session: SrsSession): void {
     this.#untaken.push(session);
-    if (this.#untaken.length === 1) setTimeout(this.#takeNext, burstMs);
+    if (this.#untaken.length === 1) this.#clock.setTimeout(this.#takeNext, burstMs);
   }
 
   readonly #takeNext = (): void => {

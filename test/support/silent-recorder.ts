@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { systemClock } from '../../src/clock.ts';
 import type { MediaAddress } from '../../src/recording/interfaces.ts';
 import { SipUserAgent } from '../../src/sip/ua/user-agent.ts';
 import { SiprecServer } from '../../src/siprec/server.ts';
@@ -19,7 +20,11 @@ export class SilentRecorder {
     const logger = pino({ level: 'silent' });
     const media = await UdpPeer.open();
     const address = { rtp: media.address, rtcp: media.address };
-    const server = new SiprecServer({ open: () => Promise.resolve(sinkOf(address)), logger });
+    const server = new SiprecServer({
+      open: () => Promise.resolve(sinkOf(address)),
+      clock: systemClock,
+      logger,
+    });
     const userAgent = await SipUserAgent.create({
       host: '127.0.0.1',
       port: 0,

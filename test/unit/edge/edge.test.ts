@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { Edge } from '../../../src/edge/edge.ts';
-import type { EdgeOptions } from '../../../src/edge/types.ts';
+import type { AddForkOptions, EdgeOptions } from '../../../src/edge/types.ts';
 import { TandemError } from '../../../src/errors.ts';
 
 let edge: Edge | undefined;
@@ -193,6 +193,32 @@ describe('Edge', () => {
     ];
     for (const call of calls) expect(codeOf(call)).toBe('EDGE_FAILED');
     expect(e.counters().forks).toBe(0);
+  });
+
+  it('takes lists that concern several threads: all forks or none, reports in the order of the list', () => {
+    const e = start();
+    const host = '127.0.0.1';
+    const ports = [1, 0, 1].map((shard) => e.openPort({ shard, host, latch: 'any' }));
+    const portIds = ports.map(({ portId }) => portId);
+    const forks = portIds.map((portId, index) => {
+      const to = { ip: host, port: 40_000 + 2 * index };
+      const fork = { portId, streamIndex: 0, rtp: to, rtcp: to };
+      return { ...fork, from: { kind: 'live' as const }, paused: false };
+    });
+    const [first, second, third] = forks as [AddForkOptions, AddForkOptions, AddForkOptions];
+    const twice = { ...third, rtp: first.rtp };
+    expect(codeOf(() => e.addForks([first, second, twice]))).toBe('EDGE_FAILED');
+    expect(e.counters().forks).toBe(0);
+
+    const forkIds = e.addForks(forks);
+    const ssrcs = ports.map(({ ssrc }) => ssrc);
+    const stock = e.takeStock(portIds, [forkIds[2]!, forkIds[1]!]);
+    expect(stock.streams.map(({ ssrc }) => ssrc)).toEqual(ssrcs);
+    expect(stock.forks.map(({ forkId }) => forkId)).toEqual([forkIds[2], forkIds[1]]);
+    expect(e.counters().forks).toBe(1);
+    expect(e.takeStock([], [forkIds[0]!]).forks).toHaveLength(1);
+    expect(codeOf(() => e.takeStock([], []))).toBe('EDGE_FAILED');
+    expect(codeOf(() => e.takeStock(portIds, [forkIds[0]!]))).toBe('EDGE_FAILED');
   });
 
   it('closes any number of times, and then takes no more commands', () => {

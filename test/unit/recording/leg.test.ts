@@ -72,6 +72,17 @@ describe('a leg that begins', () => {
     expect(world.leg('c1', 1)).toMatchObject({ state: 'recording', recorder: 'r2' });
   });
 
+  it('does not settle on a recorder that is found to be down as it answers', async () => {
+    await start();
+    world.client.onAnswered = ({ id }) => {
+      if (id === 'r1') world.allocator.markDown('r1', 'sip_closed');
+    };
+    await world.place('c1');
+    const leg = world.leg('c1', 1);
+    expect(leg).toMatchObject({ state: 'recording', recorder: 'r2' });
+    expect(leg.sessions.map(({ recorder }) => recorder)).toEqual(['r2']);
+  });
+
   it.each([
     ['486', refusal(486)],
     ['503', refusal(503)],

@@ -41,15 +41,17 @@ it('starts what comes in one turn together', async () => {
 it('starts sixteen at a time, so that a visit to the edge stays short', async () => {
   const { log, starts, start } = world();
   await Promise.all(Array.from({ length: 40 }, (_, index) => starts.add(start(`c${index}`))));
-  const sizes = log.filter((line) => line.startsWith('stock')).map((line) => line.split(' ').length);
+  const sizes = log
+    .filter((line) => line.startsWith('stock'))
+    .map((line) => line.split(' ').length);
   expect(sizes).toEqual([17, 17, 9]);
 });
 
 it('asks for what is to be retired when its turn has come', async () => {
   const { log, starts, start } = world();
-  let retired: string | undefined;
-  const done = starts.add(start('c1', { retired: () => retired }));
-  retired = 'old';
+  const ended: string[] = [];
+  const done = starts.add(start('c1', { retired: () => ended[0] }));
+  ended.push('old');
   await done;
   expect(log[0]).toBe('stock old');
 });
