@@ -203,6 +203,8 @@ export class RecorderSearch {
       const start = this.#outcome.answered(allocation, () => attempt.media ?? media);
       await starts.add({
         ...start,
+        // Nothing is retired for a session that is over before it began.
+        retired: () => (attempt.ended === undefined ? start.retired() : undefined),
         plan: (stock) => {
           if (attempt.ended !== undefined) throw endedAtOnce(attempt.ended);
           return start.plan(stock);

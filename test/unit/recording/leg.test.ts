@@ -237,6 +237,22 @@ describe('a leg whose recorder fails', () => {
     expect(world.lacks('c1', 1, 'a', first, world.next('c1', 'a') - 1)).toEqual([]);
   });
 
+  it('knows what the dead recorder had when the next one ends the session as it answers', async () => {
+    await start();
+    await world.place('c1');
+    await world.talk(1_000);
+    const refused = world.next('c1', 'a');
+    world.client.onAnswered = ({ id }, recordId) => {
+      if (id === 'r2') world.client.emit('ended', { recordId, reason: 'srs_bye' });
+    };
+    world.recorder('r1').health = 'dead';
+    await world.talk(2_000);
+    const { recorder, sessions } = world.leg('c1', 1);
+    expect(sessions.map((session) => session.recorder)).toEqual(['r1', 'r4']);
+    const replayed = world.recorder(recorder!).received.get(`${sessions.at(-1)?.recordId} a`);
+    expect(replayed?.[0]).toBe(refused - 10);
+  });
+
   it('gets again what the dead recorder had not reported yet: it may have lain unread', async () => {
     await start();
     await world.place('c1');
