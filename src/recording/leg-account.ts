@@ -8,7 +8,7 @@ import type { Bridge, Party } from './interfaces.ts';
 import type { RecordingSession } from './recording-session.ts';
 import type { RecordingWindow } from './recording-window.ts';
 
-type ByParty<T> = Partial<Record<Party, T>>;
+export type ByParty<T> = Partial<Record<Party, T>>;
 export type Streams = Readonly<Record<Party, StreamReport>>;
 
 export interface FailoverCost {

@@ -25,7 +25,7 @@ import type {
   SessionClient,
 } from './interfaces.ts';
 import { LegAccount } from './leg-account.ts';
-import type { Streams } from './leg-account.ts';
+import type { ByParty, Streams } from './leg-account.ts';
 import type { LegDirectory } from './leg-directory.ts';
 import { isRecording, newLegLife, transition } from './leg-state.ts';
 import type { LegEvent, LegLife } from './leg-state.ts';
@@ -81,8 +81,6 @@ export interface LegOptions {
   readonly others: () => readonly Place[];
   readonly logger: Logger;
 }
-
-type ByParty<T> = Partial<Record<Party, T>>;
 
 /** Of one leg; the oldest are forgotten. */
 const failoversMax = 100;
@@ -236,7 +234,7 @@ export class Leg {
     if (session?.recordId !== recordId) return;
     const { bridge } = this.#services;
     const forks = bridge.forkReports(recordId);
-    const from: Partial<Record<Party, ForkStart>> = {};
+    const from: ByParty<ForkStart> = {};
     for (const party of parties) {
       if (forks[party] === undefined) from[party] = this.#account.lateStart(party, session);
     }

@@ -28,7 +28,7 @@ export interface RecorderSearchOptions {
   readonly logger: Logger;
 }
 
-/** What becomes of a search. None of these is called while it still runs, so each may begin another. */
+/** What becomes of a search. When `exhausted`, or `begun` of what `answered` gave, is called it is over: each may begin another. */
 export interface SearchOutcome {
   /** This recorder is asked now. */
   selected(allocation: Allocation): void;

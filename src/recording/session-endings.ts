@@ -1,13 +1,10 @@
 import type { ForkReport } from '../edge/types.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import type { Party } from './interfaces.ts';
-import type { Streams } from './leg-account.ts';
+import type { ByParty, Streams } from './leg-account.ts';
 import type { LegServices } from './leg.ts';
 import type { RecordingSession } from './recording-session.ts';
 import { within } from './within.ts';
-
-type Forks = Partial<Readonly<Record<Party, ForkReport>>>;
 
 /** How a leg's recording sessions end: their forks, their place on the recorder, their SIP dialog. */
 export class SessionEndings {
@@ -33,7 +30,7 @@ export class SessionEndings {
   retired(
     session: RecordingSession,
     reason: string,
-    forks: Forks | undefined,
+    forks: ByParty<ForkReport> | undefined,
     streams: Streams,
   ): Promise<void> {
     this.#close(session, reason, forks ?? {}, streams);
@@ -54,7 +51,12 @@ export class SessionEndings {
     await this.#sayBye(session, reason);
   }
 
-  #close(session: RecordingSession, reason: string, forks: Forks, streams: Streams): void {
+  #close(
+    session: RecordingSession,
+    reason: string,
+    forks: ByParty<ForkReport>,
+    streams: Streams,
+  ): void {
     const { allocator, clock, directory } = this.#services;
     session.end(clock.now(), reason, forks, streams);
     directory.remove(session.recordId);
