@@ -1,6 +1,7 @@
 /**
  * The words of the edge: what goes into the native addon and what comes out, as plain data. Ids are small integers
- * handed out by the edge. Times are Unix milliseconds (fractional: kernel receive time has nanoseconds).
+ * handed out by the edge. Times are Unix milliseconds (fractional: kernel receive time has nanoseconds) on a clock that is
+ * read once, when the process starts, and runs monotonically from there: whoever sets the machine's clock moves none of them.
  *
  * An *extended sequence number* is `cycles << 16 | sequence`, counted from cycle 1 in the normalised stream, that is
  * after an SSRC change of the sender has been smoothed over. It fits a double for centuries.
@@ -128,9 +129,16 @@ export interface StreamReport {
   readonly refused: Readonly<Partial<Record<RefusalReason, number>>>;
   /** Dropped by the kernel because the socket buffer was full (SO_RXQ_OVFL): lost in us. */
   readonly kernelDrops: number;
-  /** Received, in order, disjoint. At most 4,096: when more are needed the oldest are joined and `rangesJoined` counts it. */
+  /**
+   * Received, in order, disjoint. At most 65,536: when more are needed the oldest are joined, `rangesJoined` counts it, and what
+   * lies before `exactFrom` is known by its outline only.
+   */
   readonly received: readonly SequenceRange[];
   readonly rangesJoined: number;
+  /** First extended sequence number from which on `received` is exact; absent: all of it is. */
+  readonly exactFrom?: number;
+  /** Gaps in `received` that the kernel's drops at our own socket account for: lost in us. */
+  readonly dropped: readonly SequenceRange[];
   /** At most the last 64. */
   readonly ssrcChanges: readonly SsrcChange[];
   readonly ssrcChangeCount: number;
@@ -145,14 +153,16 @@ export interface StreamReport {
   readonly ringFirst?: number;
 }
 
-/** Last receiver report (RFC 3550 6.4.1) of a recorder about one fork. */
+/** Last report (RFC 3550 6.4.1, RFC 3611) of a recorder about one fork, judged by what was sent to it. */
 export interface ReceiverReport {
   readonly at: number;
   /** Extended highest sequence number received, mapped into this stream's extended numbers. */
   readonly highestSequence: number;
-  /** 0..1 since the report before. */
+  /**
+   * 0..1 of the packets that were sent to it between the report before and this one. Gaps that the sender left are not in it, and
+   * numbers that were sent twice count twice: not what the recorder's own arithmetic says.
+   */
   readonly fractionLost: number;
-  readonly cumulativeLost: number;
   readonly jitterMs: number;
   readonly roundTripMs?: number;
   /** The recorder knew that nothing more would come (RTCP BYE): what is not counted in here was lost on the way. */
@@ -173,10 +183,31 @@ export interface ForkReport {
   readonly overrun: readonly SequenceRange[];
   /** Not sent because the fork was paused. */
   readonly withheld: readonly SequenceRange[];
-  /** First ICMP refusal since the fork began; `sequence` is the first packet that was refused. */
+  /**
+   * First ICMP refusal since the fork began that quoted this stream's SSRC and a packet sent a short while before; `sequence` is the
+   * first packet that was refused. One that quotes less is in `ForkSigns.doubtedAt` only.
+   */
   readonly refused?: { readonly at: number; readonly sequence: number; readonly count: number };
+  /** The kernel does not take what is sent there (EPERM, ENETUNREACH, ...): from `sequence` on, until it takes a packet again. */
+  readonly unsendable?: {
+    readonly at: number;
+    readonly sequence: number;
+    readonly count: number;
+    readonly errno: string;
+  };
   readonly receiverReport?: ReceiverReport;
   readonly receiverReports: number;
+  /** The recorder names what it received packet by packet (RTCP XR Loss RLE, RFC 3611 4.1): what it has reported on is exact. */
+  readonly reportsRanges: boolean;
+  /** Received by the recorder for sure: named by XR, or in an interval between receiver reports of which nothing was lost. */
+  readonly confirmed: readonly SequenceRange[];
+  /** Sent, and named by XR as not received. */
+  readonly denied: readonly SequenceRange[];
+  /**
+   * Of numbers that were sent, reported on, and are in neither of the two: so many were lost on the way, as far as receiver reports
+   * tell. Both 0 with XR.
+   */
+  readonly reportedLost: { readonly atLeast: number; readonly atMost: number };
 }
 
 /** What streams had so far, and what forks had that were removed at the same moment. */
@@ -185,16 +216,31 @@ export interface Stock {
   readonly forks: readonly ForkReport[];
 }
 
-/** What is looked at often, of every fork: signs of life of its recorder. */
+/**
+ * What is looked at often, of every fork: signs of life of its recorder. All that an event tells stands here too, for as long as it
+ * is true: an event that was dropped is late, not lost. Times: 0 where there is none.
+ */
 export interface ForkSigns {
   readonly forkId: number;
-  /** Unix ms of the last receiver report; 0: none yet. */
+  /** Of the last receiver report. */
   readonly reportedAt: number;
   readonly receiverReports: number;
-  /** Of the last report, 0..1. */
+  /** As in `ReceiverReport`, 0..1. */
   readonly fractionLost: number;
   /** Packets sent since the last report; all, when there was none. */
   readonly sentSinceReport: number;
+  /** Since when media is sent without a pause of more than a second. */
+  readonly sendingSince: number;
+  /** As in `ForkReport.refused`. */
+  readonly refusedAt: number;
+  /** Last ICMP error from the recorder's port that quoted too little, or something too old, to prove anything. */
+  readonly doubtedAt: number;
+  /** As in `ForkReport.unsendable`. */
+  readonly unsendableAt: number;
+  /** It is level with the stream. */
+  readonly live: boolean;
+  /** It was ended, and its recorder has reported all that it received. */
+  readonly settled: boolean;
 }
 
 export type EdgeEvent =

@@ -25,6 +25,8 @@ export interface MediaEdge {
   setRoute(portId: number, route: PortRoute): void;
   closePort(portId: number): StreamReport;
   streamReports(portIds: readonly number[]): readonly StreamReport[];
+  /** Of each port, the oldest packet in its ring that arrived at or after `at`; one past the newest when none did. */
+  sequencesAt(portIds: readonly number[], at: number): readonly (number | undefined)[];
   takeStock(portIds: readonly number[], forkIds: readonly number[]): Stock;
   addForks(options: readonly AddForkOptions[]): readonly number[];
   setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): void;

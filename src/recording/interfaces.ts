@@ -60,15 +60,25 @@ export interface MediaAddress {
   readonly rtcp: SocketAddress;
 }
 
-/** What a recorder has shown of itself in receiver reports (RFC 3550 6.4) on one recording session. */
+/** What a recorder has shown of itself on one recording session, of the worse of its streams. See `ForkSigns` of the edge. */
 export interface MediaSigns {
-  /** Unix ms; 0: none yet. */
+  /** Unix ms; 0: none yet. So for all times here. */
   readonly reportedAt: number;
   readonly receiverReports: number;
-  /** Of the last report, 0..1. */
+  /** 0..1 of what was sent to it between its last two reports. */
   readonly fractionLost: number;
   /** Packets sent since the last report. */
   readonly sentSinceReport: number;
+  /** Since when media is sent without a pause. */
+  readonly sendingSince: number;
+  /** ICMP proves that its port is closed. */
+  readonly refusedAt: number;
+  /** ICMP says so without a proof. */
+  readonly doubtedAt: number;
+  /** The kernel does not take what is sent there. */
+  readonly unsendableAt: number;
+  /** All its streams are level. */
+  readonly live: boolean;
 }
 
 export interface BridgeEvents {
@@ -86,6 +96,8 @@ export interface StockRequest {
   readonly callId: string;
   /** The recording session whose forks are stopped. */
   readonly retired: string | undefined;
+  /** Unix ms: which packets had arrived by then. */
+  readonly at?: number;
 }
 
 /** What the call's streams had, and the forks that were stopped, at the same moment. */
@@ -93,6 +105,8 @@ export interface CallStock {
   readonly streams: Readonly<Record<Party, StreamReport>>;
   /** Undefined when there was nothing to stop. */
   readonly forks: Partial<Readonly<Record<Party, ForkReport>>> | undefined;
+  /** First packet in the ring that arrived at or after `StockRequest.at`; one past the newest when none did. */
+  readonly arrivedAt?: Partial<Readonly<Record<Party, number>>>;
 }
 
 /** Copies of the call's streams to a recorder, under `recordId`. */
@@ -175,11 +189,31 @@ export interface Allocation {
   readonly recorder: string;
   readonly uri: string;
   readonly zone: string;
+  /** How often this recorder reports on what it receives, in ms, as far as known: what is expected and stays out is a sign. 0: it does not report. */
+  readonly reportsEveryMs?: number;
+}
+
+/** Why a recorder will not have a session: its SIP status tells whether that is about the call, its load, or itself. */
+export interface SessionRefusal {
+  readonly status: number;
+  /** Of Retry-After (RFC 3261 20.33). */
+  readonly retryAfterMs?: number;
+}
+
+/** What a session that is over has shown of its recorder's reports. */
+export interface ReportingHabit {
+  readonly reports: number;
+  /** Media was sent for so long. */
+  readonly sentMs: number;
 }
 
 /** Why a leg left a recorder. The same word is the metric's reason and the API's. */
 export type FailureReason =
   | 'icmp'
+  /** Our own host does not send there (firewall, no route). */
+  | 'unsendable'
+  /** It took the session and no media, or not all of it. */
+  | 'media_refused'
   | 'sip_closed'
   | 'sip_error'
   | 'sip_timeout'
@@ -207,6 +241,10 @@ export interface RecorderAllocator {
   release(recordId: string): void;
   /** Evidence against a recorder from a session on it. The allocator decides what it means for the recorder. */
   reportFailure(recorder: string, reason: FailureReason): void;
+  /** It answered an INVITE with a refusal. What that says of the recorder is the allocator's to judge. */
+  reportRefusal(recorder: string, refusal: SessionRefusal): void;
+  /** From sessions that are over the allocator learns which recorders report, and how often. */
+  noteReports(recorder: string, habit: ReportingHabit): void;
   /** A session was established on it. */
   reportSuccess(recorder: string): void;
   zoneOf(recorder: string): string | undefined;
@@ -253,7 +291,7 @@ export interface SessionEvents {
   ended: [{ recordId: string; reason: FailureReason; detail?: string }];
 }
 
-/** The SRC. Errors: SESSION_REFUSED (details.status), SESSION_TIMEOUT, SESSION_TRANSPORT, SIPREC_INVALID. */
+/** The SRC. Errors: SESSION_REFUSED (details.status, details.retryAfterMs), SESSION_TIMEOUT, SESSION_TRANSPORT, SIPREC_INVALID. */
 export interface SessionClient {
   establish(request: EstablishRequest, signal?: AbortSignal): Promise<{ media: RecorderMedia }>;
   /** Streams as they now are (re-offer, codec change), or all `inactive` while paused. Resolves when the SRS has acknowledged. */
