@@ -39,11 +39,6 @@ export class InputFiles {
     return rtpAt(this.#entry(input).probe, place);
   }
 
-  /** Any packet here and there. Valid until the next such read. */
-  bytes(input: number, place: number): Buffer {
-    return this.#entry(input).probe.read(place);
-  }
-
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;

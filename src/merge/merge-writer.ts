@@ -3,6 +3,7 @@ import { CaptureWriter } from './capture-writer.ts';
 import type { Endpoints } from './endpoints.ts';
 import type { InputFiles } from './input-files.ts';
 import type { MergedStream } from './merged-stream.ts';
+import type { PacketWindow } from './packet-window.ts';
 import type { UnitedPacket, UnitedReader } from './united-reader.ts';
 
 const PACKETS_A_STEP = 2_000;
@@ -23,7 +24,7 @@ interface Head {
 
 /**
  * Pass 2: a k-way merge of the streams into one capture, by time across streams, by sequence within each. Holds one packet a
- * stream and a read window of 32 KiB an input and stream. Yields the sequence numbers that are done, now and then.
+ * stream and two read windows of 32 KiB an input and stream, RTP and RTCP. Yields the sequence numbers that are done, now and then.
  */
 export function* writeMerged(
   file: string,
@@ -73,8 +74,12 @@ function* rtcpPackets(
   packets: OutputStream['rtcp'],
   files: InputFiles,
 ): Generator<UnitedPacket, void> {
+  // Windows of this stream alone: its packet waits to be written while the other streams read theirs.
+  const windows = new Map<number, PacketWindow>();
   for (const { input, place, at } of packets) {
-    yield { sequence: 0, at, bytes: files.bytes(input, place) };
+    const window = windows.get(input) ?? files.window(input);
+    windows.set(input, window);
+    yield { sequence: 0, at, bytes: window.read(place) };
   }
 }
 
