@@ -109,6 +109,7 @@ async function assemble(
       edge,
       config: media,
       workerBin: environment.mediasoupWorker,
+      clock: systemClock,
       logger: logger.child({ part: 'media' }),
       observer: {
         workerDied: () => {

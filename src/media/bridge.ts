@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { EdgeEvent, ForkReport, OpenedPort, StreamReport } from '../edge/types.ts';
 import { messageOf, TandemError } from '../errors.ts';
@@ -27,12 +28,15 @@ import { WorkerPool, type WorkerSlot } from './worker-pool.ts';
 
 const recoveriesAtOnce = 16;
 const workerWaitMs = 1_000;
+/** Most ids that the edge is asked for at once. */
+const idsAtOnce = 64;
 
 export interface MediaBridgeOptions {
   readonly edge: MediaEdge;
   readonly config: Config['media'];
   /** Path of the mediasoup-worker binary; undefined: mediasoup's own. */
   readonly workerBin: string | undefined;
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly observer?: BridgeObserver;
 }
@@ -67,7 +71,7 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     super();
     this.#options = options;
     this.#pool = pool;
-    this.#forks = new ForkBook(options.edge);
+    this.#forks = new ForkBook(options.edge, options.clock);
   }
 
   /** Starts the mediasoup workers, unless the configuration wants every call direct. Errors: WORKER_LOST. */
@@ -85,7 +89,6 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     const bridge = new MediaBridge(options, pool);
     pool?.on('died', (slot, at) => void bridge.#recoverCalls(slot, at));
     bridge.#forks.on('refused', (event) => bridge.emit('forkRefused', event));
-    bridge.#forks.on('live', (event) => bridge.emit('forkLive', event));
     return bridge;
   }
 
@@ -226,9 +229,20 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
 
   describeCall(callId: string): CallMedia {
     const call = this.#find(callId);
-    const portIds = bothParties.map((party) => portId(call, party));
-    const [a, b] = this.#options.edge.streamReports(portIds) as [StreamReport, StreamReport];
+    const reports = this.#options.edge.streamReports(portsOf(call));
+    const [a, b] = reports as [StreamReport, StreamReport];
     return describe(call, { a, b });
+  }
+
+  describeCalls(callIds: readonly string[]): (CallMedia | undefined)[] {
+    const calls = callIds.map((callId) => this.#calls.get(callId));
+    const portIds = calls.flatMap((call) => (call ? portsOf(call) : []));
+    const reports = inChunks(portIds, (chunk) => this.#options.edge.streamReports(chunk));
+    return calls.map((call) => {
+      if (call === undefined) return undefined;
+      const [a, b] = reports.splice(0, bothParties.length) as [StreamReport, StreamReport];
+      return describe(call, { a, b });
+    });
   }
 
   /** Empty until answered, and while the parties exchange no media (port 0). */
@@ -270,19 +284,28 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     const calls = requests.map(({ callId, retired }) => {
       const call = this.#calls.get(callId);
       const forkIds = retired === undefined ? undefined : this.#forks.withdraw(retired);
-      return call && { portIds: bothParties.map((party) => portId(call, party)), forkIds };
+      return call && { portIds: portsOf(call), forkIds };
     });
     const portIds = calls.flatMap((call) => call?.portIds ?? []);
     if (portIds.length === 0) return requests.map(() => undefined);
     const forkIds = calls.flatMap((call) => idsOf(call?.forkIds ?? {}));
-    const stock = this.#options.edge.takeStock(portIds, forkIds);
+    const { edge } = this.#options;
+    // Before the stock is taken, so that what it says is in the stock.
+    const arrivals = requests.map(({ at }, index) => {
+      const call = calls[index];
+      return at === undefined || call === undefined
+        ? undefined
+        : arrivedAt(edge.sequencesAt(call.portIds, at));
+    });
+    const stock = edge.takeStock(portIds, forkIds);
     const streams = [...stock.streams];
     const forks = [...stock.forks];
-    return calls.map((call) => {
+    return calls.map((call, index) => {
       if (call === undefined) return undefined;
       const [a, b] = streams.splice(0, bothParties.length) as [StreamReport, StreamReport];
       const had = call.forkIds && byParty(call.forkIds, (ids) => forks.splice(0, ids.length));
-      return { streams: { a, b }, forks: had };
+      const arrived = arrivals[index];
+      return { streams: { a, b }, forks: had, ...(arrived && { arrivedAt: arrived }) };
     });
   }
 
@@ -329,6 +352,7 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     if (this.#closed) return;
     this.#closed = true;
     for (const callId of [...this.#calls.keys()]) this.closeCall(callId);
+    this.#forks.close();
     this.#pool?.close();
   }
 
@@ -383,6 +407,27 @@ function noCall(callId: string): TandemError {
 
 function portId(call: BridgeCall, party: Party): number {
   return call.ports[party].opened.portId;
+}
+
+function portsOf(call: BridgeCall): number[] {
+  return bothParties.map((party) => portId(call, party));
+}
+
+function arrivedAt(sequences: readonly (number | undefined)[]): Partial<Record<Party, number>> {
+  const arrived: Partial<Record<Party, number>> = {};
+  for (const [index, party] of bothParties.entries()) {
+    const sequence = sequences[index];
+    if (sequence !== undefined) arrived[party] = sequence;
+  }
+  return arrived;
+}
+
+/** As many as the edge takes at once. */
+function inChunks<T>(ids: readonly number[], ask: (chunk: readonly number[]) => readonly T[]): T[] {
+  const all: T[] = [];
+  for (let at = 0; at < ids.length; at += idsAtOnce)
+    all.push(...ask(ids.slice(at, at + idsAtOnce)));
+  return all;
 }
 
 function describe(call: BridgeCall, reports: Readonly<Record<Party, StreamReport>>): CallMedia {

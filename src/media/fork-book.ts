@@ -1,22 +1,24 @@
 import { EventEmitter } from 'node:events';
-import type { AddForkOptions, EdgeEvent, ForkReport, ForkStart } from '../edge/types.ts';
+import type { Clock, Timer } from '../clock.ts';
+import type { AddForkOptions, EdgeEvent, ForkReport, ForkSigns, ForkStart } from '../edge/types.ts';
 import { TandemError } from '../errors.ts';
 import type { Range } from '../rtp/ranges.ts';
 import type { ForksStart, MediaAddress, MediaSigns, Party } from '../recording/interfaces.ts';
 import type { MediaEdge } from './media-edge.ts';
+import { mediaSigns, worse } from './media-signs.ts';
 import { bothParties, streamIndex } from './party.ts';
 
 type ByParty<T> = Partial<Record<Party, T>>;
 
 const liveStart: ForkStart = { kind: 'live' };
+/** Final reports are told by events, too, but an event may be dropped. */
+const settledEveryMs = 200;
 
 interface Entry {
   readonly recordId: string;
   readonly callId: string;
   readonly portIds: Readonly<Record<Party, number>>;
   readonly forkIds: ByParty<number>;
-  /** Forks that have not reached the newest packet yet. */
-  readonly behind: Set<number>;
   /** Forks that the recorder does not want now. */
   readonly held: Set<number>;
   paused: boolean;
@@ -24,7 +26,6 @@ interface Entry {
   pausedFrom: ByParty<number>;
   keptOut: Readonly<ByParty<readonly Range[]>>;
   refusedTold: boolean;
-  liveTold: boolean;
   /** Set by `end`. */
   ended: PromiseWithResolvers<void> | undefined;
   /** Forks that ended, of whose recorder the final report is awaited. */
@@ -43,16 +44,20 @@ interface Addition {
 /** Which forks of which call feed which recording session. */
 export class ForkBook extends EventEmitter<{
   refused: [{ recordId: string; at: number }];
-  live: [{ recordId: string }];
 }> {
   readonly #edge: MediaEdge;
+  readonly #clock: Clock;
   readonly #entries = new Map<string, Entry>();
   readonly #byFork = new Map<number, Entry>();
   readonly #byCall = new Map<string, Set<Entry>>();
+  /** Of which final reports are awaited. */
+  readonly #ending = new Set<Entry>();
+  #settling: Timer | undefined;
 
-  constructor(edge: MediaEdge) {
+  constructor(edge: MediaEdge, clock: Clock) {
     super();
     this.#edge = edge;
+    this.#clock = clock;
   }
 
   /**
@@ -81,10 +86,6 @@ export class ForkBook extends EventEmitter<{
         }
       }
     }
-    for (const { recordId } of all) {
-      const entry = this.#entries.get(recordId);
-      if (entry !== undefined) this.#tellLiveSoon(entry);
-    }
     return errors;
   }
 
@@ -96,13 +97,11 @@ export class ForkBook extends EventEmitter<{
       callId,
       portIds,
       forkIds: {},
-      behind: new Set(),
       held: new Set(),
       paused,
       pausedFrom,
       keptOut,
       refusedTold: false,
-      liveTold: false,
       ended: undefined,
       unreported: new Set(),
     };
@@ -137,12 +136,10 @@ export class ForkBook extends EventEmitter<{
         added[party] = target;
       } else if (forkId !== undefined) {
         entry.held.add(forkId);
-        entry.behind.delete(forkId);
         this.#edge.pauseFork(forkId);
       }
     }
     this.#add(additionsOf(entry, added, from));
-    this.#tellLiveSoon(entry);
   }
 
   /** @param from see `Bridge.pauseForks` */
@@ -164,9 +161,6 @@ export class ForkBook extends EventEmitter<{
     for (const forkId of forksOf(entry)) {
       if (!entry.held.has(forkId)) this.#edge.resumeFork(forkId);
     }
-    // It goes on with the next packet: nothing is left to catch up with.
-    entry.behind.clear();
-    this.#tellLiveSoon(entry);
   }
 
   /** See `Bridge.endForks`. */
@@ -180,7 +174,9 @@ export class ForkBook extends EventEmitter<{
       for (const { forkId, receiverReports } of reports) {
         if (receiverReports > 0) entry.unreported.add(forkId);
       }
-      tellEnded(entry);
+      this.#ending.add(entry);
+      this.#tellEnded(entry);
+      this.#settleLater();
     }
     return entry.ended.promise;
   }
@@ -209,13 +205,23 @@ export class ForkBook extends EventEmitter<{
   /** What every recording session's recorder has shown of itself, for the worse of its streams. */
   signs(): Map<string, MediaSigns> {
     const all = new Map<string, MediaSigns>();
-    for (const { forkId, ...signs } of this.#edge.forkSigns()) {
-      const recordId = this.#byFork.get(forkId)?.recordId;
-      if (recordId === undefined) continue;
-      const known = all.get(recordId);
-      all.set(recordId, known === undefined ? signs : worse(known, signs));
+    const forks = this.#edge.forkSigns();
+    for (const signs of forks) {
+      const entry = this.#byFork.get(signs.forkId);
+      if (entry === undefined) continue;
+      const known = all.get(entry.recordId);
+      const shown = mediaSigns(signs, entry.held.has(signs.forkId));
+      all.set(entry.recordId, known === undefined ? shown : worse(known, shown));
     }
+    this.#settle(forks);
     return all;
+  }
+
+  /** Idempotent. */
+  close(): void {
+    if (this.#settling !== undefined) this.#clock.clearTimeout(this.#settling);
+    this.#settling = undefined;
+    this.#ending.clear();
   }
 
   /** The call's ports are about to be closed; forks end with them. */
@@ -224,15 +230,12 @@ export class ForkBook extends EventEmitter<{
   }
 
   handle(event: EdgeEvent): void {
-    if (!('forkId' in event) || event.type === 'fork-overrun') return;
+    if (event.type !== 'fork-ended' && event.type !== 'fork-refused') return;
     const entry = this.#byFork.get(event.forkId);
     if (!entry) return;
     if (event.type === 'fork-ended') {
       entry.unreported.delete(event.forkId);
-      tellEnded(entry);
-    } else if (event.type === 'fork-live') {
-      entry.behind.delete(event.forkId);
-      this.#tellLive(entry);
+      this.#tellEnded(entry);
     } else if (!entry.refusedTold) {
       entry.refusedTold = true;
       this.emit('refused', { recordId: entry.recordId, at: event.at });
@@ -242,11 +245,10 @@ export class ForkBook extends EventEmitter<{
   #add(additions: readonly Addition[]): void {
     if (additions.length === 0) return;
     const forkIds = this.#edge.addForks(additions.map(({ options }) => options));
-    for (const [index, { entry, party, options }] of additions.entries()) {
+    for (const [index, { entry, party }] of additions.entries()) {
       const forkId = forkIds[index] as number;
       entry.forkIds[party] = forkId;
       this.#byFork.set(forkId, entry);
-      if (options.from.kind !== 'live') entry.behind.add(forkId);
     }
   }
 
@@ -257,33 +259,32 @@ export class ForkBook extends EventEmitter<{
     ofCall?.delete(entry);
     if (ofCall?.size === 0) this.#byCall.delete(entry.callId);
     // No report comes any more.
+    this.#ending.delete(entry);
     entry.ended?.resolve();
   }
 
-  /** Not from within `start`: its caller has not got to listening for this recording session yet. */
-  #tellLiveSoon(entry: Entry): void {
-    setImmediate(() => {
-      this.#tellLive(entry);
-    });
+  #tellEnded(entry: Entry): void {
+    if (entry.unreported.size > 0) return;
+    this.#ending.delete(entry);
+    entry.ended?.resolve();
   }
 
-  #tellLive(entry: Entry): void {
-    const current = this.#entries.get(entry.recordId) === entry;
-    if (!current || entry.liveTold || entry.behind.size > 0 || forksOf(entry).length === 0) return;
-    entry.liveTold = true;
-    this.emit('live', { recordId: entry.recordId });
+  #settle(forks: readonly ForkSigns[]): void {
+    if (this.#ending.size === 0) return;
+    for (const { forkId, settled } of forks) {
+      const entry = settled ? this.#byFork.get(forkId) : undefined;
+      if (entry?.unreported.delete(forkId) === true) this.#tellEnded(entry);
+    }
   }
-}
 
-function tellEnded(entry: Entry): void {
-  if (entry.unreported.size === 0) entry.ended?.resolve();
-}
-
-/** A recorder that reports on one stream reports on the other: the one that was left alone longer tells. */
-function worse(left: MediaSigns, right: MediaSigns): MediaSigns {
-  const [silent, other] =
-    left.sentSinceReport >= right.sentSinceReport ? [left, right] : [right, left];
-  return { ...silent, fractionLost: Math.max(silent.fractionLost, other.fractionLost) };
+  #settleLater(): void {
+    if (this.#settling !== undefined || this.#ending.size === 0) return;
+    this.#settling = this.#clock.setTimeout(() => {
+      this.#settling = undefined;
+      if (this.#ending.size > 0) this.#settle(this.#edge.forkSigns());
+      this.#settleLater();
+    }, settledEveryMs);
+  }
 }
 
 function pausedFrom(entry: Entry, party: Party): { pausedFrom?: number } {

@@ -84,8 +84,6 @@ export interface MediaSigns {
 export interface BridgeEvents {
   /** A recorder's port refused packets of this recording session (ICMP). Told once; `at`: Unix ms, kernel time. */
   forkRefused: [{ recordId: string; at: number }];
-  /** All streams of this recording session have reached the newest packet. */
-  forkLive: [{ recordId: string }];
   /** The media of the call cannot be carried on: it was closed. */
   callLost: [{ callId: string; reason: string }];
   /** The parties had no media for this long (mediasoup worker death); it flows again. */
@@ -137,6 +135,8 @@ export interface Bridge {
   /** Idempotent. Frees ports; returns the last account of both streams, undefined if there was no such call. */
   closeCall(callId: string): CallMedia | undefined;
   describeCall(callId: string): CallMedia;
+  /** Any number of calls with few visits to the edge: in their order, undefined where there is no such call (any more). */
+  describeCalls(callIds: readonly string[]): readonly (CallMedia | undefined)[];
   /** The streams to record, by party. Known once answered. */
   recordedStreams(callId: string): readonly RecordedStream[];
   /** Where this call's copies leave from and where the recorder's RTCP must come back to, by party. */

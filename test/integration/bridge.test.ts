@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
 import { parseConfig, readEnvironment } from '../../src/config.ts';
 import { Edge } from '../../src/edge/edge.ts';
 import { MediaBridge } from '../../src/media/bridge.ts';
@@ -44,6 +45,7 @@ async function start(
     edge,
     config: media,
     workerBin,
+    clock: systemClock,
     logger: pino({ level: 'silent' }),
     observer: { fellBack: () => (fallbacks += 1) },
   });
@@ -283,7 +285,6 @@ describe('forks', () => {
     const call = await callOf(bridge, { formats: '0' });
     const recorders = await Promise.all([newParty(1), newParty(2)]);
     await talk(call, repeat([0], 5));
-    const [live] = [once(bridge, 'forkLive')];
     const errors = bridge.startForks(
       recorders.map((recorder, index) => ({
         callId: 'c1',
@@ -294,7 +295,6 @@ describe('forks', () => {
       })),
     );
     expect(errors).toEqual([undefined, undefined]);
-    await live;
     await Promise.all(recorders.map((recorder) => recorder.gets(5)));
 
     const interrupted = once(bridge, 'interrupted');

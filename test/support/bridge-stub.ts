@@ -124,6 +124,12 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     return { callId, path: 'direct', parties: { a: media('a'), b: media('b') } };
   }
 
+  describeCalls(callIds: readonly string[]): (CallMedia | undefined)[] {
+    return callIds.map((callId) =>
+      this.calls.has(callId) ? this.describeCall(callId) : undefined,
+    );
+  }
+
   recordedStreams(callId: string): readonly RecordedStream[] {
     this.#call(callId);
     return parties.map((party, index) => ({ party, index, ssrc: index + 1, payloads: [] }));

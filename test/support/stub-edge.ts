@@ -22,6 +22,12 @@ export class StubEdge implements MediaEdge {
   readonly open = new Set<number>();
   /** Forks that a recorder has reported on. */
   readonly reported = new Set<number>();
+  /** What `forkSigns` tells of a fork, besides that it is well. */
+  readonly signs = new Map<number, Partial<ForkSigns>>();
+  /** Of each port, when its packets arrived: their sequence numbers begin at 65,536. */
+  readonly arrivals = new Map<number, readonly number[]>();
+  /** How many ids each visit for stream reports was for. */
+  readonly visits: number[] = [];
   portsMax = Infinity;
   forksMax = Infinity;
   #nextId = 1;
@@ -66,6 +72,8 @@ export class StubEdge implements MediaEdge {
   }
 
   streamReports(portIds: readonly number[]): StreamReport[] {
+    if (portIds.length < 1 || portIds.length > 64) throw new TandemError('EDGE_FAILED', 'ids');
+    this.visits.push(portIds.length);
     return portIds.map((portId) => this.#streamReport(portId));
   }
 
@@ -80,6 +88,7 @@ export class StubEdge implements MediaEdge {
       kernelDrops: 0,
       received: [],
       rangesJoined: 0,
+      dropped: [],
       ssrcChanges: [],
       ssrcChangeCount: 0,
       packetMs: 20,
@@ -130,8 +139,30 @@ export class StubEdge implements MediaEdge {
     });
   }
 
+  sequencesAt(portIds: readonly number[], at: number): (number | undefined)[] {
+    return portIds.map((portId) => {
+      const arrivals = this.arrivals.get(portId);
+      if (arrivals === undefined) return undefined;
+      const index = arrivals.findIndex((arrivedAt) => arrivedAt >= at);
+      return 65_536 + (index === -1 ? arrivals.length : index);
+    });
+  }
+
   forkSigns(): readonly ForkSigns[] {
-    return [];
+    return [...this.forks.keys()].map((forkId) => ({
+      forkId,
+      reportedAt: 0,
+      receiverReports: 0,
+      fractionLost: 0,
+      sentSinceReport: 0,
+      sendingSince: 0,
+      refusedAt: 0,
+      doubtedAt: 0,
+      unsendableAt: 0,
+      live: this.#fork(forkId).state === 'live',
+      settled: false,
+      ...this.signs.get(forkId),
+    }));
   }
 
   forkReports(forkIds: readonly number[]): ForkReport[] {
@@ -150,6 +181,10 @@ export class StubEdge implements MediaEdge {
       overrun: [],
       withheld: [],
       receiverReports: this.reported.has(forkId) ? 1 : 0,
+      reportsRanges: false,
+      confirmed: [],
+      denied: [],
+      reportedLost: { atLeast: 0, atMost: 0 },
     };
   }
 

@@ -1,10 +1,10 @@
-import { once } from 'node:events';
 import { pino } from 'pino';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../../src/config.ts';
 import { MediaBridge } from '../../../src/media/bridge.ts';
 import { parseOffer } from '../../../src/media/sdp.ts';
 import { plainSdp, asteriskOffer, linphoneOffer } from '../../support/sdp-samples.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { StubEdge } from '../../support/stub-edge.ts';
 
 const { media } = parseConfig({ media: { path: 'direct', callsMax: 3 } });
@@ -15,11 +15,13 @@ const target = (port: number) => ({
 });
 
 let edge: StubEdge;
+let clock: ManualClock;
 let bridge: MediaBridge;
 
 beforeEach(async () => {
   edge = new StubEdge();
-  bridge = await MediaBridge.create({ edge, config: media, workerBin: undefined, logger });
+  clock = new ManualClock();
+  bridge = await MediaBridge.create({ edge, config: media, workerBin: undefined, clock, logger });
 });
 
 const openCall = (callId = 'c1', offer = plainSdp({ port: 4_000 })) =>
@@ -99,6 +101,17 @@ describe('a call', () => {
       },
       { party: 'b', index: 1, ssrc: 1_002, ptimeMs: 20 },
     ]);
+  });
+
+  it('is described together with others, in few visits to the edge', async () => {
+    for (const id of ['c1', 'c2', 'c3']) await openCall(id);
+    edge.visits.length = 0;
+    const asked = ['c2', 'none', ...Array.from({ length: 40 }, () => 'c1')];
+    const media = bridge.describeCalls(asked);
+    expect(media.map((one) => one?.callId)).toEqual(['c2', undefined, ...asked.slice(2)]);
+    expect(media[0]?.parties.b.report.ssrc).toBe(1_004);
+    expect(edge.visits).toEqual([64, 18]);
+    expect(bridge.describeCalls([])).toEqual([]);
   });
 
   it('ends once, with the last account, and frees its ports', async () => {
@@ -290,6 +303,40 @@ describe('forks', () => {
     expect(edge.forks.size).toBe(0);
   });
 
+  it('takes stock with what had arrived by a time, where that is asked', () => {
+    edge.arrivals.set(portId.a, [10, 30, 50]);
+    const [at, never, none] = bridge.takeStock([
+      { callId: 'c1', retired: undefined, at: 30 },
+      { callId: 'c1', retired: undefined, at: 51 },
+      { callId: 'c1', retired: undefined },
+    ]);
+    expect(at?.arrivedAt).toEqual({ a: 65_537 });
+    expect(never?.arrivedAt).toEqual({ a: 65_539 });
+    expect(none).not.toHaveProperty('arrivedAt');
+  });
+
+  it('show the signs of the worse of a session\u2019s streams', () => {
+    start('r1');
+    const [a, b] = [forkOf(7_000), forkOf(7_002)];
+    edge.signs.set(a, { reportedAt: 5, receiverReports: 2, sentSinceReport: 9, sendingSince: 40 });
+    edge.signs.set(b, { reportedAt: 8, fractionLost: 0.5, sendingSince: 30, doubtedAt: 7 });
+    expect(bridge.mediaSigns().get('r1')).toEqual({
+      ...{ reportedAt: 5, receiverReports: 2, fractionLost: 0.5, sentSinceReport: 9 },
+      ...{ sendingSince: 30, refusedAt: 0, doubtedAt: 7, unsendableAt: 0, live: true },
+    });
+    edge.signs.set(b, { refusedAt: 6, unsendableAt: 9, live: false });
+    expect(bridge.mediaSigns().get('r1')).toMatchObject({
+      ...{ sendingSince: 40, refusedAt: 6, unsendableAt: 9, live: false },
+    });
+  });
+
+  it('hold nothing against a recorder for a stream that it does not want', () => {
+    start('r1');
+    edge.signs.set(forkOf(7_000), { refusedAt: 6, sendingSince: 10, live: false });
+    bridge.retargetForks('r1', { b: target(7_002) }, {});
+    expect(bridge.mediaSigns().get('r1')).toMatchObject({ refusedAt: 0, live: true });
+  });
+
   it('follows a recorder that moves one stream and refuses the other', () => {
     start('r1');
     bridge.retargetForks('r1', { b: target(7_102) }, {});
@@ -324,22 +371,6 @@ describe('forks', () => {
     expect(told).toEqual([{ recordId: 'r1', at: 50 }]);
   });
 
-  it('tells that a session is live when all its forks have caught up', () => {
-    start('r1', { a: { kind: 'oldest' }, b: { kind: 'oldest' } });
-    const told: unknown[] = [];
-    bridge.on('forkLive', (event) => told.push(event));
-    bridge.handleEdgeEvent({ type: 'fork-live', forkId: forkOf(7_000) });
-    expect(told).toEqual([]);
-    bridge.handleEdgeEvent({ type: 'fork-live', forkId: forkOf(7_002) });
-    bridge.handleEdgeEvent({ type: 'fork-live', forkId: forkOf(7_002) });
-    expect(told).toEqual([{ recordId: 'r1' }]);
-  });
-
-  it('tells it of forks that begin live, too, once its caller can listen', async () => {
-    start('r1');
-    expect(await once(bridge, 'forkLive')).toEqual([{ recordId: 'r1' }]);
-  });
-
   it('end once, with their reports', () => {
     start('r1');
     expect(Object.keys(bridge.stopForks('r1') ?? {})).toEqual(['a', 'b']);
@@ -372,6 +403,18 @@ describe('forks', () => {
       bridge.handleEdgeEvent({ type: 'fork-ended', forkId: forkOf(7_002) });
       await Promise.resolve();
       expect(isOver()).toBe(true);
+    });
+
+    it('wait for them also when the edge\u2019s event is lost', async () => {
+      start('r1');
+      edge.reported.add(forkOf(7_000));
+      const isOver = await endAll();
+      await clock.advance(1_000);
+      expect(isOver()).toBe(false);
+      edge.signs.set(forkOf(7_000), { settled: true });
+      await clock.advance(1_000);
+      expect(isOver()).toBe(true);
+      expect(clock.pending).toBe(0);
     });
 
     it('wait no more when they are stopped, or their call is closed', async () => {
