@@ -28,6 +28,8 @@ export interface MediaLine {
   readonly formats: string;
   readonly payloads: readonly Payload[];
   readonly ptimeMs?: number;
+  /** Extended reports that the writer of the line asks for (RFC 3611 section 5.1), e.g. `pkt-loss-rle`, perhaps with `=bytes`. */
+  readonly rtcpXr?: readonly string[];
 }
 
 export interface SdpOrigin {
@@ -78,6 +80,7 @@ function readLine(
   const formats = textOf(media.payloads);
   const label = media.label === undefined ? undefined : textOf(media.label).trim();
   const ptimeMs = Number(media.ptime);
+  const rtcpXr = readRtcpXr(media);
   return {
     mediaType: media.type,
     protocol: media.protocol,
@@ -87,7 +90,16 @@ function readLine(
     formats,
     payloads: readPayloads(media, formats),
     ...(ptimeMs > 0 && ptimeMs <= 1_000 ? { ptimeMs } : {}),
+    ...(rtcpXr === undefined ? {} : { rtcpXr }),
   };
+}
+
+const rtcpXrPrefix = 'rtcp-xr:';
+
+/** sdp-transform has no name for it, and keeps it as it stands. */
+function readRtcpXr({ invalid: unnamed }: MediaDescription): string[] | undefined {
+  const value = unnamed?.find((one) => one.value.startsWith(rtcpXrPrefix))?.value;
+  return value?.slice(rtcpXrPrefix.length).trim().split(/\s+/);
 }
 
 function addressOf(
@@ -143,7 +155,7 @@ function readPayloads(media: MediaDescription, formats: string): Payload[] {
 /** A line without address is written with port 0. `a=rtcp` stands only where RTCP is not on the next port (RFC 3605). */
 export function writeSdp(origin: SdpOrigin, lines: readonly MediaLine[]): Buffer {
   const media = lines.map((line) => {
-    const { address, payloads, label, ptimeMs } = line;
+    const { address, payloads, label, ptimeMs, rtcpXr } = line;
     const ip = address?.rtp.ip ?? origin.ip;
     const rtcp = address?.rtcp;
     const rtcpElsewhere =
@@ -165,6 +177,7 @@ export function writeSdp(origin: SdpOrigin, lines: readonly MediaLine[]): Buffer
       ),
       ...(ptimeMs === undefined ? {} : { ptime: ptimeMs }),
       ...(label === undefined ? {} : { label }),
+      ...(rtcpXr === undefined ? {} : { invalid: [{ value: rtcpXrPrefix + rtcpXr.join(' ') }] }),
       ...(rtcpElsewhere
         ? {
             rtcp: {

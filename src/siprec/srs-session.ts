@@ -9,6 +9,7 @@ import { readSiprecBody } from './body.ts';
 import { METADATA_DISPOSITION, METADATA_NAMESPACE, METADATA_REQUEST_TYPE } from './metadata.ts';
 import type { RecordingMetadata } from './metadata.ts';
 import { parseMetadataXml } from './metadata-xml.ts';
+import { rangeReportsOf } from './range-reports.ts';
 import { reasonHeader } from './reason.ts';
 import { readSdp, writeSdp } from './sdp.ts';
 import type { MediaLine } from './sdp.ts';
@@ -22,6 +23,8 @@ export interface OfferedStream {
   readonly remote?: MediaAddress;
   /** False while `inactive`. */
   readonly active: boolean;
+  /** The SRC asks to be told packet by packet what is received (RFC 3611). */
+  readonly reportRanges: boolean;
   readonly payloads: readonly Payload[];
 }
 
@@ -258,8 +261,11 @@ export class SrsSession {
     const answer: MediaLine = { ...line, direction: wanted ? 'recvonly' : 'inactive' };
     Reflect.deleteProperty(answer, 'address');
     Reflect.deleteProperty(answer, 'label');
+    Reflect.deleteProperty(answer, 'rtcpXr');
     // Removed by the SRC (port 0) stays removed; a null address is a hold, whose port is answered.
-    return local === undefined || line.removed === true ? answer : { ...answer, address: local };
+    if (local === undefined || line.removed === true) return answer;
+    const rtcpXr = rangeReportsOf(line);
+    return { ...answer, address: local, ...(rtcpXr.length === 0 ? {} : { rtcpXr }) };
   }
 
   #offerLine(line: MediaLine, position: number): MediaLine {
@@ -304,6 +310,7 @@ function streamOf(line: MediaLine, position: number): OfferedStream {
     label: label ?? String(position + 1),
     ...(address === undefined ? {} : { remote: address }),
     active: address !== undefined && (direction === 'sendonly' || direction === 'sendrecv'),
+    reportRanges: rangeReportsOf(line).length > 0,
     payloads,
   };
 }

@@ -35,6 +35,13 @@ test('gives back every m-line that was written, with RTCP elsewhere and another 
   expect(readSdp(writeSdp(origin, lines))).toEqual(lines);
 });
 
+test('reads and writes which extended reports are asked for', () => {
+  const asking: MediaLine = { ...line, rtcpXr: ['pkt-loss-rle', 'pkt-dup-rle=1400'] };
+  const written = writeSdp(origin, [asking]);
+  expect(written.toString()).toContain('a=rtcp-xr:pkt-loss-rle pkt-dup-rle=1400\r\n');
+  expect(readSdp(written)).toEqual([asking]);
+});
+
 test('writes a=rtcp only where RTCP is not on the next port', () => {
   expect(writeSdp(origin, [line]).toString()).not.toContain('a=rtcp');
   const elsewhere = {
