@@ -33,9 +33,11 @@ export function readSiprecBody(contentType: string, body: Buffer): SiprecBody {
 export function buildSiprecBody(
   sdp: Buffer,
   metadata: Buffer,
+  token?: string,
 ): { contentType: string; body: Buffer } {
-  return buildMultipart([
+  const parts = [
     { contentType: 'application/sdp', body: sdp },
     { contentType: METADATA_TYPE, disposition: METADATA_DISPOSITION, body: metadata },
-  ]);
+  ];
+  return buildMultipart(parts, token);
 }

@@ -1,5 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
+import { systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import { TandemError } from '../errors.ts';
 import type {
   EstablishRequest,
@@ -9,6 +11,8 @@ import type {
   SessionClient,
   SessionEvents,
 } from '../recording/interfaces.ts';
+import { systemRandom } from '../sip/transaction/identifiers.ts';
+import type { SipRandom } from '../sip/transaction/identifiers.ts';
 import type { SipCloseReason, SipDialog } from '../sip/ua/dialog.ts';
 import type { SipUserAgent } from '../sip/ua/user-agent.ts';
 import { reasonHeader } from './reason.ts';
@@ -19,6 +23,9 @@ const REDIRECTS_MAX = 3;
 export interface SiprecClientOptions {
   readonly userAgent: Pick<SipUserAgent, 'invite'>;
   readonly logger: Logger;
+  /** Default: the system's, as of `random`. */
+  readonly clock?: Clock;
+  readonly random?: SipRandom;
 }
 
 interface Established {
@@ -30,14 +37,18 @@ interface Established {
 export class SiprecClient extends EventEmitter<SessionEvents> implements SessionClient {
   readonly #userAgent: Pick<SipUserAgent, 'invite'>;
   readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #random: SipRandom;
   /** By recordId. */
   readonly #established = new Map<string, Established>();
   readonly #inviting = new Map<string, AbortController>();
 
-  constructor({ userAgent, logger }: SiprecClientOptions) {
+  constructor({ userAgent, logger, clock, random }: SiprecClientOptions) {
     super();
     this.#userAgent = userAgent;
     this.#logger = logger;
+    this.#clock = clock ?? systemClock;
+    this.#random = random ?? systemRandom;
   }
 
   get sessionCount(): number {
@@ -55,8 +66,14 @@ export class SiprecClient extends EventEmitter<SessionEvents> implements Session
       });
     }
     const logger = this.#logger.child({ recordId });
-    const session = new SrcSession(request, logger, (media) => {
-      this.emit('mediaChanged', { recordId, media });
+    const session = new SrcSession({
+      request,
+      logger,
+      clock: this.#clock,
+      random: this.#random,
+      onMedia: (media) => {
+        this.emit('mediaChanged', { recordId, media });
+      },
     });
     const abort = new AbortController();
     this.#inviting.set(recordId, abort);

@@ -19,8 +19,12 @@ export function mediaTypeOf(contentType: string): string {
   return (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();
 }
 
-export function buildMultipart(parts: readonly BodyPart[]): { contentType: string; body: Buffer } {
-  const boundary = `tandem-${randomUUID()}`;
+/** @param token not to be found in any part */
+export function buildMultipart(
+  parts: readonly BodyPart[],
+  token: string = randomUUID(),
+): { contentType: string; body: Buffer } {
+  const boundary = `tandem-${token}`;
   const chunks: Buffer[] = [];
   for (const { contentType, disposition, body } of parts) {
     const headers = [`--${boundary}`, `Content-Type: ${contentType}`];

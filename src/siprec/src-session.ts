@@ -1,7 +1,9 @@
 import type { Logger } from 'pino';
+import type { Clock } from '../clock.ts';
 import { messageOf, TandemError } from '../errors.ts';
 import type { EstablishRequest, RecordedStream, RecorderMedia } from '../recording/interfaces.ts';
 import type { SipMessage } from '../sip/message/sip-message.ts';
+import type { SipRandom } from '../sip/transaction/identifiers.ts';
 import type { SipDialog } from '../sip/ua/dialog.ts';
 import type { IncomingReinvite } from '../sip/ua/incoming-reinvite.ts';
 import { SipFailure } from '../sip/ua/sip-failure.ts';
@@ -13,27 +15,39 @@ import type { MediaLine } from './sdp.ts';
 import { snapshotOf } from './snapshot.ts';
 import { SrcMedia } from './src-media.ts';
 
+export interface SrcSessionOptions {
+  readonly request: EstablishRequest;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: SipRandom;
+  readonly onMedia: (media: RecorderMedia) => void;
+}
+
 /** One recording session of the SRC: what it offers, what the recorder said, and what the recorder asks in the dialog. */
 export class SrcSession {
   readonly #request: EstablishRequest;
   readonly #lines: SrcMedia;
   readonly #logger: Logger;
+  readonly #random: SipRandom;
   readonly #onMedia: (media: RecorderMedia) => void;
-  readonly #sdpSessionId = Date.now();
+  readonly #sdpSessionId: number;
   #sdpVersion = 0;
   #media: RecorderMedia = {};
 
-  constructor(request: EstablishRequest, logger: Logger, onMedia: (media: RecorderMedia) => void) {
+  constructor({ request, logger, clock, random, onMedia }: SrcSessionOptions) {
     this.#request = request;
     this.#logger = logger;
+    this.#random = random;
     this.#onMedia = onMedia;
+    this.#sdpSessionId = Math.trunc(clock.now());
     this.#lines = new SrcMedia(request.local);
     this.#lines.set(request.streams, false);
   }
 
   /** SDP offer and full snapshot. */
   offerBody(): { contentType: string; body: Buffer } {
-    return buildSiprecBody(this.#sdp(this.#lines.offer()), this.#snapshot());
+    const sdp = this.#sdp(this.#lines.offer());
+    return buildSiprecBody(sdp, this.#snapshot(), this.#random.token());
   }
 
   /** @throws SIPREC_INVALID when the answer is none. */

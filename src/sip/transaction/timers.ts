@@ -10,6 +10,8 @@ export interface SipTimers {
   timerDMs: number;
   /** A server transaction sends 100 by itself when its user gave no response within this (17.2.1). */
   tryingDelayMs: number;
+  /** How long the address of a host may take to be looked up. */
+  lookupMs: number;
   /** How long a TCP connection may take to be set up. */
   tcpConnectMs: number;
   /** After TCP to a peer failed, big requests go to it by UDP at once for this long (18.1.1). */
@@ -26,6 +28,7 @@ export const DEFAULT_SIP_TIMERS: Readonly<SipTimers> = {
   t4Ms: 5_000,
   timerDMs: 32_000,
   tryingDelayMs: 200,
+  lookupMs: 2_000,
   tcpConnectMs: 1_000,
   tcpRetryAfterMs: 60_000,
   tcpIdleMs: 120_000,

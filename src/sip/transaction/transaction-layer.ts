@@ -14,6 +14,7 @@ import type { TransportLayer } from '../transport/transport-layer.ts';
 import type { ClientTransaction, ClientTransactionEvents } from './client-transaction.ts';
 import type { Clock } from './clock.ts';
 import { newTag } from './identifiers.ts';
+import type { SipRandom } from './identifiers.ts';
 import { InviteClientTransaction } from './invite-client-transaction.ts';
 import { InviteServerTransaction } from './invite-server-transaction.ts';
 import { NonInviteClientTransaction } from './non-invite-client-transaction.ts';
@@ -23,6 +24,7 @@ import type { SipTimers } from './timers.ts';
 
 export interface TransactionLayerOptions {
   clock: Clock;
+  random: SipRandom;
   timers: SipTimers;
   limits: SipLimits;
   logger: Logger;
@@ -107,7 +109,7 @@ export class TransactionLayer {
   respondStateless(request: SipRequest, flow: SipFlow, init: ResponseInit): void {
     stampTopVia(request, flow.remote);
     this.#sender(request, flow)(
-      serialize(makeResponse(request, { toTag: newTag(), ...init })),
+      serialize(makeResponse(request, { toTag: newTag(this.#options.random), ...init })),
       () => undefined,
     );
   }

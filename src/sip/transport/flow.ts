@@ -1,4 +1,8 @@
-import type { ParseOutcome } from '../message/parse.ts';
+import type { Logger } from 'pino';
+import type { SipLimits } from '../limits.ts';
+import type { ParseFailure, ParseOutcome } from '../message/parse.ts';
+import type { Clock } from '../transaction/clock.ts';
+import type { SipTimers } from '../transaction/timers.ts';
 
 export type SipTransportName = 'udp' | 'tcp';
 
@@ -39,6 +43,26 @@ export interface SipTransport {
   flowTo(remote: SocketAddress): Promise<SipFlow>;
   close(): Promise<void>;
 }
+
+export interface TransportOptions {
+  /** Address to bind. */
+  host: string;
+  /** 0 picks a free port. */
+  port: number;
+  limits: SipLimits;
+  timers: SipTimers;
+  clock: Clock;
+  logger: Logger;
+  onMessage: MessageListener;
+  /** Gives the bytes of the answer to a stream that cannot be cut into messages, if it can be answered. */
+  answerBroken: (failure: ParseFailure, flow: SipFlow) => Buffer | undefined;
+}
+
+/** Opens one way to carry SIP. @throws the error of `listen` (EADDRINUSE ...) */
+export type OpenTransport = (
+  name: SipTransportName,
+  options: TransportOptions,
+) => Promise<SipTransport>;
 
 /** IPv4 addresses as such, also where a dual-stack socket calls them `::ffff:1.2.3.4`. */
 export function plainAddress(address: string): string {

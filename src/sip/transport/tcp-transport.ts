@@ -1,37 +1,21 @@
 import { connect, createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
-import type { Logger } from 'pino';
-import type { SipLimits } from '../limits.ts';
-import type { ParseFailure } from '../message/parse.ts';
-import type { Clock } from '../transaction/clock.ts';
-import type { SipTimers } from '../transaction/timers.ts';
 import { addressKey, isWildcard } from './flow.ts';
-import type { MessageListener, SipFlow, SipTransport, SocketAddress } from './flow.ts';
+import type { SipFlow, SipTransport, SocketAddress, TransportOptions } from './flow.ts';
 import { TcpConnection } from './tcp-connection.ts';
-
-export interface TcpTransportOptions {
-  host: string;
-  port: number;
-  limits: SipLimits;
-  timers: SipTimers;
-  clock: Clock;
-  logger: Logger;
-  onMessage: MessageListener;
-  answerBroken: (failure: ParseFailure, flow: SipFlow) => Buffer | undefined;
-}
 
 export class TcpTransport implements SipTransport {
   readonly name = 'tcp';
   readonly address: SocketAddress;
   readonly #server: Server;
-  readonly #options: TcpTransportOptions;
+  readonly #options: TransportOptions;
   /** By remote address: what a new request to it may reuse. */
   readonly #byRemote = new Map<string, TcpConnection>();
   readonly #connections = new Set<TcpConnection>();
   readonly #connecting = new Map<string, Promise<TcpConnection>>();
   #closing: Promise<void> | undefined;
 
-  private constructor(server: Server, options: TcpTransportOptions) {
+  private constructor(server: Server, options: TransportOptions) {
     this.#server = server;
     this.#options = options;
     const bound = server.address();
@@ -41,7 +25,7 @@ export class TcpTransport implements SipTransport {
     };
   }
 
-  static create(options: TcpTransportOptions): Promise<TcpTransport> {
+  static create(options: TransportOptions): Promise<TcpTransport> {
     const server = createServer();
     return new Promise((resolve, reject) => {
       server.once('error', reject);

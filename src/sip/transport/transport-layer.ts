@@ -1,22 +1,17 @@
-import { lookup } from 'node:dns/promises';
 import { isIP, isIPv6 } from 'node:net';
-import type { Logger } from 'pino';
-import type { SipLimits } from '../limits.ts';
-import type { ParseFailure } from '../message/parse.ts';
 import type { SipUri } from '../message/uri.ts';
 import type { Via } from '../message/via.ts';
-import type { Clock } from '../transaction/clock.ts';
-import type { SipTimers } from '../transaction/timers.ts';
 import { addressKey } from './flow.ts';
 import type {
-  MessageListener,
+  OpenTransport,
   SipFlow,
   SipTransport,
   SipTransportName,
   SocketAddress,
+  TransportOptions,
 } from './flow.ts';
-import { TcpTransport } from './tcp-transport.ts';
-import { UdpTransport } from './udp-transport.ts';
+import { HostNames } from './host-names.ts';
+import type { HostAddress, HostLookup } from './host-names.ts';
 
 const DEFAULT_PORT = 5060;
 /** RFC 3261 section 18.1.1: requests above it go by a congestion-controlled transport. */
@@ -25,22 +20,17 @@ const TCP_FAILURES_REMEMBERED = 1_000;
 /** Tries to find one port that is free for all transports. */
 const PORT_ATTEMPTS = 20;
 
-export interface TransportLayerOptions {
-  host: string;
-  port: number;
+export interface TransportLayerOptions extends TransportOptions {
   transports: readonly SipTransportName[];
-  limits: SipLimits;
-  timers: SipTimers;
-  clock: Clock;
-  logger: Logger;
-  onMessage: MessageListener;
-  answerBroken: (failure: ParseFailure, flow: SipFlow) => Buffer | undefined;
+  openTransport: OpenTransport;
+  lookup: HostLookup;
 }
 
 /** Where a request goes: RFC 3261 section 18.1.1 and as much of RFC 3263 as A and AAAA records give. */
 export class TransportLayer {
   readonly #transports: ReadonlyMap<SipTransportName, SipTransport>;
   readonly #options: TransportLayerOptions;
+  readonly #names: HostNames;
   /** Peers that did not take TCP lately, and until when to believe it. */
   readonly #tcpFailures = new Map<string, number>();
 
@@ -50,6 +40,8 @@ export class TransportLayer {
   ) {
     this.#transports = transports;
     this.#options = options;
+    const { lookup, clock, timers } = options;
+    this.#names = new HostNames({ lookup, clock, timeoutMs: timers.lookupMs });
   }
 
   static async create(options: TransportLayerOptions): Promise<TransportLayer> {
@@ -61,10 +53,7 @@ export class TransportLayer {
         // TCP first: its free ports are the scarcer ones.
         for (const name of ['tcp', 'udp'] as const) {
           if (!options.transports.includes(name)) continue;
-          const transport =
-            name === 'tcp'
-              ? await TcpTransport.create({ ...options, port })
-              : await UdpTransport.create({ ...options, port });
+          const transport = await options.openTransport(name, { ...options, port });
           opened.set(name, transport);
           port = transport.address.port;
         }
@@ -161,13 +150,22 @@ export class TransportLayer {
     throw failure;
   }
 
+  /**
+   * The addresses of a host, by name or as they stand. What was found last stands in when names cannot be looked up.
+   * @throws Error when the host has no address
+   */
+  async addressesOf(host: string): Promise<readonly HostAddress[]> {
+    const family = isIP(host);
+    return family === 0 ? this.#names.addressesOf(host) : [{ address: host, family }];
+  }
+
   /** Addresses we have a socket for: an IPv4 socket reaches IPv4 only, a dual-stack one both. */
   async #resolve(uri: SipUri): Promise<SocketAddress[]> {
     const host = uri.params.get('maddr') ?? uri.host;
     const port = uri.port ?? DEFAULT_PORT;
     const bare = host.startsWith('[') ? host.slice(1, -1) : host;
     if (isIP(bare) !== 0) return [{ address: bare, port }];
-    const found = await lookup(bare, { all: true });
+    const found = await this.addressesOf(bare);
     const own = this.#options.host;
     return found
       .filter(({ family }) => own === '::' || (family === 6) === isIPv6(own))

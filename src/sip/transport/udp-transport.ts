@@ -1,42 +1,30 @@
 import { createSocket } from 'node:dgram';
 import type { RemoteInfo, Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import type { Logger } from 'pino';
-import type { SipLimits } from '../limits.ts';
 import { parseDatagram } from '../message/parse.ts';
-import type { Clock } from '../transaction/clock.ts';
 import { isWildcard, plainAddress } from './flow.ts';
-import type { MessageListener, SipFlow, SipTransport, SocketAddress } from './flow.ts';
+import type { SipFlow, SipTransport, SocketAddress, TransportOptions } from './flow.ts';
 import { LocalAddresses } from './local-address.ts';
 
 /** Room for a burst of SIPREC INVITEs while the event loop is busy. */
 const RECEIVE_BUFFER_BYTES = 1_048_576;
 
-export interface UdpTransportOptions {
-  host: string;
-  port: number;
-  limits: SipLimits;
-  clock: Clock;
-  logger: Logger;
-  onMessage: MessageListener;
-}
-
 export class UdpTransport implements SipTransport {
   readonly name = 'udp';
   readonly address: SocketAddress;
   readonly #socket: Socket;
-  readonly #options: UdpTransportOptions;
+  readonly #options: TransportOptions;
   readonly #localAddresses: LocalAddresses;
   #closed = false;
 
-  private constructor(socket: Socket, options: UdpTransportOptions) {
+  private constructor(socket: Socket, options: TransportOptions) {
     this.#socket = socket;
     this.#options = options;
     this.#localAddresses = new LocalAddresses(options.clock);
     this.address = { address: options.host, port: socket.address().port };
   }
 
-  static create(options: UdpTransportOptions): Promise<UdpTransport> {
+  static create(options: TransportOptions): Promise<UdpTransport> {
     const socket = createSocket({
       type: isIPv6(options.host) ? 'udp6' : 'udp4',
       recvBufferSize: RECEIVE_BUFFER_BYTES,

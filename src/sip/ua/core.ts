@@ -3,6 +3,7 @@ import type { SipLimits } from '../limits.ts';
 import { makeResponse } from '../message/response.ts';
 import type { ResponseInit } from '../message/response.ts';
 import type { Clock } from '../transaction/clock.ts';
+import type { SipRandom } from '../transaction/identifiers.ts';
 import type { ServerTransaction } from '../transaction/server-transaction.ts';
 import type { SipTimers } from '../transaction/timers.ts';
 import type { DialogSession } from './dialog-session.ts';
@@ -14,6 +15,7 @@ import type { RequestSender } from './request-sender.ts';
 export interface SipCore {
   readonly sender: RequestSender;
   readonly clock: Clock;
+  readonly random: SipRandom;
   readonly timers: SipTimers;
   readonly limits: SipLimits;
   readonly logger: Logger;

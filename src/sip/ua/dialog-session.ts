@@ -1,5 +1,4 @@
 import assert from 'node:assert';
-import { randomInt } from 'node:crypto';
 import { parseCSeq } from '../message/cseq.ts';
 import type { Header } from '../message/headers.ts';
 import type { SipMessage, SipRequest, SipResponse } from '../message/sip-message.ts';
@@ -161,11 +160,11 @@ export class DialogSession extends SipDialog {
   /** Lets requests through, once those who await the dialog had their turn. */
   open(): void {
     this.#firstAnswer = undefined;
-    setImmediate(() => {
+    this.#core.clock.setTimeout(() => {
       const held = this.#held ?? [];
       this.#held = undefined;
       for (const transaction of held) this.receive(transaction);
-    });
+    }, 0);
   }
 
   receive(transaction: ServerTransaction): void {
@@ -288,7 +287,7 @@ export class DialogSession extends SipDialog {
 
   #refuseForNow(transaction: ServerTransaction): void {
     // Section 14.2: a random 0 to 10 s.
-    const headers: Header[] = [['Retry-After', String(randomInt(11))]];
+    const headers: Header[] = [['Retry-After', String(this.#core.random.below(11))]];
     respond(this.#core, transaction, { status: 500, headers });
   }
 
@@ -309,7 +308,9 @@ export class DialogSession extends SipDialog {
       if (response.status !== 491 || attempt >= GLARE_ATTEMPTS_MAX)
         return this.#judge(response, 'INVITE');
       await this.#client.wait(
-        this.#side === 'caller' ? 2_100 + 10 * randomInt(191) : 10 * randomInt(201),
+        this.#side === 'caller'
+          ? 2_100 + 10 * this.#core.random.below(191)
+          : 10 * this.#core.random.below(201),
       );
     }
   }

@@ -22,8 +22,8 @@ const REDIRECTS_DEFAULT = 5;
 export class OutgoingInvite {
   readonly #core: SipCore;
   readonly #options: InviteOptions;
-  readonly #callId = newCallId();
-  readonly #fromTag = newTag();
+  readonly #callId: string;
+  readonly #fromTag: string;
   readonly #result = Promise.withResolvers<DialogSession>();
   /** Dialogs that 2xx responses made, by their To tag: more than one when a proxy forked the INVITE. */
   readonly #dialogs = new Map<string, DialogSession>();
@@ -34,6 +34,8 @@ export class OutgoingInvite {
   constructor(core: SipCore, options: InviteOptions) {
     this.#core = core;
     this.#options = options;
+    this.#callId = newCallId(core.random);
+    this.#fromTag = newTag(core.random);
   }
 
   async run(): Promise<DialogSession> {

@@ -18,8 +18,8 @@ export function askOptions(core: SipCore, options: OptionsOptions): Promise<SipR
     return Promise.reject(SipFailure.transport(new Error(`not a SIP URI: ${uri}`)));
   if (signal?.aborted === true)
     return Promise.reject(SipFailure.cancelled('Cancelled', signal.reason));
-  const callId = newCallId();
-  const tag = newTag();
+  const callId = newCallId(core.random);
+  const tag = newTag(core.random);
   const { promise, resolve, reject } = Promise.withResolvers<SipResponse>();
   const settle = (): void => {
     core.clock.clearTimeout(timer);

@@ -8,6 +8,7 @@ import { formatVia } from '../message/via.ts';
 import type { ClientTransaction } from '../transaction/client-transaction.ts';
 import type { Clock } from '../transaction/clock.ts';
 import { newBranch } from '../transaction/identifiers.ts';
+import type { SipRandom } from '../transaction/identifiers.ts';
 import type { SipTimers } from '../transaction/timers.ts';
 import type { TransactionLayer } from '../transaction/transaction-layer.ts';
 import type { SipFlow, SipTransportName } from '../transport/flow.ts';
@@ -39,6 +40,7 @@ export interface RequestSenderOptions {
   transports: TransportLayer;
   transactions: TransactionLayer;
   clock: Clock;
+  random: SipRandom;
   timers: SipTimers;
 }
 
@@ -62,7 +64,7 @@ export class RequestSender {
    * @returns sends the same bytes again
    */
   async sendOnce(spec: RequestSpec): Promise<() => void> {
-    const { flow, request } = await this.prepare(spec, newBranch());
+    const { flow, request } = await this.prepare(spec, newBranch(this.options.random));
     const bytes = serialize(request);
     const resend = (): void => {
       flow.send(bytes, () => undefined);
@@ -113,7 +115,7 @@ export class SentRequest {
   readonly #sender: RequestSender;
   readonly #spec: RequestSpec;
   readonly #events: SentRequestEvents;
-  readonly #branch = newBranch();
+  readonly #branch: string;
   #transaction: ClientTransaction | undefined;
   #responses = 0;
   #attempts = 0;
@@ -126,6 +128,7 @@ export class SentRequest {
     this.#sender = sender;
     this.#spec = spec;
     this.#events = events;
+    this.#branch = newBranch(sender.options.random);
   }
 
   async run(): Promise<void> {

@@ -24,7 +24,7 @@ export class ServerInvite implements IncomingInvite {
   readonly #core: SipCore;
   readonly #transaction: ServerTransaction;
   readonly #onSettled: () => void;
-  readonly #tag = newTag();
+  readonly #tag: string;
   readonly #abort = new AbortController();
   readonly #patience: unknown;
   #settled = false;
@@ -34,6 +34,7 @@ export class ServerInvite implements IncomingInvite {
   constructor(core: SipCore, transaction: ServerTransaction, onSettled: () => void) {
     this.#core = core;
     this.#onSettled = onSettled;
+    this.#tag = newTag(core.random);
     this.#transaction = transaction;
     this.request = transaction.request;
     core.cancellable.set(transaction, () => {

@@ -10,12 +10,16 @@ import type { SipRequest } from '../message/sip-message.ts';
 import { parseSipUri } from '../message/uri.ts';
 import { systemClock } from '../transaction/clock.ts';
 import type { Clock } from '../transaction/clock.ts';
-import { newTag } from '../transaction/identifiers.ts';
+import { newTag, systemRandom } from '../transaction/identifiers.ts';
+import type { SipRandom } from '../transaction/identifiers.ts';
 import type { ServerTransaction } from '../transaction/server-transaction.ts';
 import { DEFAULT_SIP_TIMERS } from '../transaction/timers.ts';
 import type { SipTimers } from '../transaction/timers.ts';
 import { TransactionLayer } from '../transaction/transaction-layer.ts';
-import type { SipTransportName } from '../transport/flow.ts';
+import type { OpenTransport, SipTransportName } from '../transport/flow.ts';
+import { systemLookup } from '../transport/host-names.ts';
+import type { HostAddress, HostLookup } from '../transport/host-names.ts';
+import { openSocket } from '../transport/open-socket.ts';
 import { TransportLayer } from '../transport/transport-layer.ts';
 import { respond } from './core.ts';
 import type { SipCore } from './core.ts';
@@ -53,7 +57,14 @@ export interface SipUserAgentOptions {
   accept?: readonly string[];
   limits?: Partial<SipLimits>;
   timers?: Partial<SipTimers>;
+  /** Everything that waits waits on it. Default: the system's. */
   clock?: Clock;
+  /** Default: the system's. */
+  random?: SipRandom;
+  /** Opens each of `transports`. Default: sockets of this host. */
+  openTransport?: OpenTransport;
+  /** Default: the resolver of this host. */
+  lookup?: HostLookup;
   handlers: SipUserAgentHandlers;
 }
 
@@ -131,7 +142,7 @@ export class SipUserAgent {
 
   /** @throws the error of `listen` (EADDRINUSE ...) when a socket cannot be bound. */
   static async create(options: SipUserAgentOptions): Promise<SipUserAgent> {
-    const { logger, clock = systemClock } = options;
+    const { logger, clock = systemClock, random = systemRandom } = options;
     const timers = { ...DEFAULT_SIP_TIMERS, ...options.timers };
     const limits = { ...DEFAULT_SIP_LIMITS, ...options.limits };
     // One socket may receive while the next is being opened: what comes early waits until everything stands.
@@ -139,6 +150,7 @@ export class SipUserAgent {
     const early: (() => void)[] = [];
     const transactions: TransactionLayer = new TransactionLayer({
       clock,
+      random,
       timers,
       limits,
       logger,
@@ -153,6 +165,8 @@ export class SipUserAgent {
       host: options.host,
       port: options.port,
       transports: options.transports,
+      openTransport: options.openTransport ?? openSocket,
+      lookup: options.lookup ?? systemLookup,
       limits,
       timers,
       clock,
@@ -167,12 +181,13 @@ export class SipUserAgent {
       answerBroken: ({ request, status, reason }) =>
         request === undefined
           ? undefined
-          : serialize(makeResponse(request, { status, reason, toTag: newTag() })),
+          : serialize(makeResponse(request, { status, reason, toTag: newTag(random) })),
     });
     transactions.attach(transports);
     const core: SipCore = {
-      sender: new RequestSender({ transports, transactions, clock, timers }),
+      sender: new RequestSender({ transports, transactions, clock, random, timers }),
       clock,
+      random,
       timers,
       limits,
       logger,
@@ -236,6 +251,14 @@ export class SipUserAgent {
     return { status, reason, headers };
   }
 
+  /**
+   * The addresses of a host, by name or as they stand.
+   * @throws Error when it has none, or nobody says so in time
+   */
+  addressesOf(host: string): Promise<readonly HostAddress[]> {
+    return this.#transports.addressesOf(host);
+  }
+
   /** Ends every dialog with BYE, refuses what is not answered yet, and closes the sockets. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -269,7 +292,7 @@ export class SipUserAgent {
   #receive(transaction: ServerTransaction): void {
     const { request } = transaction;
     const answer = (status: number, headers: readonly Header[] = []): void => {
-      respond(this.#core, transaction, { status, headers, toTag: newTag() });
+      respond(this.#core, transaction, { status, headers, toTag: newTag(this.#core.random) });
     };
     try {
       if (request.method === 'CANCEL') {
@@ -326,7 +349,7 @@ export class SipUserAgent {
           ['Accept', core.identity.accept.join(', ')],
           ...(init.headers ?? []),
         ];
-        respond(core, transaction, { ...init, headers, toTag: newTag() });
+        respond(core, transaction, { ...init, headers, toTag: newTag(core.random) });
         return;
       }
       case 'INVITE': {

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { beforeEach, expect, it } from 'vitest';
 import { SipHeaders } from '../../../src/sip/message/headers.ts';
+import { systemRandom } from '../../../src/sip/transaction/identifiers.ts';
 import type { IncomingInvite } from '../../../src/sip/ua/incoming-invite.ts';
 import type { SipDialog } from '../../../src/sip/ua/dialog.ts';
 import { SiprecServer } from '../../../src/siprec/server.ts';
@@ -42,8 +43,8 @@ function inviteOf(user: string): IncomingInvite {
     aor: `sip:${id}@example.com`,
   });
   const pcmu = { payloadType: 0, encodingName: 'PCMU', clockRate: 8_000, channels: 1 };
-  const { body, contentType } = new SrcSession(
-    {
+  const { body, contentType } = new SrcSession({
+    request: {
       recordId: user,
       uri: 'sip:127.0.0.1',
       communicationSession: {
@@ -61,8 +62,10 @@ function inviteOf(user: string): IncomingInvite {
       timeoutMs: 1_000,
     },
     logger,
-    () => undefined,
-  ).offerBody();
+    clock,
+    random: systemRandom,
+    onMedia: () => undefined,
+  }).offerBody();
   const dialog = { on: () => dialog } as unknown as SipDialog;
   return {
     body,
