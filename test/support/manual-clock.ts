@@ -22,6 +22,10 @@ export class ManualClock implements Clock {
     return this.#now;
   }
 
+  wallOf(at: number): number {
+    return at;
+  }
+
   setTimeout(callback: () => void, delayMs: number): Timer {
     const timer: Pending = { dueAt: this.#now + delayMs, callback };
     this.#timers.add(timer);
