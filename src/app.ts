@@ -154,11 +154,12 @@ async function assemble(
       await EmbeddedRecorders.create({
         ...embedded,
         host: media.host,
+        rtcpIntervalMs: media.rtcpIntervalMs,
         logLevel: config.log.level,
         clock: systemClock,
         logger: logger.child({ part: 'embedded' }),
         onUp: (recorder) => {
-          resources.put({ ...recorder, weight: 1, tenants: [], sites: [] });
+          resources.put({ ...recorder, weight: 1, tenants: [], sites: [], reports: 'expected' });
         },
         onDown: (id) => {
           resources.markDown(id, 'sip_closed');

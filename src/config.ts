@@ -54,6 +54,8 @@ const recorderEntry = z.strictObject({
   state: z.enum(['up', 'draining', 'standby']).default('up'),
   tenants: z.array(z.string()).max(1_000).default([]),
   sites: z.array(z.string()).max(1_000).default([]),
+  /** Of RTCP; `auto`: as it did in other sessions. */
+  reports: z.enum(['auto', 'expected', 'none']).default('auto'),
 });
 
 const configSchema = z.strictObject({

@@ -12,6 +12,8 @@ export interface EmbeddedRecordersOptions {
   readonly ports: { readonly min: number; readonly max: number };
   readonly zones: readonly string[];
   readonly capacity: number;
+  /** Between their receiver reports. */
+  readonly rtcpIntervalMs: number;
   readonly restart: { readonly initialMs: number; readonly maxMs: number };
   readonly logLevel: string;
   readonly clock: Clock;
@@ -22,6 +24,7 @@ export interface EmbeddedRecordersOptions {
     zone: string;
     capacity: number;
     pid: number;
+    reportsEveryMs: number;
   }) => void;
   readonly onDown: (id: string) => void;
 }
@@ -84,7 +87,7 @@ export class EmbeddedRecorders {
   }
 
   async #start(slot: Slot): Promise<void> {
-    const { clock, dir, host, capacity, logger, logLevel, restart } = this.#options;
+    const { clock, dir, host, capacity, logger, logLevel, restart, rtcpIntervalMs } = this.#options;
     const startedAt = clock.now();
     const child = fork(
       fileURLToPath(new URL('./main.ts', import.meta.url)),
@@ -96,6 +99,7 @@ export class EmbeddedRecorders {
         ...['--dir', `${dir}/${slot.id}`],
         ...['--ports', `${slot.ports.min}-${slot.ports.max}`],
         ...['--capacity', String(capacity)],
+        ...['--rtcp-interval', String(rtcpIntervalMs)],
         ...['--log-level', logLevel],
       ],
       // Standard output belongs to the parent's command.
@@ -111,7 +115,8 @@ export class EmbeddedRecorders {
         const { uri } = message as RecorderReady;
         slot.sipPort = Number(/:(\d+)(?:;|$)/.exec(uri)?.[1] ?? 0);
         const pid = child.pid ?? 0;
-        this.#options.onUp({ id: slot.id, uri, zone: slot.zone, capacity, pid });
+        const { id, zone } = slot;
+        this.#options.onUp({ id, uri, zone, capacity, pid, reportsEveryMs: rtcpIntervalMs });
         logger.info({ recorder: slot.id, uri, pid }, 'embedded recorder is ready');
         resolve();
       });

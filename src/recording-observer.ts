@@ -48,11 +48,15 @@ export function recordingObserver(
       alarms.raise(otherRecords ? 'single-leg' : 'leg-without-recorder', callId, leg, {});
       metrics.scarceLegs.inc();
     },
+    legRecorded: () => undefined,
+    callWithoutMedia: () => undefined,
   };
 }
 
 const failures: ReadonlySet<string> = new Set<FailureReason>([
   'icmp',
+  'unsendable',
+  'media_refused',
   'sip_closed',
   'sip_error',
   'sip_timeout',

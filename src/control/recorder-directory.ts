@@ -7,6 +7,9 @@ export interface RecorderDirectory {
   patch(id: string, change: { readonly state: AssignedState }): RecorderState;
 }
 
+/** Whether receiver reports are expected of it; `auto`: as it did in other sessions. */
+type ReportsPolicy = 'auto' | 'expected' | 'none';
+
 type AssignedState = 'up' | 'draining' | 'standby';
 
 interface RecorderChange {
@@ -18,6 +21,7 @@ interface RecorderChange {
   readonly state?: AssignedState | undefined;
   readonly tenants: readonly string[];
   readonly sites: readonly string[];
+  readonly reports: ReportsPolicy;
 }
 
 export interface RecorderState {
@@ -32,6 +36,11 @@ export interface RecorderState {
   readonly sites: readonly string[];
   /** Record ids known to belong to it, those from before a restart included. */
   readonly affinities: number;
+  readonly reports: ReportsPolicy;
+  /** 0: it does not; absent: not known yet. */
+  readonly reportsEveryMs?: number;
+  /** RFC 3339: until then it takes no sessions, as it said itself. */
+  readonly busyUntil?: string;
   /** Process id of an embedded recorder that runs. */
   readonly pid?: number;
 }

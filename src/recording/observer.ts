@@ -1,5 +1,6 @@
 import type { FailoverState, Leg } from './call-state.ts';
-import type { Ledger } from './ledger.ts';
+import type { Party } from './interfaces.ts';
+import type { Ledger, Verdict } from './ledger.ts';
 
 /** What recording tells the world as it happens: metrics, alarms. Calls nothing back, and must not throw. */
 export interface RecordingObserver {
@@ -14,8 +15,18 @@ export interface RecordingObserver {
   /** A leg has left its recorder; `failover.to` is null until there is another. */
   failoverStarted(callId: string, failover: FailoverState): void;
   failoverDone(callId: string, failover: FailoverState): void;
-  /** Final account of a leg: what no recorder of it received. */
-  legEnded(callId: string, leg: Leg, lostPackets: number, lostMs: number): void;
+  /** Final account of a leg: what no recorder of it received, and what can be said of the rest. */
+  legEnded(
+    callId: string,
+    leg: Leg,
+    lostPackets: number,
+    lostMs: number,
+    verdict?: Verdict | 'unproven' | 'no-media',
+  ): void;
   /** A leg is without a recorder; told once until it has one again. */
   legUnrecorded(callId: string, leg: Leg, otherLegRecords: boolean): void;
+  /** A leg that was told to be without a recorder has one again. */
+  legRecorded(callId: string, leg: Leg): void;
+  /** Nothing comes, or came, of these parties of a call that is recorded. Told when it changes; empty: all are heard. */
+  callWithoutMedia(callId: string, parties: readonly Party[]): void;
 }

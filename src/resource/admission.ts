@@ -3,11 +3,13 @@ import type { RecorderStateName } from './recorder.ts';
 
 /** Why a recorder cannot take a session. */
 export type Hindrance =
-  'excluded' | 'suspect' | 'down' | 'draining' | 'standby' | 'full' | 'tenant' | 'site';
+  'excluded' | 'suspect' | 'down' | 'draining' | 'standby' | 'busy' | 'full' | 'tenant' | 'site';
 
 export interface Applicant {
   readonly id: string;
   readonly state: RecorderStateName;
+  /** It said that it takes none for now. */
+  readonly busy: boolean;
   readonly sessions: number;
   readonly capacity: number;
   readonly tenants: readonly string[];
@@ -22,6 +24,7 @@ export function hindrance(recorder: Applicant, request: AdmissionRequest): Hindr
   if (!serves(recorder.tenants, request.tenant)) return 'tenant';
   if (!serves(recorder.sites, request.site)) return 'site';
   if (recorder.state !== 'up') return recorder.state;
+  if (recorder.busy) return 'busy';
   return recorder.sessions >= recorder.capacity ? 'full' : undefined;
 }
 

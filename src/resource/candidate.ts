@@ -7,6 +7,8 @@ export interface Candidate {
   readonly sessions: number;
   /** Number of the choice that last fell on it, 0 if none did. */
   readonly lastChosen: number;
+  /** It would not have the last few that it was asked to take. */
+  readonly reluctant: boolean;
 }
 
 /** Picks one of at least one candidate. `random` gives [0, 1). */

@@ -115,11 +115,13 @@ export class HealthRecord {
 function isStrong(reason: FailureReason | undefined): boolean {
   switch (reason) {
     case 'icmp':
+    case 'unsendable':
     case 'sip_closed':
     case 'sip_timeout':
     case 'options_timeout':
     case 'rtcp_silence':
       return true;
+    case 'media_refused':
     case 'sip_error':
     case 'srs_bye':
     case 'rtcp_loss':

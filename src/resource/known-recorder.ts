@@ -1,42 +1,57 @@
+import type { Clock, Timer } from '../clock.ts';
 import type { Allocation } from '../recording/interfaces.ts';
 import type { Applicant } from './admission.ts';
 import type { Candidate } from './candidate.ts';
 import type { HealthRecord } from './health.ts';
 import type { RecorderDefinition, RecorderStateName, RecorderView } from './recorder.ts';
+import type { ReportingRecord } from './reporting.ts';
+import type { Willingness } from './willingness.ts';
 
 /** All that the resource manager keeps of one recorder, and the plain data that others get to see of it. */
 export interface KnownRecorder {
   definition: RecorderDefinition;
   state: RecorderStateName;
   health: HealthRecord;
+  willingness: Willingness;
+  reporting: ReportingRecord;
   /** Record ids of the sessions on it now. */
   readonly sessions: Set<string>;
   /** Number of the choice that last fell on it. */
   lastChosen: number;
   /** Has said that it is about to go. */
   leaving: boolean;
+  /** Until it is not busy any more. */
+  busyTimer: Timer | undefined;
 }
 
-export function takesSessions({ state, sessions, definition }: KnownRecorder): boolean {
-  return state === 'up' && sessions.size < definition.capacity;
+export function takesSessions(recorder: KnownRecorder, now: number): boolean {
+  const { state, sessions, definition, willingness } = recorder;
+  if (state !== 'up' || sessions.size >= definition.capacity) return false;
+  return willingness.busyUntil(now) === undefined;
 }
 
-export function applicantOf({ definition, state, sessions }: KnownRecorder): Applicant {
-  const { id, capacity, tenants, sites } = definition;
-  return { id, state, sessions: sessions.size, capacity, tenants, sites };
+export function applicantOf(recorder: KnownRecorder, now: number): Applicant {
+  const { id, capacity, tenants, sites } = recorder.definition;
+  const { state, sessions, willingness } = recorder;
+  const busy = willingness.busyUntil(now) !== undefined;
+  return { id, state, busy, sessions: sessions.size, capacity, tenants, sites };
 }
 
-export function candidateOf({ definition, sessions, lastChosen }: KnownRecorder): Candidate {
-  const { id, zone, capacity, weight } = definition;
-  return { id, zone, capacity, weight, sessions: sessions.size, lastChosen };
+export function candidateOf(recorder: KnownRecorder, now: number): Candidate {
+  const { id, zone, capacity, weight } = recorder.definition;
+  const { sessions, lastChosen, willingness } = recorder;
+  const reluctant = willingness.isReluctant(now);
+  return { id, zone, capacity, weight, sessions: sessions.size, lastChosen, reluctant };
 }
 
-export function allocationOf(recordId: string, { definition }: KnownRecorder): Allocation {
-  return { recordId, recorder: definition.id, uri: definition.uri, zone: definition.zone };
+export function allocationOf(recordId: string, recorder: KnownRecorder): Allocation {
+  const { id, uri, zone } = recorder.definition;
+  return { recordId, recorder: id, uri, zone, ...reportsEvery(recorder) };
 }
 
-export function viewOf(recorder: KnownRecorder, affinities: number): RecorderView {
-  const { id, uri, zone, capacity, weight, tenants, sites, pid } = recorder.definition;
+export function viewOf(recorder: KnownRecorder, affinities: number, clock: Clock): RecorderView {
+  const { id, uri, zone, capacity, weight, tenants, sites, pid, reports } = recorder.definition;
+  const busyUntil = recorder.willingness.busyUntil(clock.now());
   return {
     id,
     uri,
@@ -48,11 +63,21 @@ export function viewOf(recorder: KnownRecorder, affinities: number): RecorderVie
     tenants,
     sites,
     affinities,
+    reports: reports ?? 'auto',
+    ...reportsEvery(recorder),
+    ...(busyUntil === undefined
+      ? {}
+      : { busyUntil: new Date(clock.wallOf(busyUntil)).toISOString() }),
     ...(pid === undefined ? {} : { pid }),
   };
 }
 
-export function withoutPid(definition: RecorderDefinition): RecorderDefinition {
-  const { id, uri, zone, capacity, weight, state, tenants, sites } = definition;
-  return { id, uri, zone, capacity, weight, state, tenants, sites };
+export function withoutPid({ pid: _, ...definition }: RecorderDefinition): RecorderDefinition {
+  return definition;
+}
+
+function reportsEvery({ definition, reporting }: KnownRecorder): { reportsEveryMs?: number } {
+  const { reports = 'auto', reportsEveryMs: knownMs } = definition;
+  const everyMs = reporting.everyMs(reports, knownMs);
+  return everyMs === undefined ? {} : { reportsEveryMs: everyMs };
 }

@@ -18,6 +18,9 @@ export type RecorderEvent =
   /** The assigned state was changed. */
   | 'assigned';
 
+/** Whether receiver reports are expected of a recorder; `auto`: as it did in other sessions. */
+export type ReportsPolicy = 'auto' | 'expected' | 'none';
+
 /** What is configured of a recorder. An empty `tenants` or `sites` means: everybody's. */
 export interface RecorderDefinition {
   readonly id: string;
@@ -28,6 +31,10 @@ export interface RecorderDefinition {
   readonly state: AssignedState;
   readonly tenants: readonly string[];
   readonly sites: readonly string[];
+  /** Absent: `auto`. */
+  readonly reports?: ReportsPolicy;
+  /** How often it reports, where that is known and need not be learnt. */
+  readonly reportsEveryMs?: number;
   /** Process id of an embedded recorder. */
   readonly pid?: number;
 }
@@ -45,6 +52,11 @@ export interface RecorderView {
   readonly sites: readonly string[];
   /** Record ids known to belong to it, those from before a restart included. */
   readonly affinities: number;
+  readonly reports: ReportsPolicy;
+  /** 0: it does not; absent: not known yet. */
+  readonly reportsEveryMs?: number;
+  /** RFC 3339: until then it takes no sessions, as it said itself. */
+  readonly busyUntil?: string;
   readonly pid?: number;
 }
 

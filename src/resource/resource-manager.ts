@@ -8,6 +8,8 @@ import type {
   AllocatorEvents,
   FailureReason,
   RecorderAllocator,
+  ReportingHabit,
+  SessionRefusal,
 } from '../recording/interfaces.ts';
 import { hindrance, type AdmissionRequest, type Hindrance } from './admission.ts';
 import { AffinityStore } from './affinity.ts';
@@ -31,7 +33,9 @@ import {
   type RecorderStateName,
   type RecorderView,
 } from './recorder.ts';
+import { ReportingRecord } from './reporting.ts';
 import { select, type PolicyName } from './selector.ts';
+import { Willingness } from './willingness.ts';
 
 /** Also what the configuration allows. */
 const recordersMax = 1_000;
@@ -137,7 +141,7 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     if (able === undefined) {
       const { callId, leg } = request;
       this.emit('recorderPromoted', { recorder: recorder.definition.id, recordId, callId, leg });
-      if (takesSessions(recorder)) this.#announce(recorder);
+      this.#announce(recorder);
     }
     return allocationOf(recordId, recorder);
   }
@@ -152,13 +156,18 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     this.#live.delete(recordId);
     recorder.sessions.delete(recordId);
     this.#affinity.delete(recordId);
-    if (wasFull && takesSessions(recorder)) this.#announce(recorder);
+    if (wasFull) this.#announce(recorder);
   }
 
   reportFailure(recorderId: string, reason: FailureReason): void {
     const recorder = this.#recorders.get(recorderId);
     // What the operator does is no evidence; and there is nothing worse than down.
     if (recorder === undefined || reason === 'operator' || recorder.state === 'down') return;
+    if (reason === 'media_refused') {
+      // As with a refusal of the session, it may be this call's media that it would not have.
+      recorder.willingness.tookNoMedia(this.#clock.now());
+      return;
+    }
     const opened = recorder.health.accuse(reason, this.#clock.now());
     if (!opened) return;
     this.#logger.warn({ recorder: recorderId, reason }, 'recorder is suspected');
@@ -166,8 +175,29 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     this.#prober.check(recorderId);
   }
 
+  reportRefusal(recorderId: string, refusal: SessionRefusal): void {
+    const recorder = this.#recorders.get(recorderId);
+    if (recorder === undefined) return;
+    const meaning = recorder.willingness.refused(refusal, this.#clock.now());
+    if (meaning.about === 'recorder') {
+      this.reportFailure(recorderId, meaning.reason);
+      return;
+    }
+    recorder.health.heard();
+    if (meaning.about === 'load') this.#waitFor(recorder, refusal.status);
+  }
+
   reportSuccess(recorderId: string): void {
-    this.#recorders.get(recorderId)?.health.heard();
+    const recorder = this.#recorders.get(recorderId);
+    recorder?.health.heard();
+    recorder?.willingness.accepted(this.#clock.now());
+  }
+
+  noteReports(recorderId: string, habit: ReportingHabit): void {
+    const recorder = this.#recorders.get(recorderId);
+    if (recorder === undefined) return;
+    recorder.reporting.note(habit);
+    if (habit.sentMs > 0) recorder.willingness.tookMedia();
   }
 
   zoneOf(recorderId: string): string | undefined {
@@ -206,7 +236,8 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     const pid = definition.pid ?? before.pid;
     known.definition = pid === undefined ? definition : { ...definition, pid };
     const isAnother = before.uri !== definition.uri || before.pid !== pid;
-    if (isAnother) known.health = new HealthRecord(this.#settings.health);
+    if (isAnother) Object.assign(known, this.#cleanSlate());
+    if (change.reports !== before.reports) known.reporting = new ReportingRecord();
     this.#move(known, isAnother ? 'answered' : 'assigned');
     this.#prober.watch(definition.id, definition.uri);
     return this.#viewOf(known);
@@ -223,6 +254,8 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     const from = recorder.definition.state;
     recorder.definition = { ...recorder.definition, state: change.state };
     this.#logger.info({ recorder: recorderId, from, to: change.state }, 'recorder was assigned');
+    // Whoever puts it to work knows better than what it said before.
+    if (change.state === 'up') recorder.willingness = new Willingness();
     this.#move(recorder, 'assigned');
     return this.#viewOf(recorder);
   }
@@ -243,6 +276,7 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     if (this.#closed) return;
     this.#closed = true;
     this.#prober.close();
+    for (const recorder of this.#recorders.values()) this.#stopWaiting(recorder);
     this.removeAllListeners();
     await this.#affinity.close();
   }
@@ -251,16 +285,43 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     const recorder: KnownRecorder = {
       definition,
       state,
-      health: new HealthRecord(this.#settings.health),
+      ...this.#cleanSlate(),
       sessions: new Set(),
       lastChosen: 0,
       leaving: false,
+      busyTimer: undefined,
     };
     this.#recorders.set(definition.id, recorder);
     this.#logger.info({ recorder: definition.id, uri: definition.uri, state }, 'recorder is known');
     this.#prober.watch(definition.id, definition.uri);
-    if (takesSessions(recorder)) this.#announce(recorder);
+    this.#announce(recorder);
     return recorder;
+  }
+
+  #cleanSlate(): Pick<KnownRecorder, 'health' | 'willingness' | 'reporting'> {
+    return {
+      health: new HealthRecord(this.#settings.health),
+      willingness: new Willingness(),
+      reporting: new ReportingRecord(),
+    };
+  }
+
+  /** A busy recorder is announced when its time is over. */
+  #waitFor(recorder: KnownRecorder, status: number): void {
+    const now = this.#clock.now();
+    const waitMs = (recorder.willingness.busyUntil(now) ?? now) - now;
+    const { id } = recorder.definition;
+    this.#logger.info({ recorder: id, status, waitMs }, 'recorder takes no sessions for a time');
+    this.#stopWaiting(recorder);
+    recorder.busyTimer = this.#clock.setTimeout(() => {
+      recorder.busyTimer = undefined;
+      this.#announce(recorder);
+    }, waitMs);
+  }
+
+  #stopWaiting(recorder: KnownRecorder): void {
+    if (recorder.busyTimer !== undefined) this.#clock.clearTimeout(recorder.busyTimer);
+    recorder.busyTimer = undefined;
   }
 
   #observe(recorderId: string, outcome: ProbeOutcome): void {
@@ -291,10 +352,11 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     );
     if (to === 'down') this.emit('recorderDown', { recorder: id, reason, at: this.#clock.now() });
     if (to === 'draining') this.emit('recorderDraining', { recorder: id });
-    if (takesSessions(recorder)) this.#announce(recorder);
+    this.#announce(recorder);
   }
 
   #announce(recorder: KnownRecorder): void {
+    if (!takesSessions(recorder, this.#clock.now())) return;
     this.emit('recorderAvailable', { recorder: recorder.definition.id });
   }
 
@@ -303,13 +365,16 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     const id = this.#affinity.get(request.recordId);
     const recorder = id === undefined ? undefined : this.#recorders.get(id);
     if (recorder === undefined) return undefined;
-    return hindrance(applicantOf(recorder), request) === undefined ? recorder : undefined;
+    return hindrance(applicantOf(recorder, this.#clock.now()), request) === undefined
+      ? recorder
+      : undefined;
   }
 
   #choose(request: AllocationRequest): KnownRecorder | undefined {
     const able: Candidate[] = [];
     for (const recorder of this.#recorders.values()) {
-      if (hindrance(applicantOf(recorder), request) === undefined) able.push(candidateOf(recorder));
+      if (hindrance(applicantOf(recorder, this.#clock.now()), request) === undefined)
+        able.push(candidateOf(recorder, this.#clock.now()));
     }
     return this.#select(able, request);
   }
@@ -320,8 +385,9 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     const able: Candidate[] = [];
     for (const recorder of this.#recorders.values()) {
       if (recorder.state !== 'standby') continue;
-      const promoted = { ...applicantOf(recorder), state: 'up' as const };
-      if (hindrance(promoted, request) === undefined) able.push(candidateOf(recorder));
+      const promoted = { ...applicantOf(recorder, this.#clock.now()), state: 'up' as const };
+      if (hindrance(promoted, request) === undefined)
+        able.push(candidateOf(recorder, this.#clock.now()));
     }
     const recorder = this.#select(able, request);
     if (recorder === undefined) return undefined;
@@ -356,12 +422,12 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
 
   #hindrances(request: AdmissionRequest): { recorder: string; reason: Hindrance }[] {
     return Array.from(this.#recorders.values()).flatMap((recorder) => {
-      const reason = hindrance(applicantOf(recorder), request);
+      const reason = hindrance(applicantOf(recorder, this.#clock.now()), request);
       return reason === undefined ? [] : [{ recorder: recorder.definition.id, reason }];
     });
   }
 
   #viewOf(recorder: KnownRecorder): RecorderView {
-    return viewOf(recorder, this.#affinity.count(recorder.definition.id));
+    return viewOf(recorder, this.#affinity.count(recorder.definition.id), this.#clock);
   }
 }

@@ -13,12 +13,17 @@ export const policies: Readonly<Record<PolicyName, Policy>> = {
   'two-choices': twoChoices,
 };
 
-/** Which of the able. The zones to avoid are left aside as long as another zone has one. */
+/**
+ * Which of the able. The reluctant are asked when there is nobody else; of those that are left, the zones to avoid are left
+ * aside as long as another zone has one.
+ */
 export function select(
   able: readonly Candidate[],
   options: { policy: PolicyName; avoidZones: readonly string[]; random: () => number },
 ): Candidate | undefined {
-  const elsewhere = able.filter(({ zone }) => !options.avoidZones.includes(zone));
-  const pool = elsewhere.length > 0 ? elsewhere : able;
+  const willing = able.filter(({ reluctant }) => !reluctant);
+  const asked = willing.length > 0 ? willing : able;
+  const elsewhere = asked.filter(({ zone }) => !options.avoidZones.includes(zone));
+  const pool = elsewhere.length > 0 ? elsewhere : asked;
   return pool.length > 0 ? policies[options.policy](pool, options.random) : undefined;
 }

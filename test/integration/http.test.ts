@@ -119,6 +119,7 @@ const recorder: RecorderState = {
   tenants: [],
   sites: [],
   affinities: 1,
+  reports: 'auto',
   pid: 4_711,
 };
 

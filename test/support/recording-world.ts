@@ -286,5 +286,7 @@ function observerOf(observed: string[]): RecordingObserver {
     legEnded: (_callId, leg, lostPackets) => observed.push(`leg ${leg} ended -${lostPackets}`),
     legUnrecorded: (_callId, leg, other) =>
       observed.push(`leg ${leg} unrecorded, other ${other ? 'is' : 'is not'}`),
+    legRecorded: () => undefined,
+    callWithoutMedia: () => undefined,
   };
 }

@@ -6,6 +6,9 @@ const recorderId = z
   .string()
   .regex(/^[A-Za-z0-9._-]{1,64}$/, 'letters, digits, dot, dash, underscore; at most 64');
 const assigned = z.enum(['up', 'draining', 'standby']);
+const reports = z
+  .enum(['auto', 'expected', 'none'])
+  .describe('Receiver reports (RTCP) of it: `auto` is as it did in other sessions');
 const limits = z.array(z.string().min(1).max(128)).max(1_000);
 
 export const recorderParams = z.strictObject({ id: recorderId });
@@ -20,6 +23,7 @@ export const recorderBody = z
     state: assigned.optional().describe('As it is when absent; `up` for a new one'),
     tenants: limits.default([]).describe('Empty: for all'),
     sites: limits.default([]).describe('Empty: for all'),
+    reports: reports.default('auto'),
   })
   .meta({ id: 'RecorderRequest' });
 
@@ -39,6 +43,16 @@ export const recorderState: z.ZodType<RecorderState> = z
     affinities: z
       .int()
       .describe('Record ids known to belong to it, those from before a restart included'),
+    reports,
+    reportsEveryMs: z
+      .int()
+      .min(0)
+      .exactOptional()
+      .describe('How often it reports what it receives; 0: it does not; absent: not known yet'),
+    busyUntil: z
+      .string()
+      .exactOptional()
+      .describe('RFC 3339: until then it takes no sessions, as it said itself (Retry-After)'),
     pid: z.int().exactOptional().describe('Process id of an embedded recorder that runs'),
   })
   .meta({ id: 'Recorder' });

@@ -8,6 +8,7 @@ import {
 const able: Applicant = {
   id: 'r1',
   state: 'up',
+  busy: false,
   sessions: 0,
   capacity: 2,
   tenants: [],
@@ -23,6 +24,7 @@ describe('admission', () => {
     ['a suspected one', { state: 'suspect' }, anyone, 'suspect'],
     ['a dead one', { state: 'down' }, anyone, 'down'],
     ['a draining one', { state: 'draining' }, anyone, 'draining'],
+    ['one that said for how long it takes none', { busy: true }, anyone, 'busy'],
     ['one that stands by', { state: 'standby' }, anyone, 'standby'],
     ['one that is excluded', {}, { excludeRecorders: ['r0', 'r1'] }, 'excluded'],
     ["its tenant's call", { tenants: ['t1'] }, { ...anyone, tenant: 't1' }, undefined],

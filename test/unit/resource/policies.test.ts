@@ -3,7 +3,8 @@ import type { Candidate } from '../../../src/resource/candidate.ts';
 import { policies, select, type PolicyName } from '../../../src/resource/selector.ts';
 
 function candidate(id: string, values: Partial<Candidate> = {}): Candidate {
-  return { id, zone: 'z', capacity: 100, weight: 1, sessions: 0, lastChosen: 0, ...values };
+  const idle = { zone: 'z', capacity: 100, weight: 1, sessions: 0, lastChosen: 0 };
+  return { id, ...idle, reluctant: false, ...values };
 }
 
 /** Draws these numbers one after the other. */
