@@ -17,6 +17,8 @@ constexpr size_t kCatchUpBurst = 64;
 constexpr int64_t kOverrunTellNs = kNsPerSecond;
 /** At least so long after a BYE it is repeated, with the tick that comes next. */
 constexpr int64_t kByeAgainNs = 25 * kNsPerMs;
+/** A pause of so long ends what is sent without one. */
+constexpr int64_t kSilenceNs = kNsPerSecond;
 
 uint64_t findStart(const Ring& ring, const ForkStart& from) {
   uint64_t index = ring.first();
@@ -207,7 +209,10 @@ bool Fork::settle(ShardContext& context) {
   return true;
 }
 
-void Fork::onSent(const Ring::Entry& entry, bool replayed) {
+void Fork::onSent(ShardContext& context, const Ring::Entry& entry, bool replayed) {
+  if (lastSentMonotonicNs_ == 0 || context.monotonicNow - lastSentMonotonicNs_ > kSilenceNs)
+    sendingSinceNs_ = wallNs();
+  lastSentMonotonicNs_ = context.monotonicNow;
   ++sentPackets_;
   sentBytes_ += entry.size;
   sentOctets_ += static_cast<uint64_t>(entry.size - entry.headerBytes);
@@ -237,7 +242,6 @@ void Fork::onReceiverReport(ShardContext& context, const ReportBlock& block, int
   // which packet it was.
   report.highest = extendNear(lastSent_, static_cast<uint16_t>(block.highestSequence));
   report.fractionLost = block.fractionLost / 256.0;
-  report.cumulativeLost = block.cumulativeLost;
   const uint32_t hz = port_.clockRates().of(port_.normaliser().payloadType());
   report.jitterMs = 1000.0 * block.jitter / hz;
   if (block.lastSenderReport != 0) {
@@ -322,6 +326,12 @@ ForkSigns Fork::signs() const {
   signs.forkId = id_;
   signs.receiverReports = receiverReports_;
   signs.sentSinceReport = sentPackets_ - sentBeforeReport_;
+  const bool isSending =
+      lastSentMonotonicNs_ != 0 && monotonicNs() - lastSentMonotonicNs_ < kSilenceNs;
+  signs.sendingSinceNs = isSending ? sendingSinceNs_ : 0;
+  signs.refusedNs = refused_ ? refused_->atNs : 0;
+  signs.isLive = state_ == ForkState::kLive && cursor_ == port_.ring().head();
+  signs.isSettled = settled_;
   if (receiverReport_) {
     signs.reportedNs = receiverReport_->atNs;
     signs.fractionLost = receiverReport_->fractionLost;

@@ -83,7 +83,7 @@ class Fork {
     overrun_.add(entry.extended, entry.arrivalNs);
     ++overrunUntold_;
   }
-  void onSent(const Ring::Entry& entry, bool replayed);
+  void onSent(ShardContext& context, const Ring::Entry& entry, bool replayed);
   void onSendError() { ++sendErrors_; }
   /** ICMP: the recorder's RTP port is closed. `sequence` is what the ICMP message quoted, if it
    * did. */
@@ -137,6 +137,8 @@ class Fork {
   Ranges replayed_;
   Ranges overrun_;
   Ranges withheld_;
+  int64_t sendingSinceNs_ = 0;
+  int64_t lastSentMonotonicNs_ = 0;
   uint64_t overrunUntold_ = 0;
   int64_t overrunToldNs_ = 0;
 

@@ -147,12 +147,19 @@ Napi::Value toJs(Napi::Env env, const ForkReport& report) {
     set(refused, "count", report.refused->count);
     object.Set("refused", refused);
   }
+  if (report.unsendable) {
+    Napi::Object unsendable = Napi::Object::New(env);
+    unsendable.Set("at", toMs(report.unsendable->atNs));
+    set(unsendable, "sequence", report.unsendable->extended);
+    set(unsendable, "count", report.unsendable->count);
+    unsendable.Set("errno", strerrorname_np(report.unsendable->error));
+    object.Set("unsendable", unsendable);
+  }
   if (report.receiverReport) {
     Napi::Object received = Napi::Object::New(env);
     received.Set("at", toMs(report.receiverReport->atNs));
     set(received, "highestSequence", report.receiverReport->highest);
     received.Set("fractionLost", report.receiverReport->fractionLost);
-    received.Set("cumulativeLost", static_cast<double>(report.receiverReport->cumulativeLost));
     received.Set("jitterMs", report.receiverReport->jitterMs);
     if (report.receiverReport->roundTripMs)
       received.Set("roundTripMs", *report.receiverReport->roundTripMs);
@@ -160,6 +167,13 @@ Napi::Value toJs(Napi::Env env, const ForkReport& report) {
     object.Set("receiverReport", received);
   }
   set(object, "receiverReports", report.receiverReports);
+  object.Set("reportsRanges", report.reportsRanges);
+  object.Set("confirmed", toJs(env, report.confirmed));
+  object.Set("denied", toJs(env, report.denied));
+  Napi::Object lost = Napi::Object::New(env);
+  set(lost, "atLeast", report.lostAtLeast);
+  set(lost, "atMost", report.lostAtMost);
+  object.Set("reportedLost", lost);
   return object;
 }
 
@@ -361,7 +375,7 @@ Napi::Value toJs(Napi::Env env, const std::vector<uint32_t>& ids) {
 }
 
 Napi::Value toJs(Napi::Env env, const std::vector<ForkSigns>& all) {
-  constexpr size_t kNumbers = 5;
+  constexpr size_t kNumbers = 11;
   Napi::Float64Array numbers = Napi::Float64Array::New(env, all.size() * kNumbers);
   double* out = numbers.Data();
   for (const ForkSigns& signs : all) {
@@ -370,6 +384,12 @@ Napi::Value toJs(Napi::Env env, const std::vector<ForkSigns>& all) {
     *out++ = static_cast<double>(signs.receiverReports);
     *out++ = signs.fractionLost;
     *out++ = static_cast<double>(signs.sentSinceReport);
+    *out++ = toMs(signs.sendingSinceNs);
+    *out++ = toMs(signs.refusedNs);
+    *out++ = toMs(signs.doubtedNs);
+    *out++ = toMs(signs.unsendableNs);
+    *out++ = signs.isLive ? 1 : 0;
+    *out++ = signs.isSettled ? 1 : 0;
   }
   return numbers;
 }

@@ -77,7 +77,7 @@ void LegSocket::flush(ShardContext& context) {
     if (done > 0) {
       for (const size_t end = next + static_cast<size_t>(done); next < end; ++next) {
         const Item& item = items_[next];
-        item.fork->onSent(item.fork->port().ring().at(item.index), item.replayed);
+        item.fork->onSent(context, item.fork->port().ring().at(item.index), item.replayed);
       }
       context.counters.packetsToLegs += static_cast<uint64_t>(done);
       retries = 0;

@@ -50,11 +50,18 @@ struct ForkRefusal {
   uint64_t count;
 };
 
+/** The kernel does not take what is sent to the recorder. */
+struct ForkUnsendable {
+  int64_t atNs;
+  uint64_t extended;
+  uint64_t count;
+  int error;
+};
+
 struct ReceiverReport {
   int64_t atNs;
   uint64_t highest;
   double fractionLost;
-  int32_t cumulativeLost;
   double jitterMs;
   std::optional<double> roundTripMs;
   /** The recorder knew that nothing more would come. */
@@ -72,8 +79,14 @@ struct ForkReport {
   std::vector<Range> overrun;
   std::vector<Range> withheld;
   std::optional<ForkRefusal> refused;
+  std::optional<ForkUnsendable> unsendable;
   std::optional<ReceiverReport> receiverReport;
   uint64_t receiverReports = 0;
+  bool reportsRanges = false;
+  std::vector<Range> confirmed;
+  std::vector<Range> denied;
+  uint64_t lostAtLeast = 0;
+  uint64_t lostAtMost = 0;
 };
 
 /** What streams had so far, and what forks had that were removed at the same moment. */
@@ -90,6 +103,13 @@ struct ForkSigns {
   uint64_t receiverReports = 0;
   double fractionLost = 0;
   uint64_t sentSinceReport = 0;
+  // Zero where there is none.
+  int64_t sendingSinceNs = 0;
+  int64_t refusedNs = 0;
+  int64_t doubtedNs = 0;
+  int64_t unsendableNs = 0;
+  bool isLive = false;
+  bool isSettled = false;
 };
 
 struct CaptureStreamReport {

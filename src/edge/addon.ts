@@ -43,7 +43,7 @@ export interface NativeEdge {
   endForks(forkIds: readonly number[]): ForkReport[];
   removeForks(forkIds: readonly number[]): ForkReport[];
   forkReports(forkIds: readonly number[]): ForkReport[];
-  /** Five numbers a fork, in the order of `ForkSigns`. */
+  /** Eleven numbers a fork, in the order of `ForkSigns`; truth is 1. */
   forkSigns(): Float64Array;
   openCapture(options: OpenCaptureOptions): OpenedCapture;
   setCaptureRemote(

@@ -191,11 +191,7 @@ export class Edge {
     const numbers = guard(() => this.#native.forkSigns());
     const all: ForkSigns[] = [];
     for (let at = 0; at < numbers.length; at += forkSignsNumbers) {
-      const [forkId, reportedAt, receiverReports, fractionLost, sentSinceReport] = numbers.subarray(
-        at,
-        at + forkSignsNumbers,
-      ) as unknown as [number, number, number, number, number];
-      all.push({ forkId, reportedAt, receiverReports, fractionLost, sentSinceReport });
+      all.push(readSigns(numbers.subarray(at, at + forkSignsNumbers)));
     }
     return all;
   }
@@ -219,7 +215,24 @@ export class Edge {
   }
 }
 
-const forkSignsNumbers = 5;
+const forkSignsNumbers = 11;
+
+function readSigns(numbers: Float64Array): ForkSigns {
+  const at = (index: number): number => numbers[index] ?? 0;
+  return {
+    forkId: at(0),
+    reportedAt: at(1),
+    receiverReports: at(2),
+    fractionLost: at(3),
+    sentSinceReport: at(4),
+    sendingSince: at(5),
+    refusedAt: at(6),
+    doubtedAt: at(7),
+    unsendableAt: at(8),
+    live: at(9) === 1,
+    settled: at(10) === 1,
+  };
+}
 
 function guard<T>(run: () => T): T {
   try {
