@@ -79,6 +79,7 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
                                 InstanceMethod<&EdgeAddon::setRoute>("setRoute"),
                                 InstanceMethod<&EdgeAddon::closePort>("closePort"),
                                 InstanceMethod<&EdgeAddon::streamReports>("streamReports"),
+                                InstanceMethod<&EdgeAddon::sequencesAt>("sequencesAt"),
                                 InstanceMethod<&EdgeAddon::takeStock>("takeStock"),
                                 InstanceMethod<&EdgeAddon::addForks>("addForks"),
                                 InstanceMethod<&EdgeAddon::setForkTarget>("setForkTarget"),
@@ -203,6 +204,11 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   }
   Napi::Value streamReports(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { return edge.streamReports(readIds(info[0])); });
+  }
+  Napi::Value sequencesAt(const Napi::CallbackInfo& info) {
+    return answer(info, [&](Edge& edge) {
+      return edge.sequencesAt(readIds(info[0]), readTime(info[1], "at"));
+    });
   }
   Napi::Value takeStock(const Napi::CallbackInfo& info) {
     return answer(info,

@@ -196,6 +196,12 @@ std::vector<StreamReport> Edge::streamReports(const std::vector<uint32_t>& portI
   return onEachId<StreamReport>(portIds, [](Shard& s, uint32_t id) { return s.port(id).report(); });
 }
 
+std::vector<std::optional<uint64_t>> Edge::sequencesAt(const std::vector<uint32_t>& portIds,
+                                                       int64_t atNs) {
+  return onEachId<std::optional<uint64_t>>(
+      portIds, [atNs](Shard& s, uint32_t id) { return s.port(id).sequenceAt(atNs); });
+}
+
 Stock Edge::takeStock(const std::vector<uint32_t>& portIds, const std::vector<uint32_t>& forkIds) {
   Stock stock{std::vector<StreamReport>(portIds.size()), std::vector<ForkReport>(forkIds.size())};
   std::vector<uint32_t> ids = portIds;

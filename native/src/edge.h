@@ -83,6 +83,10 @@ class Edge {
   // One visit to each thread that a list concerns. What is returned is in the order of the list.
   std::vector<StreamReport> streamReports(const std::vector<uint32_t>& portIds);
 
+  /** See Port::sequenceAt. */
+  std::vector<std::optional<uint64_t>> sequencesAt(const std::vector<uint32_t>& portIds,
+                                                   int64_t atNs);
+
   /** Reports on ports, and removes forks. */
   Stock takeStock(const std::vector<uint32_t>& portIds, const std::vector<uint32_t>& forkIds);
 

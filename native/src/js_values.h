@@ -13,6 +13,8 @@ EdgeOptions readEdgeOptions(const Napi::Value& value);
 uint32_t readUint32(const Napi::Value& value, const char* field);
 int readNiceness(const Napi::Value& value);
 /** An extended sequence number; 0 when absent. */
+/** Unix milliseconds of the edge's clock. */
+int64_t readTime(const Napi::Value& value, const char* field);
 uint64_t readSequence(const Napi::Value& value, const char* field);
 Address readSocketAddress(const Napi::Value& value, const char* field);
 Address readHost(const Napi::Value& value, const char* field);
@@ -34,6 +36,7 @@ Napi::Value toJs(Napi::Env env, const std::vector<ForkReport>& reports);
 Napi::Value toJs(Napi::Env env, const Stock& stock);
 Napi::Value toJs(Napi::Env env, const std::vector<uint32_t>& ids);
 /** A Float64Array, five numbers a fork, in the order of the struct; times in Unix ms. */
+Napi::Value toJs(Napi::Env env, const std::vector<std::optional<uint64_t>>& sequences);
 Napi::Value toJs(Napi::Env env, const std::vector<ForkSigns>& all);
 Napi::Value toJs(Napi::Env env, const OpenedCapture& capture);
 Napi::Value toJs(Napi::Env env, const CaptureReport& report);

@@ -288,6 +288,7 @@ StreamReport Port::report() const {
   report.kernelDrops = kernelDrops_;
   report.received = received_.list();
   report.rangesJoined = received_.joined();
+  report.exactFrom = received_.exactFrom();
   report.ssrcChanges.assign(changes_.begin(), changes_.end());
   report.ssrcChangeCount = changeCount_;
   report.packetMs = ingress_.packetMs();
@@ -296,6 +297,12 @@ StreamReport Port::report() const {
   report.lastEgressNs = lastEgressNs_;
   if (!ring_.empty()) report.ringFirst = ring_.at(ring_.first()).extended;
   return report;
+}
+
+std::optional<uint64_t> Port::sequenceAt(int64_t atNs) const {
+  if (!ingress_.started()) return std::nullopt;
+  const uint64_t index = ring_.since(atNs);
+  return index < ring_.head() ? ring_.at(index).extended : ingress_.highest() + 1;
 }
 
 }  // namespace tandem

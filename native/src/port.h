@@ -59,6 +59,9 @@ class Port {
   bool dirty = false;
 
   StreamReport report() const;
+  /** Of the oldest packet in the ring that arrived then or later; one past the newest when none
+   * did. Absent before the first packet. */
+  std::optional<uint64_t> sequenceAt(int64_t atNs) const;
 
  private:
   void onRtpReady(ShardContext& context) { receiveRtp(context); }

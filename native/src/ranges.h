@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "limits.h"
@@ -17,9 +18,11 @@ struct Range {
 };
 
 /** Ordered, disjoint ranges of extended sequence numbers. Adding the next number in order costs a
- * compare and a store. */
+ * compare and a store; memory grows with the gaps alone. */
 class Ranges {
  public:
+  explicit Ranges(size_t max = kRangesMax) : max_(max) {}
+
   /** False if the number was there already. */
   bool add(uint64_t sequence, int64_t atNs) {
     if (!list_.empty() && sequence == list_.back().last + 1) {
@@ -43,30 +46,35 @@ class Ranges {
   }
 
   bool contains(uint64_t sequence) const {
-    for (auto it = list_.rbegin(); it != list_.rend(); ++it) {
-      if (sequence > it->last) return false;
-      if (sequence >= it->first) return true;
-    }
-    return false;
+    const auto after = endOf(sequence);
+    return after != list_.begin() && sequence <= std::prev(after)->last;
   }
 
   /** The part within first..last; times inside a range are interpolated. */
   std::vector<Range> within(uint64_t first, uint64_t last) const {
     std::vector<Range> result;
-    for (const Range& range : list_) {
-      if (range.last < first || range.first > last) continue;
-      Range part{std::max(range.first, first), std::min(range.last, last), 0, 0};
-      part.firstAtNs = timeOf(range, part.first);
-      part.lastAtNs = timeOf(range, part.last);
+    auto it = std::lower_bound(
+        list_.begin(), list_.end(), first,
+        [](const Range& range, uint64_t sequence) { return range.last < sequence; });
+    for (; it != list_.end() && it->first <= last; ++it) {
+      Range part{std::max(it->first, first), std::min(it->last, last), 0, 0};
+      part.firstAtNs = timeOf(*it, part.first);
+      part.lastAtNs = timeOf(*it, part.last);
       result.push_back(part);
     }
     return result;
   }
 
   const std::vector<Range>& list() const { return list_; }
+  /** Gaps that were closed to keep within bounds. */
   uint64_t joined() const { return joined_; }
+  /** From this number on the list is exact; absent: all of it is. */
+  const std::optional<uint64_t>& exactFrom() const { return exactFrom_; }
 
  private:
+  /** Of the bound, what is joined at once: so that the shift is rare. */
+  static constexpr size_t kJoinedPart = 16;
+
   static int64_t timeOf(const Range& range, uint64_t sequence) {
     if (range.last == range.first) return range.firstAtNs;
     const double part =
@@ -75,10 +83,15 @@ class Ranges {
            static_cast<int64_t>(part * static_cast<double>(range.lastAtNs - range.firstAtNs));
   }
 
+  /** Behind the last range that begins at or before `sequence`. */
+  std::vector<Range>::const_iterator endOf(uint64_t sequence) const {
+    return std::upper_bound(
+        list_.begin(), list_.end(), sequence,
+        [](uint64_t number, const Range& range) { return number < range.first; });
+  }
+
   bool insert(uint64_t sequence, int64_t atNs) {
-    // From the back: what is out of order is late by a few packets.
-    size_t i = list_.size();
-    while (i > 0 && list_[i - 1].first > sequence) --i;
+    const auto i = static_cast<size_t>(endOf(sequence) - list_.begin());
     if (i > 0 && sequence <= list_[i - 1].last) return false;
     const bool joinsBefore = i > 0 && list_[i - 1].last + 1 == sequence;
     const bool joinsAfter = i < list_.size() && sequence + 1 == list_[i].first;
@@ -100,19 +113,21 @@ class Ranges {
     return true;
   }
 
-  /** Joins the oldest: old gaps are forgotten before memory grows. Several at once, so that the
-   * shift is rare. */
+  /** Joins the oldest: old gaps are forgotten before memory grows. */
   void bound() {
-    if (list_.size() <= kRangesMax) return;
-    constexpr size_t kJoin = 64;
-    list_[kJoin].first = list_[0].first;
-    list_[kJoin].firstAtNs = list_[0].firstAtNs;
-    list_.erase(list_.begin(), list_.begin() + kJoin);
-    joined_ += kJoin;
+    if (list_.size() <= max_) return;
+    const size_t join = std::max<size_t>(1, max_ / kJoinedPart);
+    exactFrom_ = list_[join].first;
+    list_[join].first = list_[0].first;
+    list_[join].firstAtNs = list_[0].firstAtNs;
+    list_.erase(list_.begin(), list_.begin() + static_cast<std::ptrdiff_t>(join));
+    joined_ += join;
   }
 
+  size_t max_;
   std::vector<Range> list_;
   uint64_t joined_ = 0;
+  std::optional<uint64_t> exactFrom_;
 };
 
 }  // namespace tandem

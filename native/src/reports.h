@@ -32,6 +32,9 @@ struct StreamReport {
   uint64_t kernelDrops = 0;
   std::vector<Range> received;
   uint64_t rangesJoined = 0;
+  std::optional<uint64_t> exactFrom;
+  /** Gaps in `received` that the kernel's drops at our own socket account for. */
+  std::vector<Range> dropped;
   std::vector<SsrcChange> ssrcChanges;
   uint64_t ssrcChangeCount = 0;
   double packetMs = 20;

@@ -40,6 +40,21 @@ class Ring {
   const Entry& at(uint64_t index) const { return entries_[index & entryMask_]; }
   const uint8_t* data(const Entry& entry) const { return memory_ + entry.offset; }
 
+  /** Index of the oldest packet that arrived then or later; `head` when none did. */
+  uint64_t since(int64_t atNs) const {
+    uint64_t low = first_;
+    uint64_t high = head_;
+    while (low < high) {
+      const uint64_t middle = low + (high - low) / 2;
+      if (at(middle).arrivalNs < atNs) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
+  }
+
   /** Room for one packet; `onEvict(entry, index)` is told what leaves for it. `entry.size` is at
    * most kDatagramMax. */
   template <typename OnEvict>

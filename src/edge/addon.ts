@@ -16,9 +16,17 @@ import type {
   PortRemote,
   PortRoute,
   SocketAddress,
-  Stock,
   StreamReport,
 } from './types.ts';
+import type { WithPackedRanges } from './packed-ranges.ts';
+
+export type NativeStreamReport = WithPackedRanges<StreamReport>;
+export type NativeForkReport = WithPackedRanges<ForkReport>;
+
+export interface NativeStock {
+  readonly streams: readonly NativeStreamReport[];
+  readonly forks: readonly NativeForkReport[];
+}
 
 /** What the addon's object offers; `Edge` in edge.ts says what each means. */
 export interface NativeEdge {
@@ -33,16 +41,17 @@ export interface NativeEdge {
   openPort(options: OpenPortOptions): OpenedPort;
   setRemote(portId: number, remote: PortRemote): void;
   setRoute(portId: number, route: PortRoute): void;
-  closePort(portId: number): StreamReport;
-  streamReports(portIds: readonly number[]): StreamReport[];
-  takeStock(portIds: readonly number[], forkIds: readonly number[]): Stock;
+  closePort(portId: number): NativeStreamReport;
+  streamReports(portIds: readonly number[]): NativeStreamReport[];
+  sequencesAt(portIds: readonly number[], at: number): (number | undefined)[];
+  takeStock(portIds: readonly number[], forkIds: readonly number[]): NativeStock;
   addForks(options: readonly AddForkOptions[]): number[];
   setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): void;
   pauseFork(forkId: number, from: number): void;
   resumeFork(forkId: number): void;
-  endForks(forkIds: readonly number[]): ForkReport[];
-  removeForks(forkIds: readonly number[]): ForkReport[];
-  forkReports(forkIds: readonly number[]): ForkReport[];
+  endForks(forkIds: readonly number[]): NativeForkReport[];
+  removeForks(forkIds: readonly number[]): NativeForkReport[];
+  forkReports(forkIds: readonly number[]): NativeForkReport[];
   /** Eleven numbers a fork, in the order of `ForkSigns`; truth is 1. */
   forkSigns(): Float64Array;
   openCapture(options: OpenCaptureOptions): OpenedCapture;

@@ -1,6 +1,7 @@
 import { messageOf, TandemError } from '../errors.ts';
 import { loadAddon } from './addon.ts';
 import type { NativeEdge } from './addon.ts';
+import { unpack } from './packed-ranges.ts';
 import type {
   AddForkOptions,
   CaptureReport,
@@ -28,6 +29,7 @@ import {
   checkRemote,
   checkRoute,
   checkSequence,
+  checkTime,
 } from './validate.ts';
 
 export interface AddressPair {
@@ -107,16 +109,26 @@ export class Edge {
 
   /** Its forks end with it, with RTCP BYE; routes that led to it lead nowhere. */
   closePort(portId: number): StreamReport {
-    return guard(() => this.#native.closePort(portId));
+    return unpack<StreamReport>(guard(() => this.#native.closePort(portId)));
   }
 
   streamReports(portIds: readonly number[]): StreamReport[] {
-    return guard(() => this.#native.streamReports(portIds));
+    return guard(() => this.#native.streamReports(portIds)).map(unpack<StreamReport>);
+  }
+
+  /**
+   * Of each port, the oldest packet in its ring that arrived at or after `at` (Unix ms); one past the newest when none did;
+   * undefined before the first packet.
+   */
+  sequencesAt(portIds: readonly number[], at: number): (number | undefined)[] {
+    checkTime('at', at);
+    return guard(() => this.#native.sequencesAt(portIds, at));
   }
 
   /** Reports on ports and removes forks, in one visit; either list may be empty, not both. */
   takeStock(portIds: readonly number[], forkIds: readonly number[]): Stock {
-    return guard(() => this.#native.takeStock(portIds, forkIds));
+    const { streams, forks } = guard(() => this.#native.takeStock(portIds, forkIds));
+    return { streams: streams.map(unpack<StreamReport>), forks: forks.map(unpack<ForkReport>) };
   }
 
   /**
@@ -160,16 +172,16 @@ export class Edge {
    * recorder has reported all that it received, which raises `fork-ended`. One that sent no packet says nothing.
    */
   endForks(forkIds: readonly number[]): ForkReport[] {
-    return guard(() => this.#native.endForks(forkIds));
+    return guard(() => this.#native.endForks(forkIds)).map(unpack<ForkReport>);
   }
 
   /** Sends RTCP BYE, unless they were ended before. */
   removeForks(forkIds: readonly number[]): ForkReport[] {
-    return guard(() => this.#native.removeForks(forkIds));
+    return guard(() => this.#native.removeForks(forkIds)).map(unpack<ForkReport>);
   }
 
   forkReports(forkIds: readonly number[]): ForkReport[] {
-    return guard(() => this.#native.forkReports(forkIds));
+    return guard(() => this.#native.forkReports(forkIds)).map(unpack<ForkReport>);
   }
 
   /** The file is created exclusively. The one method that does not wait for the thread: what comes is written from then on. */

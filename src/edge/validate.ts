@@ -86,7 +86,7 @@ export function checkRoute(route: PortRoute): void {
 }
 
 function checkStart(from: ForkStart): void {
-  if (from.kind === 'time') checkNumber('from.at', from.at, 0, 1e13);
+  if (from.kind === 'time') checkTime('from.at', from.at);
   if (from.kind === 'sequence') checkSequence('from.sequence', from.sequence);
 }
 
@@ -106,6 +106,11 @@ export function checkAddFork(options: AddForkOptions): void {
 
 export function checkSequence(field: string, sequence: number): void {
   checkInteger(field, sequence, 0, Number.MAX_SAFE_INTEGER);
+}
+
+/** Unix milliseconds. */
+export function checkTime(field: string, at: number): void {
+  checkNumber(field, at, 0, 1e13);
 }
 
 export function checkCapture(options: OpenCaptureOptions): void {
