@@ -19,6 +19,7 @@ export function streamReport(
     kernelDrops: 0,
     received,
     rangesJoined: 0,
+    dropped: [],
     ssrcChanges: [],
     ssrcChangeCount: 0,
     packetMs: 20,
@@ -43,6 +44,10 @@ export function forkReport(
     overrun: [],
     withheld: [],
     receiverReports: 0,
+    reportsRanges: false,
+    confirmed: [],
+    denied: [],
+    reportedLost: { atLeast: 0, atMost: 0 },
     ...change,
   };
 }

@@ -19,7 +19,7 @@ export function sequenceAt(stream: StreamReport, at: number): number | undefined
   if (range.firstAt >= at) return range.first;
   const share = (at - range.firstAt) / (range.lastAt - range.firstAt);
   const even = range.first + Math.ceil(share * (range.last - range.first));
-  const latest = range.last - Math.ceil((range.lastAt - at) / packetMs - roundingSlack);
+  const latest = range.last - Math.floor((range.lastAt - at) / packetMs + roundingSlack);
   return Math.max(range.first, Math.min(even, latest));
 }
 

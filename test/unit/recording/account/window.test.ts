@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import type { Marks, WindowRecord } from '../../../../src/recording/account/records.ts';
+import {
+  beginWindow,
+  endWindow,
+  floorOf,
+  keptOut,
+  marksOf,
+  newWindow,
+  pausedFrom,
+  pauseWindow,
+  resumedWindow,
+  resumeWindow,
+  streamWindow,
+} from '../../../../src/recording/account/window.ts';
+import { range, streamReport } from '../../../support/reports.ts';
+
+/** Both parties' streams, the newest packet being `last`; undefined: not begun. */
+function at(last: number | undefined): Marks {
+  const stream = streamReport(last === undefined ? [] : [range(100, last)]);
+  return marksOf({ a: stream, b: stream });
+}
+
+const begun = beginWindow(newWindow, at(199));
+const paused = pauseWindow(begun, at(299));
+const resuming = resumeWindow(paused, at(399));
+
+describe('the recording window', () => {
+  it('begins with the packet after the newest, once', () => {
+    expect(streamWindow(begun, 'a').from).toBe(200);
+    expect(beginWindow(begun, at(250))).toBe(begun);
+  });
+
+  it('begins with whatever comes when nothing had arrived', () => {
+    expect(streamWindow(beginWindow(newWindow, at(undefined)), 'a').from).toBeUndefined();
+  });
+
+  it('ends with the newest packet, once', () => {
+    const ended = endWindow(begun, at(299));
+    expect(streamWindow(ended, 'a').to).toBe(299);
+    expect(endWindow(ended, at(350))).toBe(ended);
+  });
+
+  it('has nothing of a stream that had not begun by the end', () => {
+    const ended = endWindow(beginWindow(newWindow, at(undefined)), at(undefined));
+    expect(streamWindow(ended, 'a').to).toBe(-1);
+  });
+
+  it('leaves out a pause that goes on', () => {
+    expect(streamWindow(paused, 'a').paused).toEqual([{ first: 300, last: Infinity }]);
+  });
+
+  it('leaves out a pause that is over, to the packet before the order to resume', () => {
+    expect(streamWindow(resuming, 'a').paused).toEqual([{ first: 300, last: 399 }]);
+  });
+
+  it('leaves out nothing for a pause in which nothing came', () => {
+    const silent = resumeWindow(paused, at(299));
+    expect(streamWindow(silent, 'a').paused).toEqual([]);
+    expect(keptOut(silent).a).toEqual([]);
+  });
+
+  it('knows a second pause during the first for the same one', () => {
+    expect(pauseWindow(paused, at(350))).toBe(paused);
+  });
+
+  it('does not go on without a pause, nor twice', () => {
+    expect(resumeWindow(begun, at(399))).toBe(begun);
+    expect(resumeWindow(resuming, at(450))).toBe(resuming);
+    expect(resumedWindow(paused, at(409))).toBe(paused);
+  });
+
+  it('is resuming until the legs send again', () => {
+    expect(streamWindow(resuming, 'a').resuming).toEqual([{ first: 400, last: Infinity }]);
+    const resumed = resumedWindow(resuming, at(409));
+    expect(streamWindow(resumed, 'a').resuming).toEqual([{ first: 400, last: 409 }]);
+  });
+
+  it('keeps a pause that is over out of copies that begin before it', () => {
+    expect(keptOut(paused).a).toEqual([]);
+    expect(pausedFrom(paused).a).toBe(300);
+    expect(keptOut(resuming).a).toEqual([{ first: 300, last: 399 }]);
+    expect(floorOf(resuming, 'a')).toBe(200);
+  });
+
+  it('lets nothing be sent again of before the pauses that it can tell apart', () => {
+    let window: WindowRecord = begun;
+    for (let pause = 1; pause <= 65; pause += 1) {
+      window = pauseWindow(window, at(199 + 2 * pause));
+      window = resumeWindow(window, at(200 + 2 * pause));
+    }
+    expect(keptOut(window).a).toHaveLength(64);
+    expect(keptOut(window).a[0]).toEqual({ first: 204, last: 204 });
+    expect(floorOf(window, 'a')).toBe(203);
+  });
+});
