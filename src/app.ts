@@ -97,6 +97,12 @@ async function assemble(
       'not allowed to put media before other work on this machine (CAP_SYS_NICE, LimitNICE)',
     );
   }
+  if (resource.affinityFile !== undefined) {
+    logger.warn(
+      { affinityFile: resource.affinityFile },
+      'resource.affinityFile is without effect: nothing is written there any more',
+    );
+  }
   const registry = new Registry();
   const metrics = createMetrics(registry, {
     calls: () => calls.counts(),

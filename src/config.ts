@@ -131,7 +131,8 @@ const configSchema = z.strictObject({
     policy: z
       .enum(['least-loaded', 'round-robin', 'weighted', 'two-choices'])
       .default('least-loaded'),
-    affinityFile: z.string().min(1).default('state/affinity.json'),
+    /** Still accepted, and without effect: calls do not survive a restart, so there is nothing to remember. */
+    affinityFile: z.string().min(1).optional(),
     promotion: z.enum(['auto', 'manual']).default('manual'),
     health: section({
       intervalMs: ms(500),
@@ -175,21 +176,12 @@ export function parseConfig(input: unknown): Config {
         ? issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), reason: 'unknown key' }))
         : [{ path: issue.path.join('.') || '(root)', reason: issue.message }],
     );
-    throw new TandemError(
-      'CONFIG_INVALID',
-      issues.map(({ path, reason }) => `${path}: ${reason}`).join('; '),
-      { details: { issues } },
-    );
+    throw invalid(issues);
   }
   const config = result.data;
-  const ids = config.recorders.list.map(({ id }) => id);
-  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
-  if (twice !== undefined) {
-    throw new TandemError('CONFIG_INVALID', `recorders.list: id ${twice} stands twice`, {
-      details: { issues: [{ path: 'recorders.list', reason: `duplicate id ${twice}` }] },
-    });
-  }
-  if (config.recorders.embedded === undefined && ids.length === 0) {
+  const issues = recorderIdIssues(config);
+  if (issues.length > 0) throw invalid(issues);
+  if (config.recorders.embedded === undefined && config.recorders.list.length === 0) {
     return deepFreeze({
       ...config,
       recorders: {
@@ -199,6 +191,36 @@ export function parseConfig(input: unknown): Config {
     });
   }
   return deepFreeze(config);
+}
+
+interface Issue {
+  readonly path: string;
+  readonly reason: string;
+}
+
+function invalid(issues: readonly Issue[]): TandemError {
+  const message = issues.map(({ path, reason }) => `${path}: ${reason}`).join('; ');
+  return new TandemError('CONFIG_INVALID', message, { details: { issues } });
+}
+
+/** A recorder is known by its id: a second one would silently take the place of the first. */
+function recorderIdIssues({ recorders: { embedded, list } }: Config): Issue[] {
+  const taken = new Map<string, string>();
+  for (let index = 0; index < (embedded?.count ?? 0); index += 1) {
+    taken.set(embeddedRecorderId(index), 'is that of an embedded recorder');
+  }
+  return list.flatMap(({ id }, index) => {
+    const reason = taken.get(id);
+    taken.set(id, 'stands twice');
+    return reason === undefined
+      ? []
+      : [{ path: `recorders.list.${index}.id`, reason: `id ${id} ${reason}` }];
+  });
+}
+
+/** From 0. */
+export function embeddedRecorderId(index: number): string {
+  return `r${index + 1}`;
 }
 
 export function loadConfig(file: string | undefined): Config {

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Clock, Timer } from './clock.ts';
+import { embeddedRecorderId } from './config.ts';
 import type { Logger } from './logger.ts';
 import type { RecorderReady } from './recorder/command.ts';
 
@@ -58,7 +59,7 @@ export class EmbeddedRecorders {
       (options.ports.max - options.ports.min + 1) / Math.max(1, options.count),
     );
     this.#slots = Array.from({ length: options.count }, (_, index) => ({
-      id: `r${index + 1}`,
+      id: embeddedRecorderId(index),
       zone: options.zones[index % options.zones.length] as string,
       ports: {
         min: options.ports.min + index * share,

@@ -68,8 +68,6 @@ export interface TimelineSample {
 export interface RestartResult {
   /** From SIGKILL until calls can be placed again. */
   readonly readyMs: number;
-  readonly affinitiesBefore: number;
-  readonly affinitiesAfter: number;
 }
 
 export interface TrialResult {

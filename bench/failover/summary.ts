@@ -56,7 +56,7 @@ export interface FaultSummary {
     readonly delayUsP50: number | null;
     readonly delayUsP99: number | null;
   };
-  readonly restart: { readonly readyMs: Spread; readonly affinitiesLost: number } | null;
+  readonly restart: { readonly readyMs: Spread } | null;
   /** Trials in which the load generator itself lost packets, and in which it was late by `LATE_SENT_MS` or more. */
   readonly spoiltTrials: number;
   readonly lateTrials: number;
@@ -122,16 +122,7 @@ function summarizeFault(fault: FaultName, own: readonly TrialResult[]): FaultSum
       delayUsP99: delays.length === 0 ? null : median(delays.map(({ p99 }) => p99)),
     },
     restart:
-      restarts.length === 0
-        ? null
-        : {
-            readyMs: spread(restarts.map(({ readyMs }) => readyMs))!,
-            affinitiesLost: sum(
-              restarts.map(({ affinitiesBefore, affinitiesAfter }) =>
-                Math.abs(affinitiesBefore - affinitiesAfter),
-              ),
-            ),
-          },
+      restarts.length === 0 ? null : { readyMs: spread(restarts.map(({ readyMs }) => readyMs))! },
     lateTrials: own.filter(({ harness }) => harness.lateUsMax >= LATE_SENT_MS * 1_000).length,
     spoiltTrials: own.filter(({ harness }) => harness.sendErrors + harness.kernelDrops > 0).length,
   };

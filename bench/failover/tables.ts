@@ -118,7 +118,7 @@ export function notes(summaries: readonly FaultSummary[]): string[] {
       found.push(
         `${fault}: tandem serve takes calls again ${p50.toFixed(0)} ms (median; max ${max.toFixed(0)}) after ` +
           'SIGKILL. Roles run in one process, so the calls on it end with it; judged are their files up to the kill, ' +
-          'the affinities after it, and the calls placed then.',
+          'and the calls placed after it.',
       );
     }
     return found;

@@ -79,9 +79,7 @@ function judgeFault(summary: FaultSummary, control: FaultSummary | undefined): V
     count('ledger within 1 packet of the truth', apart, 'packets apart', LEDGER_PACKETS_MAX);
   }
   count('parties: no packet lost', summary.party.lostPackets, 'packets lost');
-  if (summary.restart !== null) {
-    count('all affinities known again', summary.restart.affinitiesLost, 'forgotten');
-  } else if (control !== undefined && fault !== 'none') {
+  if (summary.restart === null && control !== undefined && fault !== 'none') {
     const [own, without] = [summary.party.delayUsP99, control.party.delayUsP99];
     const added = own === null || without === null ? undefined : own - without;
     const target = `parties: delay p99 at most ${ADDED_DELAY_US_MAX} us above the control's`;

@@ -123,7 +123,6 @@ async function runCalls(
   load.start({ warmupMs: BEFORE_MS, measureMs });
   await load.reached('measuring');
   await sleep(delayMs);
-  const before = job.fault === 'rm-restart' ? await affinities(tandem) : 0;
   const { fault, trial } = job;
   const hangMs = measureMs + HANG_EXTRA_MS;
   const injection = inject({ fault, trial, fleet, concerned, tandem, hangMs });
@@ -132,7 +131,7 @@ async function runCalls(
     load.stop();
     const next = await startTandem(job, fleet);
     const readyMs = performance.timeOrigin + performance.now() - injection.at;
-    const restart = { readyMs, affinitiesBefore: before, affinitiesAfter: await affinities(next) };
+    const restart = { readyMs };
     const report = await load.done();
     const log = SentLog.read(logFile, 2 * job.calls, injection.at - IN_FLIGHT_MS);
     const again = await runAgain(job, next, injection);
@@ -169,14 +168,6 @@ async function runAgain(job: TrialJob, tandem: TandemProcess, injection: Injecti
     ...{ injection, load: report, ids: calls.ids, placed, states, ledgers, log },
     ...{ alarms, restart: null, again: null },
   };
-}
-
-async function affinities(tandem: TandemProcess): Promise<number> {
-  const { recorders } = await tandem.api<{ recorders: { affinities: number }[] }>(
-    'GET',
-    '/v1/recorders',
-  );
-  return recorders.reduce((sum, recorder) => sum + recorder.affinities, 0);
 }
 
 async function alarmKinds(tandem: TandemProcess): Promise<Record<string, number>> {

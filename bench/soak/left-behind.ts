@@ -52,8 +52,6 @@ export function compare({ warm, end, tally }: SoakReport, tolerance = defaultTol
     gone('pinned ports', ({ ports }) => ports),
     gone('forks', ({ forks }) => forks),
     gone("recorders' sessions", ({ recorderSessions }) => recorderSessions),
-    gone('affinities', ({ affinities }) => affinities),
-    gone('affinities on disk', ({ affinitiesOnDisk }) => affinitiesOnDisk),
     gone('unfinished recordings', ({ unfinishedRecordings }) => unfinishedRecordings),
     loose('serve: file descriptors', warm.serve.fds, end.serve.fds),
     loose('serve: threads', warm.serve.threads, end.serve.threads),

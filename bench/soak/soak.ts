@@ -214,8 +214,6 @@ function isBusy(sample: SystemSample): boolean {
       sample.ports +
       sample.forks +
       sample.recorderSessions +
-      sample.affinities +
-      sample.affinitiesOnDisk +
       sample.unfinishedRecordings >
     0
   );

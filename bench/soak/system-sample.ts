@@ -1,5 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync } from 'node:fs';
 import type { TandemProcess } from '../../test/support/tandem-process.ts';
 import { memoryBytes, processTree } from '../process-usage.ts';
 
@@ -25,9 +24,6 @@ export interface SystemSample {
   readonly ports: number;
   readonly forks: number;
   readonly recorderSessions: number;
-  readonly affinities: number;
-  /** In the file. */
-  readonly affinitiesOnDisk: number;
   /** Folders that no recorder has made whole. */
   readonly unfinishedRecordings: number;
 }
@@ -58,8 +54,6 @@ export async function sampleSystem(
     ports: metrics('tandem_edge_ports'),
     forks: metrics('tandem_edge_forks'),
     recorderSessions: sum(({ sessions }) => sessions),
-    affinities: sum(({ affinities }) => affinities),
-    affinitiesOnDisk: affinitiesOnDisk(join(tandem.dir, 'affinity.json')),
     unfinishedRecordings,
   };
 }
@@ -81,9 +75,4 @@ async function readMetrics(
       .map((line) => /^([^\s{]+)(\{.*\})? (\S+)$/.exec(line))
       .filter((match) => match?.[1] === name && labels.test(match[2] ?? ''))
       .reduce((total, match) => total + Number(match?.[3]), 0);
-}
-
-function affinitiesOnDisk(file: string): number {
-  const { entries } = JSON.parse(readFileSync(file, 'utf8')) as { entries: unknown[] };
-  return entries.length;
 }

@@ -72,7 +72,6 @@ function configOf({ dir, path, replay, recorders, zones }: TandemProcessOptions)
     sip: { host: '127.0.0.1', port: 0 },
     media: { path },
     recording: { mode: 'duplicate', replay, ledgerDir: join(dir, 'ledgers') },
-    resource: { affinityFile: join(dir, 'affinity.json') },
     recorders: { embedded: { count: recorders, dir, zones: [...zones] } },
   };
 }

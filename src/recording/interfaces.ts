@@ -226,6 +226,8 @@ export type FailureReason =
 export interface AllocatorEvents {
   /** The recorder takes nothing any more; everything on it should move. `at`: when it was found out, Unix ms. */
   recorderDown: [{ recorder: string; reason: FailureReason; at: number }];
+  /** It answers again. */
+  recorderUp: [{ recorder: string; at: number }];
   /** The recorder is to be emptied without loss. */
   recorderDraining: [{ recorder: string }];
   /** A recorder can take sessions that could not before. */

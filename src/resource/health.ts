@@ -3,9 +3,10 @@ import type { RecorderEvent, RecorderStateName } from './recorder.ts';
 
 /**
  * `willing`: it answered OPTIONS. `unwilling`: it lives but says that it takes nothing (5xx, 6xx): no reason to move what it
- * has. `leaving`: it says that it is about to go, and what it has should be moved. `silent`: no answer in time.
+ * has. `leaving`: it says that it is about to go, and what it has should be moved. `silent`: no answer in time. `unresolved`: it
+ * could not be asked, because nobody tells what address its name has.
  */
-export type ProbeOutcome = 'willing' | 'unwilling' | 'leaving' | 'silent';
+export type ProbeOutcome = 'willing' | 'unwilling' | 'leaving' | 'silent' | 'unresolved';
 
 export interface HealthSettings {
   /** Silent probes in a row before it is down. */
@@ -31,12 +32,23 @@ export function outcomeOf({ status, leaving = false }: ProbeAnswer): ProbeOutcom
   return status < 500 || status === 501 ? 'willing' : 'unwilling';
 }
 
+/** Whether it is a name that could not be looked up: what Node says of `getaddrinfo`, at any depth of `cause`. */
+export function isLookupFailure(error: unknown): boolean {
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 8; depth += 1) {
+    if ('syscall' in cause && cause.syscall === 'getaddrinfo') return true;
+    cause = cause.cause;
+  }
+  return false;
+}
+
 /**
  * Weighs what speaks for and against one recorder. An episode begins with the first evidence against it and ends when it
  * is cleared; everything reported in between is the same episode, so a hundred sessions that fail at once count as one.
  */
 export class HealthRecord {
   readonly #settings: HealthSettings;
+  /** It has answered. */
+  #known = false;
   #silent = 0;
   #answers = 0;
   #reason: FailureReason | undefined;
@@ -67,7 +79,10 @@ export class HealthRecord {
     state: RecorderStateName,
     now: number,
   ): Exclude<RecorderEvent, 'assigned'> | undefined {
-    switch (outcome) {
+    // One that never answered is nobody as long as its name is.
+    const isNobody = outcome === 'unresolved' && !this.#known;
+    if (outcome !== 'silent' && outcome !== 'unresolved') this.#known = true;
+    switch (isNobody ? 'silent' : outcome) {
       case 'silent': {
         this.#answers = 0;
         this.#silent += 1;
@@ -76,6 +91,9 @@ export class HealthRecord {
         this.#openEpisode(now);
         return 'died';
       }
+      case 'unresolved':
+        // It says something of the resolver, and nothing of the recorder: what was known holds.
+        return undefined;
       case 'unwilling':
       case 'leaving':
         this.#silent = 0;
@@ -95,6 +113,7 @@ export class HealthRecord {
   /** A session was established on it. */
   heard(): void {
     this.#silent = 0;
+    this.#known = true;
   }
 
   #openEpisode(now: number): boolean {

@@ -49,7 +49,7 @@ export function allocationOf(recordId: string, recorder: KnownRecorder): Allocat
   return { recordId, recorder: id, uri, zone, ...reportsEvery(recorder) };
 }
 
-export function viewOf(recorder: KnownRecorder, affinities: number, clock: Clock): RecorderView {
+export function viewOf(recorder: KnownRecorder, clock: Clock): RecorderView {
   const { id, uri, zone, capacity, weight, tenants, sites, pid, reports } = recorder.definition;
   const busyUntil = recorder.willingness.busyUntil(clock.now());
   return {
@@ -62,7 +62,6 @@ export function viewOf(recorder: KnownRecorder, affinities: number, clock: Clock
     weight,
     tenants,
     sites,
-    affinities,
     reports: reports ?? 'auto',
     ...reportsEvery(recorder),
     ...(busyUntil === undefined

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../clock.ts';
-import { outcomeOf, type ProbeAnswer, type ProbeOutcome } from './health.ts';
+import { isLookupFailure, outcomeOf, type ProbeAnswer, type ProbeOutcome } from './health.ts';
 
 /** Sends one OPTIONS. Rejects when there is no answer or the transport refuses. */
 export type Probe = (uri: string, timeoutMs: number) => Promise<ProbeAnswer>;
@@ -97,8 +97,8 @@ export class Prober {
   async #send(uri: string, timeoutMs: number): Promise<ProbeOutcome> {
     try {
       return outcomeOf(await this.#options.probe(uri, timeoutMs));
-    } catch {
-      return 'silent';
+    } catch (error) {
+      return isLookupFailure(error) ? 'unresolved' : 'silent';
     }
   }
 

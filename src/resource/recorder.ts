@@ -50,8 +50,6 @@ export interface RecorderView {
   readonly weight: number;
   readonly tenants: readonly string[];
   readonly sites: readonly string[];
-  /** Record ids known to belong to it, those from before a restart included. */
-  readonly affinities: number;
   readonly reports: ReportsPolicy;
   /** 0: it does not; absent: not known yet. */
   readonly reportsEveryMs?: number;

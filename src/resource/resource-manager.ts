@@ -11,19 +11,15 @@ import type {
   ReportingHabit,
   SessionRefusal,
 } from '../recording/interfaces.ts';
-import { hindrance, type AdmissionRequest, type Hindrance } from './admission.ts';
-import { AffinityStore } from './affinity.ts';
-import type { Candidate } from './candidate.ts';
 import { HealthRecord, type HealthSettings, type ProbeOutcome } from './health.ts';
 import {
   allocationOf,
-  applicantOf,
-  candidateOf,
   takesSessions,
   viewOf,
   withoutPid,
   type KnownRecorder,
 } from './known-recorder.ts';
+import { choose, chooseStandby, noRecorder, type Placement } from './placement.ts';
 import { Prober, type Probe } from './prober.ts';
 import {
   transition,
@@ -34,17 +30,14 @@ import {
   type RecorderView,
 } from './recorder.ts';
 import { ReportingRecord } from './reporting.ts';
-import { select, type PolicyName } from './selector.ts';
+import type { PolicyName } from './selector.ts';
 import { Willingness } from './willingness.ts';
 
 /** Also what the configuration allows. */
 const recordersMax = 1_000;
-/** Recorders named one by one when none could take a session. */
-const hindrancesShownMax = 20;
 
 export interface ResourceSettings {
   readonly policy: PolicyName;
-  readonly affinityFile: string;
   readonly promotion: 'auto' | 'manual';
   readonly health: HealthSettings & { readonly intervalMs: number; readonly timeoutMs: number };
 }
@@ -73,21 +66,18 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #random: () => number;
-  readonly #affinity: AffinityStore;
   readonly #prober: Prober;
   readonly #recorders = new Map<string, KnownRecorder>();
   /** KnownRecorder of every session that is on now. */
   readonly #live = new Map<string, KnownRecorder>();
   #choices = 0;
-  #closed = false;
 
-  private constructor(options: Required<ResourceManagerOptions>, affinity: AffinityStore) {
+  private constructor(options: Required<ResourceManagerOptions>) {
     super();
     this.#settings = options.settings;
     this.#logger = options.logger;
     this.#clock = options.clock;
     this.#random = options.random;
-    this.#affinity = affinity;
     this.#prober = new Prober({
       probe: options.probe,
       intervalMs: options.settings.health.intervalMs,
@@ -100,28 +90,22 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     });
   }
 
-  /** Resolves when the affinities are read and every configured recorder was asked once: who does not answer is down. */
+  /** Resolves when every configured recorder was asked once: who does not answer is down. */
   static async create(options: ResourceManagerOptions): Promise<ResourceManager> {
     const { clock = systemClock, random = Math.random } = options;
-    const affinity = await AffinityStore.create({
-      file: options.settings.affinityFile,
-      clock,
-      logger: options.logger,
-    });
-    const manager = new ResourceManager({ ...options, clock, random }, affinity);
+    const manager = new ResourceManager({ ...options, clock, random });
     const outcomes = await Promise.all(
       options.recorders.map((definition) => manager.#prober.ask(definition.uri)),
     );
     options.recorders.forEach((definition, index) => {
-      manager.#add(definition, outcomes[index] === 'silent' ? 'down' : definition.state);
+      const answered = outcomes[index] !== 'silent' && outcomes[index] !== 'unresolved';
+      const recorder = manager.#add(definition, answered ? definition.state : 'down');
+      if (answered) recorder.health.heard();
     });
     return manager;
   }
 
-  /**
-   * A record id that is known goes to the recorder it belongs to, if that one is able. Throws NO_RECORDER, with what
-   * stands against each recorder.
-   */
+  /** A session that is on stays where it is. Throws NO_RECORDER, with what stands against each recorder. */
   allocate(request: AllocationRequest): Allocation {
     const { recordId } = request;
     const live = this.#live.get(recordId);
@@ -129,14 +113,15 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
       return allocationOf(recordId, live);
     }
     if (live !== undefined) this.release(recordId);
-    const able = this.#ownerOf(request) ?? this.#choose(request);
-    const recorder = able ?? this.#promote(request);
-    if (recorder === undefined) throw this.#noRecorder(request);
+    const now = this.#clock.now();
+    const placement = { policy: this.#settings.policy, now, random: this.#random };
+    const able = choose(this.#recorders, request, placement);
+    const recorder = able ?? this.#promote(request, placement);
+    if (recorder === undefined) throw noRecorder(this.#recorders, request, now);
     this.#choices += 1;
     recorder.lastChosen = this.#choices;
     recorder.sessions.add(recordId);
     this.#live.set(recordId, recorder);
-    this.#affinity.set(recordId, recorder.definition.id);
     // Not before it has what it was promoted for: whoever listens may allocate at once.
     if (able === undefined) {
       const { callId, leg } = request;
@@ -148,14 +133,10 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
 
   release(recordId: string): void {
     const recorder = this.#live.get(recordId);
-    if (recorder === undefined) {
-      this.#affinity.delete(recordId);
-      return;
-    }
+    if (recorder === undefined) return;
     const wasFull = recorder.sessions.size >= recorder.definition.capacity;
     this.#live.delete(recordId);
     recorder.sessions.delete(recordId);
-    this.#affinity.delete(recordId);
     if (wasFull) this.#announce(recorder);
   }
 
@@ -202,11 +183,6 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
 
   zoneOf(recorderId: string): string | undefined {
     return this.#recorders.get(recorderId)?.definition.zone;
-  }
-
-  /** The recorder that a record id belongs to, also when that was before a restart. */
-  recorderOf(recordId: string): string | undefined {
-    return this.#affinity.get(recordId);
   }
 
   /** By id. */
@@ -271,14 +247,11 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     this.#prober.check(recorderId);
   }
 
-  /** Idempotent. Resolves when the affinities are on disk. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+  /** Idempotent. */
+  close(): void {
     this.#prober.close();
     for (const recorder of this.#recorders.values()) this.#stopWaiting(recorder);
     this.removeAllListeners();
-    await this.#affinity.close();
   }
 
   #add(definition: RecorderDefinition, state: RecorderStateName): KnownRecorder {
@@ -351,6 +324,7 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
       'recorder changed state',
     );
     if (to === 'down') this.emit('recorderDown', { recorder: id, reason, at: this.#clock.now() });
+    if (from === 'down') this.emit('recorderUp', { recorder: id, at: this.#clock.now() });
     if (to === 'draining') this.emit('recorderDraining', { recorder: id });
     this.#announce(recorder);
   }
@@ -360,36 +334,10 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     this.emit('recorderAvailable', { recorder: recorder.definition.id });
   }
 
-  /** Affinity: where this record id was before the restart. */
-  #ownerOf(request: AllocationRequest): KnownRecorder | undefined {
-    const id = this.#affinity.get(request.recordId);
-    const recorder = id === undefined ? undefined : this.#recorders.get(id);
-    if (recorder === undefined) return undefined;
-    return hindrance(applicantOf(recorder, this.#clock.now()), request) === undefined
-      ? recorder
-      : undefined;
-  }
-
-  #choose(request: AllocationRequest): KnownRecorder | undefined {
-    const able: Candidate[] = [];
-    for (const recorder of this.#recorders.values()) {
-      if (hindrance(applicantOf(recorder, this.#clock.now()), request) === undefined)
-        able.push(candidateOf(recorder, this.#clock.now()));
-    }
-    return this.#select(able, request);
-  }
-
   /** Nobody else is able: the best of those that stand by, if that is left to us. */
-  #promote(request: AllocationRequest): KnownRecorder | undefined {
+  #promote(request: AllocationRequest, placement: Placement): KnownRecorder | undefined {
     if (this.#settings.promotion !== 'auto') return undefined;
-    const able: Candidate[] = [];
-    for (const recorder of this.#recorders.values()) {
-      if (recorder.state !== 'standby') continue;
-      const promoted = { ...applicantOf(recorder, this.#clock.now()), state: 'up' as const };
-      if (hindrance(promoted, request) === undefined)
-        able.push(candidateOf(recorder, this.#clock.now()));
-    }
-    const recorder = this.#select(able, request);
+    const recorder = chooseStandby(this.#recorders, request, placement);
     if (recorder === undefined) return undefined;
     recorder.definition = { ...recorder.definition, state: 'up' };
     this.#logger.warn(
@@ -400,34 +348,7 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     return recorder;
   }
 
-  #select(able: readonly Candidate[], request: AllocationRequest): KnownRecorder | undefined {
-    const chosen = select(able, {
-      policy: this.#settings.policy,
-      avoidZones: request.avoidZones,
-      random: this.#random,
-    });
-    return chosen === undefined ? undefined : this.#recorders.get(chosen.id);
-  }
-
-  #noRecorder(request: AllocationRequest): TandemError {
-    const recorders = this.#hindrances(request);
-    return new TandemError('NO_RECORDER', 'no recorder can take the recording session', {
-      details: {
-        leg: request.leg,
-        recorders: recorders.slice(0, hindrancesShownMax),
-        recordersNotShown: Math.max(0, recorders.length - hindrancesShownMax),
-      },
-    });
-  }
-
-  #hindrances(request: AdmissionRequest): { recorder: string; reason: Hindrance }[] {
-    return Array.from(this.#recorders.values()).flatMap((recorder) => {
-      const reason = hindrance(applicantOf(recorder, this.#clock.now()), request);
-      return reason === undefined ? [] : [{ recorder: recorder.definition.id, reason }];
-    });
-  }
-
   #viewOf(recorder: KnownRecorder): RecorderView {
-    return viewOf(recorder, this.#affinity.count(recorder.definition.id), this.#clock);
+    return viewOf(recorder, this.#clock);
   }
 }

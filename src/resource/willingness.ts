@@ -24,10 +24,7 @@ export class Willingness {
     const meaning = meaningOf(refusal);
     switch (meaning.about) {
       case 'load': {
-        const growing = Math.min(waitMsFirst * 2 ** Math.min(this.#busyInARow, 16), waitMsMax);
-        // Several INVITEs may be out at once: their answers are one word.
-        if (this.#busyUntil <= now) this.#busyInARow += 1;
-        this.#busyUntil = Math.max(this.#busyUntil, now + (meaning.waitMs ?? growing));
+        this.#busyUntil = Math.max(this.#busyUntil, now + (meaning.waitMs ?? this.#growingMs(now)));
         break;
       }
       case 'call':
@@ -64,5 +61,13 @@ export class Willingness {
   isReluctant(now: number): boolean {
     const inARow = Math.max(this.#refusedInARow, this.#untakenInARow);
     return inARow >= reluctantAfter && now - this.#spurnedAt < reluctantMs;
+  }
+
+  #growingMs(now: number): number {
+    // Several INVITEs may be out at once: their answers are one word.
+    if (this.#busyUntil > now) return 0;
+    const waitMs = waitMsFirst * 2 ** Math.min(this.#busyInARow, 16);
+    this.#busyInARow += 1;
+    return Math.min(waitMs, waitMsMax);
   }
 }

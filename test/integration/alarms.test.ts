@@ -64,7 +64,7 @@ it('are raised for all that an operator must know, once each, and reach the webh
   const tandem = await TandemProcess.start(
     {
       recording: { ledgerDir: join(dir, 'ledgers'), replay: false },
-      resource: { affinityFile: join(dir, 'affinity.json'), promotion: 'auto' },
+      resource: { promotion: 'auto' },
       recorders: {
         list: [
           { id: 'hot', uri: hot.uriOver('tcp'), zone: 'east' },

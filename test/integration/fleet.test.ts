@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,15 +75,5 @@ describe('a fleet of recorders', () => {
   it('gives every recording session a record identifier of its own', () => {
     const ids = states.flatMap(({ recordings }) => recordings.map(({ recordId }) => recordId));
     expect(new Set(ids).size).toBe(2 * calls);
-  });
-
-  it('knows after a crash which recorder every session belongs to', async () => {
-    const exited = once(tandem.child, 'exit');
-    tandem.child.kill('SIGKILL');
-    await exited;
-    tandem = await TandemProcess.start(config, dir);
-    const known = await tandem.api<{ recorders: { affinities: number }[] }>('GET', '/v1/recorders');
-    const affinities = known.recorders.slice(0, 4).map((recorder) => recorder.affinities);
-    expect(affinities).toEqual(recorders.slice(0, 4).map(({ sessions }) => sessions));
   });
 });

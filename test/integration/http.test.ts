@@ -118,7 +118,6 @@ const recorder: RecorderState = {
   weight: 1,
   tenants: [],
   sites: [],
-  affinities: 1,
   reports: 'auto',
   pid: 4_711,
 };

@@ -1,23 +1,15 @@
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { pino } from 'pino';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { ResourceManager } from '../../src/resource/resource-manager.ts';
 import { SipUserAgent } from '../../src/sip/ua/user-agent.ts';
 
 const logger = pino({ level: 'silent' });
 const host = '127.0.0.1';
-let dir: string;
-const open: { close(): Promise<void> }[] = [];
+const open: { close(): Promise<void> | void }[] = [];
 
-beforeEach(async () => {
-  dir = await mkdtemp(path.join(tmpdir(), 'tandem-health-'));
-});
 afterEach(async () => {
   for (const part of open.splice(0).reverse()) await part.close();
-  await rm(dir, { recursive: true, force: true });
 });
 
 async function userAgent(port: number, transport: 'udp' | 'tcp'): Promise<SipUserAgent> {
@@ -37,7 +29,6 @@ it.each(['udp', 'tcp'] as const)(
     const manager = await ResourceManager.create({
       settings: {
         policy: 'least-loaded',
-        affinityFile: path.join(dir, 'affinity.json'),
         promotion: 'manual',
         health: { intervalMs: 100, timeoutMs: 100, failures: 2, successes: 1 },
       },

@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { pino } from 'pino';
 import { expect } from 'vitest';
 import type { Clock, Timer } from '../../src/clock.ts';
@@ -73,18 +70,15 @@ export class RecordingWorld {
   readonly client: SessionClientStub;
   readonly allocator: ResourceManager;
   readonly calls: Calls;
-  readonly #dir: string;
 
   private constructor(
     options: WorldOptions,
     recorders: readonly RecorderStub[],
     clock: ManualClock,
     allocator: ResourceManager,
-    dir: string,
   ) {
     this.clock = clock;
     this.recordingClock = new CountingClock(clock);
-    this.#dir = dir;
     this.recorders = new Map(recorders.map((recorder) => [recorder.id, recorder]));
     const byIp = new Map(recorders.map((recorder) => [recorder.ip, recorder]));
     this.bridge = new BridgeStub(this.clock, byIp, options.ringMs ?? 10_000, this.log);
@@ -127,7 +121,6 @@ export class RecordingWorld {
   }
 
   static async create(options: WorldOptions = {}): Promise<RecordingWorld> {
-    const dir = await mkdtemp(path.join(tmpdir(), 'tandem-recording-'));
     const recorders = Object.entries(options.recorders ?? fourRecorders).map(
       ([id, zone], index) => new RecorderStub(id, zone, `198.51.100.${index + 1}`),
     );
@@ -135,7 +128,6 @@ export class RecordingWorld {
     const allocator = await ResourceManager.create({
       settings: {
         policy: 'round-robin',
-        affinityFile: path.join(dir, 'affinity.json'),
         promotion: 'manual',
         health: { intervalMs: 500, timeoutMs: 400, failures: 2, successes: 1 },
       },
@@ -160,7 +152,7 @@ export class RecordingWorld {
       logger: pino({ level: 'silent' }),
     });
     await settle();
-    return new RecordingWorld(options, recorders, clock, allocator, dir);
+    return new RecordingWorld(options, recorders, clock, allocator);
   }
 
   recorder(id: string): RecorderStub {
@@ -248,14 +240,12 @@ export class RecordingWorld {
       inviting: 0,
       dialogs: 0,
       allocations: 0,
-      affinities: 0,
       routes: 0,
     });
     await this.calls.close();
     // Without the sweep there is none left.
     expect(this.recordingClock.pending).toBe(0);
-    await this.allocator.close();
-    await rm(this.#dir, { recursive: true, force: true });
+    this.allocator.close();
   }
 
   left(): Record<string, number> {
@@ -267,7 +257,6 @@ export class RecordingWorld {
       inviting: this.client.inviting.size,
       dialogs: this.client.established.size,
       allocations: views.reduce((sum, { sessions }) => sum + sessions, 0),
-      affinities: views.reduce((sum, { affinities }) => sum + affinities, 0),
       routes: this.calls.routed,
     };
   }

@@ -19,7 +19,6 @@ export interface RecorderInfo {
   readonly state: string;
   readonly sessions: number;
   readonly capacity: number;
-  readonly affinities: number;
   readonly pid?: number;
 }
 
@@ -47,7 +46,6 @@ export class TandemProcess {
       stringify({
         http: { port: 0 },
         sip: { port: 0 },
-        resource: { affinityFile: join(dir, 'affinity.json') },
         recorders,
         ...config,
         recording: { ledgerDir: join(dir, 'ledgers'), ...(config['recording'] as object) },

@@ -51,7 +51,19 @@ describe('the configuration', () => {
           ],
         },
       },
-      'id r1 stands twice',
+      'recorders.list.1.id: id r1 stands twice',
+    ],
+    [
+      {
+        recorders: {
+          embedded: { count: 2 },
+          list: [
+            { id: 'r3', uri: 'sip:x' },
+            { id: 'r2', uri: 'sip:y' },
+          ],
+        },
+      },
+      'recorders.list.1.id: id r2 is that of an embedded recorder',
     ],
   ])('refuses %j and says where', (input, message) => {
     const error = refusal(input);

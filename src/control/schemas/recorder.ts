@@ -40,9 +40,6 @@ export const recorderState: z.ZodType<RecorderState> = z
     weight: z.number(),
     tenants: z.array(z.string()),
     sites: z.array(z.string()),
-    affinities: z
-      .int()
-      .describe('Record ids known to belong to it, those from before a restart included'),
     reports,
     reportsEveryMs: z
       .int()

@@ -36,7 +36,7 @@ describe('a new call', () => {
     await expect(world.calls.create({ id: 'c1', offer: 'offer' })).rejects.toMatchObject({
       code: 'NO_RECORDER',
     });
-    expect(world.left()).toMatchObject({ calls: 0, ports: 0, allocations: 0, affinities: 0 });
+    expect(world.left()).toMatchObject({ calls: 0, ports: 0, allocations: 0 });
   });
 
   it('with an offer that is no good gives its recorders back', async () => {

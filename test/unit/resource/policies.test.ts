@@ -12,6 +12,13 @@ function drawing(...numbers: number[]): () => number {
   return () => numbers.shift() ?? 0;
 }
 
+it('asks the reluctant when there is nobody else, whatever their zone', () => {
+  const options = { policy: 'least-loaded', avoidZones: ['z'], random: () => 0 } as const;
+  const reluctant = candidate('a', { zone: 'y', reluctant: true });
+  expect(select([reluctant, candidate('b')], options)?.id).toBe('b');
+  expect(select([reluctant], options)?.id).toBe('a');
+});
+
 describe('policies', () => {
   const cases: [PolicyName, string, Candidate[], string, (() => number)?][] = [
     [

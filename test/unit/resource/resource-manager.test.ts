@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TandemError } from '../../../src/errors.ts';
@@ -11,34 +8,35 @@ import { ResourceManager, type ResourceSettings } from '../../../src/resource/re
 import { ManualClock, settle } from '../../support/manual-clock.ts';
 
 const logger = pino({ level: 'silent' });
-let dir: string;
 let clock: ManualClock;
 const open: ResourceManager[] = [];
 /** URIs that answer, and how; all others are silent until the timeout. */
 let answers: Map<string, number>;
 let refused: Set<string>;
+/** URIs whose name cannot be looked up. */
+let nameless: Set<string>;
 let probed: string[];
-let onProbe: () => void;
 
 const probe: Probe = (uri) => {
   probed.push(uri);
-  onProbe();
   if (refused.has(uri)) return Promise.reject(new Error('ECONNREFUSED'));
+  if (nameless.has(uri)) {
+    const lookup = Object.assign(new Error('getaddrinfo EAI_AGAIN'), { syscall: 'getaddrinfo' });
+    return Promise.reject(new Error('not sent', { cause: lookup }));
+  }
   const status = answers.get(uri);
   return status === undefined ? new Promise(() => undefined) : Promise.resolve({ status });
 };
 
-beforeEach(async () => {
-  dir = await mkdtemp(path.join(tmpdir(), 'tandem-resource-'));
+beforeEach(() => {
   clock = new ManualClock();
   answers = new Map();
   refused = new Set();
+  nameless = new Set();
   probed = [];
-  onProbe = () => undefined;
 });
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((manager) => manager.close()));
-  await rm(dir, { recursive: true, force: true });
+afterEach(() => {
+  for (const manager of open.splice(0)) manager.close();
 });
 
 function recorder(id: string, values: Partial<RecorderDefinition> = {}): RecorderDefinition {
@@ -55,7 +53,6 @@ async function start(
   const manager = await ResourceManager.create({
     settings: {
       policy: 'least-loaded',
-      affinityFile: path.join(dir, 'affinity.json'),
       promotion: 'manual',
       health: { intervalMs: 500, timeoutMs: 400, failures: 2, successes: 1 },
       ...settings,
@@ -220,46 +217,127 @@ describe('placing sessions', () => {
     manager.release('1');
     manager.release('unheard of');
     expect(seen).toEqual(['available r1']);
-    expect(manager.list()[0]).toMatchObject({ sessions: 0, affinities: 0 });
+    expect(manager.list()[0]).toMatchObject({ sessions: 0 });
   });
 });
 
-describe('affinity over a restart', () => {
-  it('takes a record id back to its recorder, without counting it before it is back', async () => {
-    const before = await start([recorder('r1'), recorder('r2')]);
-    before.allocate(request('1'));
-    expect(before.allocate(request('2')).recorder).toBe('r2');
-    before.release('1');
-    await before.close();
-    const after = await start([recorder('r1'), recorder('r2')]);
-    expect(after.recorderOf('2')).toBe('r2');
-    expect(after.list().map(({ sessions, affinities }) => [sessions, affinities])).toEqual([
-      [0, 0],
-      [0, 1],
-    ]);
-    expect(after.allocate(request('2')).recorder).toBe('r2');
-    expect(after.list()[1]).toMatchObject({ sessions: 1, affinities: 1 });
+describe('refusals', () => {
+  it('keeps a recorder that would not have one call for the next', async () => {
+    const manager = await start([recorder('r1')]);
+    const seen = events(manager);
+    for (let n = 0; n < 20; n += 1) {
+      manager.allocate(request(`${n}`));
+      manager.reportRefusal('r1', { status: 488 });
+      manager.release(`${n}`);
+      expect(stateOf(manager, 'r1')).toBe('up');
+    }
+    expect(manager.allocate(request('next')).recorder).toBe('r1');
+    expect(seen).toEqual([]);
   });
 
-  it('finds another when that recorder is not able any more', async () => {
-    const before = await start([recorder('r1'), recorder('r2')]);
-    before.allocate(request('1'));
-    await before.close();
-    const after = await start([recorder('r1', { state: 'draining' }), recorder('r2')]);
-    expect(after.allocate(request('1')).recorder).toBe('r2');
-    expect(after.recorderOf('1')).toBe('r2');
+  it('does not ask a recorder before the time that it gave, and says when it may be asked', async () => {
+    const manager = await start([recorder('r1')]);
+    const seen = events(manager);
+    let invites = 0;
+    for (let second = 0; second < 16; second += 2) {
+      try {
+        manager.allocate(request(`${second}`));
+        invites += 1;
+        manager.reportRefusal('r1', { status: 503, retryAfterMs: 60_000 });
+        manager.release(`${second}`);
+      } catch (error) {
+        expect((error as TandemError).details).toMatchObject({
+          recorders: [{ recorder: 'r1', reason: 'busy' }],
+        });
+      }
+      await clock.advance(2_000);
+    }
+    expect(invites).toBe(1);
+    expect(manager.list()[0]).toMatchObject({
+      state: 'up',
+      busyUntil: new Date(clock.now() + 44_000).toISOString(),
+    });
+    await clock.advance(43_999);
+    expect(seen).toEqual([]);
+    await clock.advance(1);
+    expect(seen).toEqual(['available r1']);
+    expect(manager.list()[0]).not.toHaveProperty('busyUntil');
+    expect(manager.allocate(request('later')).recorder).toBe('r1');
+  });
+
+  it('takes the word of an operator against what a recorder said of its load', async () => {
+    const manager = await start([recorder('r1')]);
+    manager.reportRefusal('r1', { status: 503, retryAfterMs: 60_000 });
+    manager.patch('r1', { state: 'up' });
+    expect(manager.allocate(request('1')).recorder).toBe('r1');
+  });
+
+  it('suspects a recorder that does nothing for any call, and asks it', async () => {
+    const manager = await start([recorder('r1')]);
+    const seen = events(manager);
+    answers.delete('sip:r1.test');
+    manager.reportRefusal('r1', { status: 500 });
+    expect(stateOf(manager, 'r1')).toBe('suspect');
+    await clock.advance(1_500);
+    expect(seen).toEqual(['down r1 sip_error']);
+  });
+
+  it('asks one that took a session and no media when there is no other, again and again', async () => {
+    const manager = await start([recorder('r1'), recorder('r2')]);
+    for (let n = 0; n < 3; n += 1) {
+      manager.reportSuccess('r1');
+      manager.reportFailure('r1', 'media_refused');
+    }
+    expect(stateOf(manager, 'r1')).toBe('up');
+    for (let n = 0; n < 4; n += 1) {
+      expect(manager.allocate(request(`${n}`)).recorder).toBe('r2');
+    }
+    const other = request('other', { excludeRecorders: ['r2'] });
+    expect(manager.allocate(other).recorder).toBe('r1');
+    manager.noteReports('r1', { reports: 4, sentMs: 2_000 });
+    expect(manager.allocate(request('next')).recorder).toBe('r1');
+  });
+
+  it('leaves no timer behind when it is closed', async () => {
+    const manager = await start([recorder('r1')]);
+    manager.reportRefusal('r1', { status: 503, retryAfterMs: 60_000 });
+    manager.close();
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe('reports of recorders', () => {
+  it('says with each session how often they are expected, as learnt or as configured', async () => {
+    const manager = await start([
+      recorder('r1'),
+      recorder('r2', { reports: 'none' }),
+      recorder('r3', { reports: 'expected' }),
+      recorder('r4', { reports: 'expected', reportsEveryMs: 500 }),
+    ]);
+    const everyMs = (id: string): number | undefined => {
+      const others = ['r1', 'r2', 'r3', 'r4'].filter((other) => other !== id);
+      return manager.allocate(request(`on ${id}`, { excludeRecorders: others })).reportsEveryMs;
+    };
+    expect(['r1', 'r2', 'r3', 'r4'].map(everyMs)).toEqual([undefined, 0, 5_000, 500]);
+    for (let n = 0; n < 3; n += 1) manager.noteReports('r1', { reports: 10, sentMs: 10_000 });
+    expect(everyMs('r1')).toBe(1_000);
+    expect(manager.list()[0]).toMatchObject({ reports: 'auto', reportsEveryMs: 1_000 });
+  });
+
+  it('learns anew of another recorder at the same name', async () => {
+    const manager = await start([recorder('r1')]);
+    manager.noteReports('r1', { reports: 10, sentMs: 10_000 });
+    manager.put({ ...recorder('r1'), uri: 'sip:elsewhere.test' });
+    expect(manager.list()[0]).not.toHaveProperty('reportsEveryMs');
   });
 });
 
 describe('health', () => {
   it('begins with those down that do not answer', async () => {
-    const starting = start([recorder('r1'), recorder('r2')]);
-    answers.delete('sip:r1.test');
-    await new Promise<void>((resolve) => (onProbe = resolve));
-    await clock.advance(400);
-    const manager = await starting;
+    refused.add('sip:r1.test');
+    const manager = await start([recorder('r1'), recorder('r2')]);
     expect([stateOf(manager, 'r1'), stateOf(manager, 'r2')]).toEqual(['down', 'up']);
-    answers.set('sip:r1.test', 200);
+    refused.clear();
     const seen = events(manager);
     await clock.advance(1_500);
     expect(seen).toEqual(['available r1']);
@@ -304,6 +382,33 @@ describe('health', () => {
     expect(seen).toEqual(['available r1', 'available r1']);
   });
 
+  it('holds to what it knows of recorders while their names cannot be looked up', async () => {
+    const manager = await start([recorder('r1'), recorder('r2')]);
+    const seen = events(manager);
+    for (const id of ['r1', 'r2', 'r3']) nameless.add(`sip:${id}.test`);
+    manager.put(recorder('r3'));
+    await clock.advance(10_000);
+    expect([stateOf(manager, 'r1'), stateOf(manager, 'r2')]).toEqual(['up', 'up']);
+    // Of this one nothing is known but a name.
+    expect(stateOf(manager, 'r3')).toBe('down');
+    nameless.clear();
+    answers.set('sip:r3.test', 200);
+    await clock.advance(1_000);
+    expect(seen).toEqual(['available r3', 'down r3 options_timeout', 'available r3']);
+  });
+
+  it('says once that a recorder is back, an idle one too', async () => {
+    const manager = await start([recorder('r1')]);
+    const seen: string[] = [];
+    manager.on('recorderDown', () => seen.push('down'));
+    manager.on('recorderUp', () => seen.push('up'));
+    answers.delete('sip:r1.test');
+    await clock.advance(3_000);
+    answers.set('sip:r1.test', 200);
+    await clock.advance(3_000);
+    expect(seen).toEqual(['down', 'up']);
+  });
+
   it('sends OPTIONS again before it takes one that was lost for silence', async () => {
     const manager = await start([recorder('r1')]);
     const seen = events(manager);
@@ -345,8 +450,8 @@ describe('health', () => {
     const manager = await start([recorder('r1'), recorder('r2')]);
     answers.delete('sip:r1.test');
     manager.reportFailure('r1', 'icmp');
-    await manager.close();
-    await manager.close();
+    manager.close();
+    manager.close();
     await settle();
     expect(clock.pending).toBe(0);
   });
