@@ -3,6 +3,7 @@
 #include <atomic>
 #include <memory>
 
+#include "clock.h"
 #include "edge.h"
 #include "error.h"
 #include "fuzz.h"
@@ -101,6 +102,7 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   explicit EdgeAddon(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
     guarded(info.Env(), [&]() -> Napi::Value {
       const EdgeOptions options = readEdgeOptions(info[0]);
+      startClock(readTime(info[2], "now"));
       if (!info[1].IsFunction()) fail("onEvent is not a function");
       events_ = std::make_unique<EventQueue>(info.Env(), info[1].As<Napi::Function>());
       try {
@@ -291,6 +293,12 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
                   const auto thread = static_cast<pid_t>(readUint32(info[0], "thread"));
                   return Napi::Boolean::New(info.Env(),
                                             takePrecedence(thread, readNiceness(info[1])));
+                });
+              }));
+  exports.Set("stepWallClock", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
+                return guarded(info.Env(), [&]() -> Napi::Value {
+                  wallStepNs += readSignedMs(info[0], "ms");
+                  return info.Env().Undefined();
                 });
               }));
   exports.Set("fuzzRtp", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {

@@ -23,10 +23,10 @@ void CaptureStream::setRemote(const Address& rtp, const Address& rtcp) {
 }
 
 size_t CaptureStream::receiveRtp(ShardContext& context) {
-  const uint32_t before = rtpDrops_;
-  const size_t count = context.batch.receive(sockets_.rtp.fd.get(), rtpDrops_);
-  kernelDrops_ += rtpDrops_ - before;
-  context.counters.kernelDrops += rtpDrops_ - before;
+  const uint32_t before = rtpReads_.drops;
+  const size_t count = context.batch.receive(sockets_.rtp.fd.get(), rtpReads_);
+  kernelDrops_ += rtpReads_.drops - before;
+  context.counters.kernelDrops += rtpReads_.drops - before;
   for (size_t i = 0; i < count; ++i) {
     Datagram& datagram = context.batch[i];
     if (looksLikeRtcp(datagram.data, datagram.size)) {
@@ -39,10 +39,10 @@ size_t CaptureStream::receiveRtp(ShardContext& context) {
 }
 
 size_t CaptureStream::receiveRtcp(ShardContext& context) {
-  const uint32_t before = rtcpDrops_;
-  const size_t count = context.batch.receive(sockets_.rtcp.fd.get(), rtcpDrops_);
-  kernelDrops_ += rtcpDrops_ - before;
-  context.counters.kernelDrops += rtcpDrops_ - before;
+  const uint32_t before = rtcpReads_.drops;
+  const size_t count = context.batch.receive(sockets_.rtcp.fd.get(), rtcpReads_);
+  kernelDrops_ += rtcpReads_.drops - before;
+  context.counters.kernelDrops += rtcpReads_.drops - before;
   for (size_t i = 0; i < count; ++i) takeRtcp(context, context.batch[i], false);
   return count;
 }
@@ -77,8 +77,8 @@ void CaptureStream::takeRtp(ShardContext& context, const Datagram& datagram) {
   ++context.counters.packetsIn;
   context.counters.bytesIn += datagram.size;
   reception_.onRtp(header, datagram.arrivalNs, rates_.of(header.payloadType));
-  capture_.file().append(index_, datagram.arrivalNs, datagram.from, sockets_.rtp.local,
-                         datagram.data, datagram.size);
+  capture_.file().append(index_, datagram.wallNs, datagram.from, sockets_.rtp.local, datagram.data,
+                         datagram.size);
   capture_.markDirty(context);
 }
 
@@ -103,8 +103,7 @@ void CaptureStream::takeRtcp(ShardContext& context, Datagram& datagram, bool onR
   }
   if (const auto from = findBye(datagram.data, datagram.size)) byeFrom_ = from;
   const Address& to = onRtpSocket ? sockets_.rtp.local : sockets_.rtcp.local;
-  capture_.file().append(index_, datagram.arrivalNs, datagram.from, to, datagram.data,
-                         datagram.size);
+  capture_.file().append(index_, datagram.wallNs, datagram.from, to, datagram.data, datagram.size);
   capture_.markDirty(context);
 }
 
@@ -136,7 +135,7 @@ void CaptureStream::sendReport(ShardContext& context, bool bye) {
   const Address* to = muxed_ ? latch_.destination() : rtcpLatch_.destination();
   if (to == nullptr || to->port() == 0) return;
   uint8_t packet[kRtcpBuildBytes];
-  const ReportBlock block = reception_.nextReport(wallNs());
+  const ReportBlock block = reception_.nextReport(nowNs());
   size_t size = writeReceiverReport(packet, ownSsrc_, &block);
   size += writeSourceDescription(packet + size, ownSsrc_, context.cname);
   if (bye) size += writeBye(packet + size, ownSsrc_);

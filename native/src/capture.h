@@ -70,8 +70,8 @@ class CaptureStream {
   int64_t firstNs_ = 0;
   int64_t lastNs_ = 0;
   uint64_t kernelDrops_ = 0;
-  uint32_t rtpDrops_ = 0;
-  uint32_t rtcpDrops_ = 0;
+  ReadState rtpReads_;
+  ReadState rtcpReads_;
   RefusalCounts refused_;
   int64_t nextReportNs_ = 0;
   /** Who said BYE and has no answer yet. */

@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include <atomic>
 #include <cstdint>
 
 namespace tandem {
@@ -11,19 +12,40 @@ inline constexpr int64_t kNsPerSecond = 1'000'000'000;
 
 inline int64_t toNs(const timespec& ts) { return ts.tv_sec * kNsPerSecond + ts.tv_nsec; }
 
-/** Unix time: the same clock as the kernel's receive time. */
-inline int64_t wallNs() {
-  timespec ts{};
-  clock_gettime(CLOCK_REALTIME, &ts);
-  return toNs(ts);
-}
-
 /** For deadlines and pacing. */
 inline int64_t monotonicNs() {
   timespec ts{};
   clock_gettime(CLOCK_MONOTONIC, &ts);
   return toNs(ts);
 }
+
+/** How far a test has set the machine's clock, as this process sees it. */
+inline std::atomic<int64_t> wallStepNs{0};
+
+/** The machine's clock, which anybody may set: what files and people are told, never a duration. */
+inline int64_t wallNs() {
+  timespec ts{};
+  clock_gettime(CLOCK_REALTIME, &ts);
+  return toNs(ts) + wallStepNs.load(std::memory_order_relaxed);
+}
+
+inline std::atomic<int64_t> clockOffsetNs{wallNs() - monotonicNs()};
+
+/** The edge's clock: Unix time as it was when the process started, monotonic from there. All times
+ * inside are of this clock: arrivals, the ring, latches, what JavaScript is told (whose
+ * `performance.timeOrigin + performance.now()` it equals), and the NTP times of sender reports,
+ * which must not jump (RFC 3550 section 6.4.1). */
+inline int64_t nowNs() { return monotonicNs() + clockOffsetNs.load(std::memory_order_relaxed); }
+
+/** `atNs`: what it is now by the process's clock. The first edge of a process sets it, before there
+ * are threads. */
+inline void startClock(int64_t atNs) {
+  static const bool started = (clockOffsetNs.store(atNs - monotonicNs()), true);
+  static_cast<void>(started);
+}
+
+/** A time of the edge's clock as the machine's clock has it now. */
+inline int64_t toWallNs(int64_t atNs) { return atNs + (wallNs() - nowNs()); }
 
 /** NTP timestamp (RFC 3550 section 4): seconds since 1900 in the upper half, fraction in the lower.
  */

@@ -211,7 +211,7 @@ bool Fork::settle(ShardContext& context) {
 
 void Fork::onSent(ShardContext& context, const Ring::Entry& entry, bool replayed) {
   if (lastSentMonotonicNs_ == 0 || context.monotonicNow - lastSentMonotonicNs_ > kSilenceNs)
-    sendingSinceNs_ = wallNs();
+    sendingSinceNs_ = nowNs();
   lastSentMonotonicNs_ = context.monotonicNow;
   ++sentPackets_;
   sentBytes_ += entry.size;
@@ -223,7 +223,7 @@ void Fork::onSent(ShardContext& context, const Ring::Entry& entry, bool replayed
 }
 
 void Fork::onRefused(ShardContext& context, std::optional<uint16_t> sequence) {
-  const int64_t now = wallNs();
+  const int64_t now = nowNs();
   if (refused_) {
     ++refused_->count;
   } else {
@@ -294,7 +294,7 @@ void Fork::tick(ShardContext& context) {
 
 uint32_t Fork::sendReport(ShardContext& context, bool bye) {
   uint8_t packet[kRtcpBuildBytes];
-  const int64_t now = wallNs();
+  const int64_t now = nowNs();
   const SenderInfo info{port_.ssrc(), toNtp(now), port_.normaliser().timestampAt(now),
                         static_cast<uint32_t>(sentPackets_), static_cast<uint32_t>(sentOctets_)};
   size_t size = writeSenderReport(packet, info);

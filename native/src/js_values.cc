@@ -187,12 +187,16 @@ Napi::Value listToJs(Napi::Env env, const std::vector<Item>& items) {
 
 }  // namespace
 
+int64_t readSignedMs(const Napi::Value& value, const char* field) {
+  return static_cast<int64_t>(readWithin(value, -1e12, 1e12, field) * kNsPerMs);
+}
+
 int64_t readTime(const Napi::Value& value, const char* field) {
   // A double holds such a time to a quarter of a microsecond: what was told before comes back as
   // no later than it was.
   constexpr int64_t kPrecisionNs = 250;
   const double ms = readWithin(value, 0, 1e13, field);
-  return std::max<int64_t>(0, static_cast<int64_t>(ms * kNsPerMs) - kPrecisionNs);
+  return std::max<int64_t>(0, std::llround(ms * kNsPerMs) - kPrecisionNs);
 }
 
 uint64_t readSequence(const Napi::Value& value, const char* field) {

@@ -13,6 +13,8 @@ EdgeOptions readEdgeOptions(const Napi::Value& value);
 uint32_t readUint32(const Napi::Value& value, const char* field);
 int readNiceness(const Napi::Value& value);
 /** An extended sequence number; 0 when absent. */
+/** Milliseconds, of either sign, in nanoseconds. */
+int64_t readSignedMs(const Napi::Value& value, const char* field);
 /** Unix milliseconds of the edge's clock. */
 int64_t readTime(const Napi::Value& value, const char* field);
 uint64_t readSequence(const Napi::Value& value, const char* field);

@@ -126,18 +126,18 @@ void LegSocket::sendRtcp(ShardContext& context, Fork& fork, const uint8_t* data,
 
 void LegSocket::onRtpReady(ShardContext& context) {
   drainErrors(context, sockets_.rtp.fd.get(), true);
-  receive(context, sockets_.rtp.fd.get(), rtpDrops_);
+  receive(context, sockets_.rtp.fd.get(), rtpReads_);
 }
 
 void LegSocket::onRtcpReady(ShardContext& context) {
   drainErrors(context, sockets_.rtcp.fd.get(), false);
-  receive(context, sockets_.rtcp.fd.get(), rtcpDrops_);
+  receive(context, sockets_.rtcp.fd.get(), rtcpReads_);
 }
 
-void LegSocket::receive(ShardContext& context, int fd, uint32_t& drops) {
-  const uint32_t before = drops;
-  const size_t count = context.batch.receive(fd, drops);
-  context.counters.kernelDrops += drops - before;
+void LegSocket::receive(ShardContext& context, int fd, ReadState& state) {
+  const uint32_t before = state.drops;
+  const size_t count = context.batch.receive(fd, state);
+  context.counters.kernelDrops += state.drops - before;
   for (size_t i = 0; i < count; ++i) {
     Datagram& datagram = context.batch[i];
     if (datagram.truncated || !isRtcp(datagram.data, datagram.size)) {

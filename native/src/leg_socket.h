@@ -50,7 +50,7 @@ class LegSocket {
 
   void onRtpReady(ShardContext& context);
   void onRtcpReady(ShardContext& context);
-  void receive(ShardContext& context, int fd, uint32_t& drops);
+  void receive(ShardContext& context, int fd, ReadState& state);
   /** Reads the socket's error queue and tells the forks; returns how many errors there were. */
   size_t drainErrors(ShardContext& context, int fd, bool rtp);
   void onIcmp(ShardContext& context, msghdr& header, const Address& to, const uint8_t* quoted,
@@ -67,8 +67,8 @@ class LegSocket {
   std::array<Item, kSendBatch> items_{};
   size_t queued_ = 0;
   bool blocked_ = false;
-  uint32_t rtpDrops_ = 0;
-  uint32_t rtcpDrops_ = 0;
+  ReadState rtpReads_;
+  ReadState rtcpReads_;
 };
 
 }  // namespace tandem

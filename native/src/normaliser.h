@@ -13,7 +13,7 @@ namespace tandem {
 /**
  * One continuous stream out of what a sender sends, whatever it does with its SSRC and sequence
  * numbers. Within one SSRC all distances are kept, so an upstream loss stays a gap. When the sender
- * starts anew, the sequence goes on by one and the timestamp by the wall clock. Nothing is dropped
+ * starts anew, the sequence goes on by one and the timestamp by the clock. Nothing is dropped
  * or put into another order.
  */
 class Normaliser {
@@ -63,10 +63,9 @@ class Normaliser {
   /** What to add to the sender's sequence numbers now. */
   uint16_t sequenceOffset() const { return current_.sequenceOffset; }
 
-  /** The stream's timestamp at a wall clock time, from the newest packet (RFC 3550 section 6.4.1).
-   */
-  uint32_t timestampAt(int64_t wallNs) const {
-    return lastTimestamp_ + elapsedTicks(wallNs - lastArrivalNs_, clockHz_);
+  /** The stream's timestamp at a time, from the newest packet (RFC 3550 section 6.4.1). */
+  uint32_t timestampAt(int64_t atNs) const {
+    return lastTimestamp_ + elapsedTicks(atNs - lastArrivalNs_, clockHz_);
   }
 
  private:

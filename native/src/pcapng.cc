@@ -115,12 +115,12 @@ PcapngFile::PcapngFile(const std::string& path, const std::string& comment,
   failErrno("write " + path, error);
 }
 
-void PcapngFile::append(uint32_t interface, int64_t arrivalNs, const Address& from,
-                        const Address& to, const uint8_t* payload, size_t size) {
+void PcapngFile::append(uint32_t interface, int64_t wallNs, const Address& from, const Address& to,
+                        const uint8_t* payload, size_t size) {
   if (failed_ != 0) return;
   uint8_t headers[48];
   const size_t headerBytes = writeHeaders(headers, from, to, payload, size);
-  const auto time = static_cast<uint64_t>(arrivalNs);
+  const auto time = static_cast<uint64_t>(wallNs);
   beginBlock(kEnhancedPacket);
   put32(interface);
   put32(static_cast<uint32_t>(time >> 32));

@@ -21,7 +21,7 @@ class PcapngFile {
   PcapngFile(const std::string& path, const std::string& comment,
              const std::vector<std::string>& interfaces);
 
-  void append(uint32_t interface, int64_t arrivalNs, const Address& from, const Address& to,
+  void append(uint32_t interface, int64_t wallNs, const Address& from, const Address& to,
               const uint8_t* payload, size_t size);
   /** Returns 0, or the errno that ended the writing, once and for all. */
   int flush();

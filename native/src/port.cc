@@ -53,9 +53,9 @@ void Port::routeRelay(ShardContext& context, const Address& to) {
 }
 
 size_t Port::receiveRtp(ShardContext& context) {
-  const uint32_t dropsBefore = rtpDrops_;
-  const size_t count = context.batch.receive(sockets_.rtp.fd.get(), rtpDrops_);
-  if (rtpDrops_ != dropsBefore) countDrops(context, dropsBefore, rtpDrops_);
+  const uint32_t dropsBefore = rtpReads_.drops;
+  const size_t count = context.batch.receive(sockets_.rtp.fd.get(), rtpReads_);
+  countDrops(context, rtpReads_.drops - dropsBefore);
   std::array<RtpHeader, kReceiveBatch> headers;
   std::array<uint8_t, kReceiveBatch> accepted;
   std::array<iovec, kReceiveBatch> toPeer;
@@ -148,9 +148,9 @@ void Port::noteChange(ShardContext& context, uint32_t from, const RtpHeader& hea
 }
 
 void Port::onRtcpReady(ShardContext& context) {
-  const uint32_t dropsBefore = rtcpDrops_;
-  const size_t count = context.batch.receive(sockets_.rtcp.fd.get(), rtcpDrops_);
-  if (rtcpDrops_ != dropsBefore) countDrops(context, dropsBefore, rtcpDrops_);
+  const uint32_t dropsBefore = rtcpReads_.drops;
+  const size_t count = context.batch.receive(sockets_.rtcp.fd.get(), rtcpReads_);
+  countDrops(context, rtcpReads_.drops - dropsBefore);
   for (size_t i = 0; i < count; ++i) acceptRtcp(context, context.batch[i], false);
 }
 
@@ -240,7 +240,7 @@ void Port::sendRtp(ShardContext& context, const iovec* packets, size_t count) {
   egressErrors_ += count - sent;
   context.counters.packetsToParties += sent;
   context.counters.sendErrors += count - sent;
-  if (sent > 0) lastEgressNs_ = wallNs();
+  if (sent > 0) lastEgressNs_ = nowNs();
 }
 
 void Port::sendRtcp(ShardContext& context, const uint8_t* data, size_t size) {
@@ -260,8 +260,7 @@ void Port::refuse(ShardContext& context, Refusal reason) {
   context.countRefusal(reason);
 }
 
-void Port::countDrops(ShardContext& context, uint32_t before, uint32_t now) {
-  const uint32_t drops = now - before;
+void Port::countDrops(ShardContext& context, uint32_t drops) {
   kernelDrops_ += drops;
   context.counters.kernelDrops += drops;
 }

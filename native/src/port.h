@@ -71,7 +71,7 @@ class Port {
   void acceptRtcp(ShardContext& context, Datagram& datagram, bool muxed);
   void store(ShardContext& context, const Datagram& datagram, const RtpHeader& header);
   void refuse(ShardContext& context, Refusal reason);
-  void countDrops(ShardContext& context, uint32_t before, uint32_t now);
+  void countDrops(ShardContext& context, uint32_t drops);
   void sendRtp(ShardContext& context, const iovec* packets, size_t count);
   void sendRtcp(ShardContext& context, const uint8_t* data, size_t size);
   void noteChange(ShardContext& context, uint32_t from, const RtpHeader& header, uint64_t extended,
@@ -105,8 +105,8 @@ class Port {
   uint64_t duplicates_ = 0;
   uint64_t reordered_ = 0;
   uint64_t kernelDrops_ = 0;
-  uint32_t rtpDrops_ = 0;
-  uint32_t rtcpDrops_ = 0;
+  ReadState rtpReads_;
+  ReadState rtcpReads_;
   RefusalCounts refused_;
   Ranges received_;
   std::deque<SsrcChange> changes_;

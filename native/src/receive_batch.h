@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "address.h"
+#include "arrival_clock.h"
 #include "limits.h"
 
 namespace tandem {
@@ -15,9 +16,22 @@ struct Datagram {
   uint8_t* data;
   size_t size;
   Address from;
-  /** Kernel receive time, Unix nanoseconds. */
+  /** When the kernel received it, by the edge's clock. */
   int64_t arrivalNs;
+  /** The same as the machine's clock had it. */
+  int64_t wallNs;
+  /** That the kernel dropped between the one before and this one, because the socket was full
+   * (SO_RXQ_OVFL: the count goes with each datagram as it is queued). */
+  uint32_t droppedBefore;
   bool truncated;
+};
+
+/** How far one socket has been read. */
+struct ReadState {
+  /** As the last datagram told it. */
+  uint32_t drops = 0;
+  /** What is still to be read came then or later. */
+  int64_t notBeforeNs = 0;
 };
 
 /** Buffers for one recvmmsg, made once a thread. */
@@ -25,9 +39,8 @@ class ReceiveBatch {
  public:
   ReceiveBatch();
 
-  /** Reads what is there, at most kReceiveBatch datagrams. `kernelDrops` is the socket's running
-   * count (SO_RXQ_OVFL). */
-  size_t receive(int fd, uint32_t& kernelDrops);
+  /** Reads what is there, at most kReceiveBatch datagrams. */
+  size_t receive(int fd, ReadState& state);
 
   Datagram& operator[](size_t i) { return datagrams_[i]; }
 
@@ -36,6 +49,9 @@ class ReceiveBatch {
     char bytes[CMSG_SPACE(sizeof(timespec)) + CMSG_SPACE(sizeof(uint32_t)) + 64];
   };
 
+  void readControl(size_t i, ReadState& state);
+
+  ArrivalClock clock_;
   std::unique_ptr<uint8_t[]> memory_;
   std::array<mmsghdr, kReceiveBatch> messages_{};
   std::array<iovec, kReceiveBatch> vectors_{};

@@ -63,9 +63,9 @@ void RelaySocket::send(ShardContext& context, const uint8_t* data, size_t size, 
 
 void RelaySocket::onReady(ShardContext& context) {
   for (int round = 0; round < kBatchesPerWakeup; ++round) {
-    const uint32_t before = drops_;
-    const size_t count = context.batch.receive(socket_.fd.get(), drops_);
-    context.counters.kernelDrops += drops_ - before;
+    const uint32_t before = reads_.drops;
+    const size_t count = context.batch.receive(socket_.fd.get(), reads_);
+    context.counters.kernelDrops += reads_.drops - before;
     for (size_t i = 0; i < count; ++i) {
       Datagram& datagram = context.batch[i];
       const auto found = ports_.find(datagram.from);

@@ -43,7 +43,7 @@ class RelaySocket {
   std::array<mmsghdr, kSendBatch> messages_{};
   std::array<iovec, kSendBatch> vectors_{};
   size_t queued_ = 0;
-  uint32_t drops_ = 0;
+  ReadState reads_;
 };
 
 }  // namespace tandem

@@ -67,8 +67,11 @@ export interface NativeEdge {
 }
 
 export interface Addon {
-  Edge: new (options: EdgeOptions, onEvent: (event: EdgeEvent) => void) => NativeEdge;
+  /** @param now Unix ms by the clock that the edge is to follow; the first edge of a process sets it */
+  Edge: new (options: EdgeOptions, onEvent: (event: EdgeEvent) => void, now: number) => NativeEdge;
   takePrecedence(thread: number, niceness: number): boolean;
+  /** For tests: what the addon sees when somebody sets the machine's clock by so many ms. */
+  stepWallClock(ms: number): void;
   /** The packet path's parsers on one datagram; true if it would have been taken. For fuzzing. */
   fuzzRtp(datagram: Uint8Array): boolean;
   fuzzRtcp(datagram: Uint8Array): boolean;

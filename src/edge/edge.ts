@@ -1,3 +1,4 @@
+import { systemClock } from '../clock.ts';
 import { messageOf, TandemError } from '../errors.ts';
 import { loadAddon } from './addon.ts';
 import type { NativeEdge } from './addon.ts';
@@ -65,7 +66,7 @@ export class Edge {
   ): Edge {
     checkEdgeOptions(options);
     const addon = loadAddon(addonPath);
-    return new Edge(guard(() => new addon.Edge(options, onEvent)));
+    return new Edge(guard(() => new addon.Edge(options, onEvent, systemClock.now())));
   }
 
   /** Of all threads, what `takePrecedence` (precedence.ts) does of one. */

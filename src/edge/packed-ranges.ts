@@ -11,12 +11,13 @@ const numbersPerRange = 4;
 function unpackRanges(packed: Float64Array): SequenceRange[] {
   const ranges: SequenceRange[] = [];
   for (let at = 0; at < packed.length; at += numbersPerRange) {
-    ranges.push({
-      first: packed[at]!,
-      last: packed[at + 1]!,
-      firstAt: packed[at + 2]!,
-      lastAt: packed[at + 3]!,
-    });
+    const [first, last, firstAt, lastAt] = packed.subarray(at, at + numbersPerRange) as unknown as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    ranges.push({ first, last, firstAt, lastAt });
   }
   return ranges;
 }
