@@ -12,6 +12,7 @@ import type { Logger } from './logger.ts';
 import { MediaBridge } from './media/bridge.ts';
 import { createMetrics } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
+import { networkMatcher } from './networks.ts';
 import { takePrecedence } from './edge/precedence.ts';
 import { recordingObserver } from './recording-observer.ts';
 import { Calls } from './recording/calls.ts';
@@ -129,6 +130,7 @@ async function assemble(
     metrics.mediaInterruptionSeconds.observe(interruptedMs / 1_000);
     logger.warn({ callId, interruptedMs }, 'the parties had no media; it flows again');
   });
+  const inRecorderNetworks = networkMatcher(sip.recorderNetworks);
   const userAgent = started(
     await SipUserAgent.create({
       host: sip.host,
@@ -138,7 +140,12 @@ async function assemble(
       logger: logger.child({ part: 'sip' }),
       extensions: ['siprec'],
       timers: { tcpConnectMs: sip.connectTimeoutMs },
-      handlers: {},
+      trusts: inRecorderNetworks,
+      handlers: {
+        onStranger: ({ method }) => {
+          metrics.sipStrangers.inc({ method });
+        },
+      },
     }),
   );
   const client = new SiprecClient({ userAgent, logger: logger.child({ part: 'siprec' }) });

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf, TandemError } from './errors.ts';
+import { isNetwork } from './networks.ts';
 
 /**
  * One schema gives validation, defaults and types. Every object is strict: an unknown key stops the start-up. Secrets come
@@ -73,6 +74,14 @@ const configSchema = z.strictObject({
       .default(['udp', 'tcp']),
     inviteTimeoutMs: ms(4_000),
     connectTimeoutMs: ms(1_000),
+    /**
+     * Where recorders are, beside what their own SIP shows: requests in a recording session are believed from there, and a
+     * recorder may move its media there.
+     */
+    recorderNetworks: z
+      .array(z.string().refine(isNetwork, 'an IP address, or a network as 10.1.0.0/16'))
+      .max(1_000)
+      .default([]),
   }),
   media: section({
     host: host.default('127.0.0.1'),

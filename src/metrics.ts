@@ -66,6 +66,9 @@ export interface Metrics {
   /** `reason`: `queue-full` or `attempts`. */
   readonly webhooksDropped: Counter<'reason'>;
 
+  /** Requests that named a recording session's dialog and came from elsewhere. */
+  readonly sipStrangers: Counter<'method'>;
+
   readonly httpRequests: Counter<'route' | 'method' | 'status'>;
   readonly httpRequestSeconds: Histogram<'route' | 'method'>;
 }
@@ -162,6 +165,11 @@ export function createMetrics(registry: Registry, sources: MetricSources): Metri
     webhooksDropped: counter('webhooks_dropped_total', 'Alarms that the webhook did not get', [
       'reason',
     ]),
+    sipStrangers: counter(
+      'sip_strangers_total',
+      'Requests in a recording session that did not come from its recorder',
+      ['method'],
+    ),
     httpRequests: counter('http_requests_total', 'HTTP requests answered', [
       'route',
       'method',

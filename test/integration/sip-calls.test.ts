@@ -4,7 +4,8 @@ import type { SipRequest } from '../../src/sip/message/sip-message.ts';
 import type { SipDialog } from '../../src/sip/ua/dialog.ts';
 import type { AcceptOptions, IncomingInvite } from '../../src/sip/ua/incoming-invite.ts';
 import { SipFailure } from '../../src/sip/ua/sip-failure.ts';
-import type { SipUserAgent, SipUserAgentOptions } from '../../src/sip/ua/user-agent.ts';
+import type { SipUserAgent } from '../../src/sip/ua/user-agent.ts';
+import type { SipUserAgentOptions } from '../../src/sip/ua/user-agent-options.ts';
 import {
   SDP,
   TcpPeer,

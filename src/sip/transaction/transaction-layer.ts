@@ -122,7 +122,12 @@ export class TransactionLayer {
   #receiveRequest(request: SipRequest, flow: SipFlow): void {
     const { clock, timers, limits } = this.#options;
     stampTopVia(request, flow.remote);
-    const key = serverKey(request, request.method === 'ACK' ? 'INVITE' : request.method);
+    const { method } = request;
+    // The branch of a CANCEL is known to whoever saw its INVITE: nobody else's stands in the way of the caller's own.
+    const key = serverKey(
+      request,
+      method === 'ACK' ? 'INVITE' : method === 'CANCEL' ? `CANCEL ${flow.remote.address}` : method,
+    );
     const known = this.#servers.get(key);
     if (request.method === 'ACK') {
       known?.receive(request);
@@ -178,6 +183,13 @@ export class TransactionLayer {
       );
       return;
     }
+    if (!mayAnswer(flow, client.flow)) {
+      this.#options.logger.debug(
+        { remote: flow.remote, status: response.status },
+        'SIP response of somebody whom we did not ask',
+      );
+      return;
+    }
     client.receive(response);
   }
 
@@ -201,6 +213,15 @@ export class TransactionLayer {
       );
     };
   }
+}
+
+/**
+ * Responses come back by the transport of their request (18.2.2); over TCP the address is proven, too. Over UDP some peers answer
+ * from another of their addresses, and the branch has to do.
+ */
+function mayAnswer(flow: SipFlow, asked: SipFlow): boolean {
+  if (flow.transport !== asked.transport) return false;
+  return flow.transport === 'udp' || flow.remote.address === asked.remote.address;
 }
 
 /** @returns undefined for anything but an INVITE outside a dialog */

@@ -9,6 +9,7 @@ import type { SipTimers } from '../transaction/timers.ts';
 import type { DialogSession } from './dialog-session.ts';
 import { addIdentity } from './identity.ts';
 import type { Identity } from './identity.ts';
+import type { HostAddress } from '../transport/host-names.ts';
 import type { RequestSender } from './request-sender.ts';
 
 /** What the parts of one user agent share. */
@@ -20,6 +21,9 @@ export interface SipCore {
   readonly limits: SipLimits;
   readonly logger: Logger;
   readonly identity: Identity;
+  /** Addresses that are the peers' beside what their messages show. */
+  readonly trusts: (address: string) => boolean;
+  readonly addressesOf: (host: string) => Promise<readonly HostAddress[]>;
   /** By `dialogKey`. */
   readonly dialogs: Map<string, DialogSession>;
   /** INVITEs that wait for a final response, and what a CANCEL does to them. */

@@ -9,6 +9,7 @@ import { respond } from './core.ts';
 import type { SipCore } from './core.ts';
 import type { AcceptedAnswer } from './accepted-answer.ts';
 import { DialogClient } from './dialog-client.ts';
+import { DialogPeer } from './dialog-peer.ts';
 import type { DialogState } from './dialog-state.ts';
 import { SipDialog } from './dialog.ts';
 import type {
@@ -43,6 +44,7 @@ export class DialogSession extends SipDialog {
   readonly #state: DialogState;
   readonly #side: 'caller' | 'called';
   readonly #client: DialogClient;
+  readonly #peer: DialogPeer;
   #flow: SipFlow | undefined;
   #releaseFlow: (() => void) | undefined;
   #ended = false;
@@ -75,6 +77,8 @@ export class DialogSession extends SipDialog {
         void this.hangUp('timeout');
       },
     });
+    const { trusts, addressesOf } = this.#core;
+    this.#peer = new DialogPeer({ state: this.#state, flow: options.flow, trusts, addressesOf });
     this.#watch(options.flow);
     this.#core.dialogs.set(this.#state.key, this);
   }
@@ -165,6 +169,11 @@ export class DialogSession extends SipDialog {
       this.#held = undefined;
       for (const transaction of held) this.receive(transaction);
     }, 0);
+  }
+
+  /** Whether a request that names this dialog comes from its other end; anything else must change nothing. */
+  isFromPeer(flow: SipFlow): boolean | Promise<boolean> {
+    return this.#peer.owns(flow);
   }
 
   receive(transaction: ServerTransaction): void {

@@ -12,7 +12,7 @@ import { DialogState } from './dialog-state.ts';
 import { addIdentity } from './identity.ts';
 import type { SentRequest } from './request-sender.ts';
 import { SipFailure } from './sip-failure.ts';
-import type { InviteOptions } from './user-agent.ts';
+import type { InviteOptions } from './user-agent-options.ts';
 
 /** How long a final response is waited for when the caller names no time: timer C of proxies. */
 const ANSWER_MS_MAX = 180_000;

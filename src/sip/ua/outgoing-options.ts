@@ -8,7 +8,7 @@ import type { SipCore } from './core.ts';
 import { addIdentity } from './identity.ts';
 import { addressOfRecord } from './outgoing-invite.ts';
 import { SipFailure } from './sip-failure.ts';
-import type { OptionsOptions } from './user-agent.ts';
+import type { OptionsOptions } from './user-agent-options.ts';
 
 /** RFC 3261 section 11: asks a peer what it can do, mostly to see whether it is there. */
 export function askOptions(core: SipCore, options: OptionsOptions): Promise<SipResponse> {

@@ -1,6 +1,4 @@
-import type { Logger } from 'pino';
 import { DEFAULT_SIP_LIMITS } from '../limits.ts';
-import type { SipLimits } from '../limits.ts';
 import { splitList } from '../message/grammar.ts';
 import type { Header, SipHeaders } from '../message/headers.ts';
 import { parseNameAddr } from '../message/name-addr.ts';
@@ -9,16 +7,13 @@ import { serialize } from '../message/serialize.ts';
 import type { SipRequest } from '../message/sip-message.ts';
 import { parseSipUri } from '../message/uri.ts';
 import { systemClock } from '../transaction/clock.ts';
-import type { Clock } from '../transaction/clock.ts';
 import { newTag, systemRandom } from '../transaction/identifiers.ts';
-import type { SipRandom } from '../transaction/identifiers.ts';
 import type { ServerTransaction } from '../transaction/server-transaction.ts';
 import { DEFAULT_SIP_TIMERS } from '../transaction/timers.ts';
-import type { SipTimers } from '../transaction/timers.ts';
 import { TransactionLayer } from '../transaction/transaction-layer.ts';
-import type { OpenTransport, SipTransportName } from '../transport/flow.ts';
+import type { SipFlow, SipTransportName } from '../transport/flow.ts';
 import { systemLookup } from '../transport/host-names.ts';
-import type { HostAddress, HostLookup } from '../transport/host-names.ts';
+import type { HostAddress } from '../transport/host-names.ts';
 import { openSocket } from '../transport/open-socket.ts';
 import { TransportLayer } from '../transport/transport-layer.ts';
 import { respond } from './core.ts';
@@ -26,84 +21,24 @@ import type { SipCore } from './core.ts';
 import type { DialogSession } from './dialog-session.ts';
 import { dialogKey } from './dialog-state.ts';
 import type { SipDialog } from './dialog.ts';
-import type { IncomingInvite } from './incoming-invite.ts';
 import { IncomingRequest } from './incoming-request.ts';
-import type { SipResponseInit } from './incoming-request.ts';
 import { askOptions } from './outgoing-options.ts';
 import { OutgoingInvite } from './outgoing-invite.ts';
 import { RequestSender } from './request-sender.ts';
 import { ServerInvite } from './server-invite.ts';
 import { SipFailure } from './sip-failure.ts';
-
-export interface SipUserAgentHandlers {
-  /** A new dialog is asked for. Without this handler INVITE is answered 405. */
-  onInvite?(invite: IncomingInvite): void;
-  /** OPTIONS outside a dialog; default is 200. Allow, Accept and Supported are added by the stack. */
-  onOptions?(request: IncomingRequest): SipResponseInit;
-}
-
-export interface SipUserAgentOptions {
-  /** Address to bind, IPv4 or IPv6; may be a wildcard: Via and Contact then name the address that routes to the peer. */
-  host: string;
-  /** 0 picks a free port, the same one for all transports. */
-  port: number;
-  transports: readonly SipTransportName[];
-  /** Value of User-Agent and Server. */
-  userAgent: string;
-  logger: Logger;
-  /** Option tags we understand in Require and announce in Supported, e.g. `['siprec']`. Others get 420. */
-  extensions?: readonly string[];
-  /** Body types announced in Accept; default `['application/sdp']`. */
-  accept?: readonly string[];
-  limits?: Partial<SipLimits>;
-  timers?: Partial<SipTimers>;
-  /** Everything that waits waits on it. Default: the system's. */
-  clock?: Clock;
-  /** Default: the system's. */
-  random?: SipRandom;
-  /** Opens each of `transports`. Default: sockets of this host. */
-  openTransport?: OpenTransport;
-  /** Default: the resolver of this host. */
-  lookup?: HostLookup;
-  handlers: SipUserAgentHandlers;
-}
-
-export interface InviteOptions {
-  /** `sip:user@host:port;transport=tcp`: the Request-URI and the target. */
-  uri: string;
-  /** URI of From; default `sip:<host>:<port>` of ours. */
-  fromUri?: string;
-  headers?: readonly Header[];
-  body: Buffer;
-  contentType: string;
-  /** Header parameters of our Contact, as text: `+sip.src`. */
-  contactParams?: string;
-  /** Forces the transport. Otherwise the URI's, UDP when it names none, and TCP first for more than 1,300 bytes. */
-  transport?: SipTransportName;
-  /** Until the final response. Default: timer B (64 T1) until the first response of any kind, then 180 s. */
-  timeoutMs?: number;
-  /** How many Contacts of 3xx responses are tried. Default 5; 0 makes a 3xx a failure. */
-  maxRedirects?: number;
-  /** Abort cancels: the promise rejects at once, CANCEL (or ACK and BYE, when a 2xx crosses) follows by itself. */
-  signal?: AbortSignal;
-}
-
-export interface OptionsOptions {
-  uri: string;
-  transport?: SipTransportName;
-  timeoutMs: number;
-  headers?: readonly Header[];
-  signal?: AbortSignal;
-}
-
-export interface SipListenAddress {
-  host: string;
-  port: number;
-}
+import type {
+  InviteOptions,
+  OptionsOptions,
+  SipListenAddress,
+  SipUserAgentHandlers,
+  SipUserAgentOptions,
+} from './user-agent-options.ts';
 
 /** What `Allow` says; PRACK, REFER and the like are not for recording, nor for anything here. */
 const METHODS = ['INVITE', 'ACK', 'CANCEL', 'BYE', 'OPTIONS', 'UPDATE', 'INFO', 'MESSAGE'];
 const EARLY_MESSAGES_MAX = 100;
+const STRANGER_LOG_MS = 10_000;
 /** Methods we know and do not allow: 405. Others are answered 501. */
 const KNOWN_METHODS = new Set(['REGISTER', 'SUBSCRIBE', 'NOTIFY', 'PUBLISH', 'REFER', 'PRACK']);
 
@@ -120,6 +55,7 @@ export class SipUserAgent {
   readonly #handlers: SipUserAgentHandlers;
   readonly #outgoing = new Set<OutgoingInvite>();
   readonly #incoming = new Set<ServerInvite>();
+  #strangerToldAtMs = Number.NEGATIVE_INFINITY;
   #closing: Promise<void> | undefined;
 
   private constructor(parts: {
@@ -157,8 +93,8 @@ export class SipUserAgent {
       onRequest: (transaction) => {
         userAgent.#receive(transaction);
       },
-      onAck: (ack) => {
-        userAgent.#receiveAck(ack);
+      onAck: (ack, flow) => {
+        userAgent.#receiveAck(ack, flow);
       },
     });
     const transports = await TransportLayer.create({
@@ -197,6 +133,8 @@ export class SipUserAgent {
         extensions: options.extensions ?? [],
         accept: options.accept ?? ['application/sdp'],
       },
+      trusts: options.trusts ?? (() => false),
+      addressesOf: (host) => transports.addressesOf(host),
       dialogs: new Map(),
       cancellable: new Map(),
     };
@@ -297,8 +235,10 @@ export class SipUserAgent {
     try {
       if (request.method === 'CANCEL') {
         const invite = this.#transactions.inviteOf(request);
-        answer(invite === undefined ? 481 : 200);
-        if (invite !== undefined) this.#core.cancellable.get(invite)?.();
+        const isOurs = invite !== undefined && comesTheSameWay(transaction.flow, invite.flow);
+        if (invite !== undefined && !isOurs) this.#refuseStranger(request, transaction.flow);
+        answer(isOurs ? 200 : 481);
+        if (isOurs) this.#core.cancellable.get(invite)?.();
         return;
       }
       if (!METHODS.includes(request.method)) {
@@ -320,7 +260,11 @@ export class SipUserAgent {
       if (tagOf(request, 'To') !== '') {
         const dialog = this.#dialogOf(request);
         if (dialog === undefined) answer(481);
-        else dialog.receive(transaction);
+        else
+          this.#fromPeer(dialog, request, transaction.flow, (isPeer) => {
+            if (isPeer) dialog.receive(transaction);
+            else answer(481);
+          });
         return;
       }
       if (this.#closing !== undefined) answer(503);
@@ -377,14 +321,56 @@ export class SipUserAgent {
     }
   }
 
-  #receiveAck(ack: SipRequest): void {
-    this.#dialogOf(ack)?.receiveAck(ack);
+  #receiveAck(ack: SipRequest, flow: SipFlow): void {
+    const dialog = this.#dialogOf(ack);
+    if (dialog === undefined) return;
+    this.#fromPeer(dialog, ack, flow, (isPeer) => {
+      if (isPeer) dialog.receiveAck(ack);
+    });
+  }
+
+  /** Calls back at once, unless the name of a host must be looked up. */
+  #fromPeer(
+    dialog: DialogSession,
+    request: SipRequest,
+    flow: SipFlow,
+    then: (isPeer: boolean) => void,
+  ): void {
+    const settle = (isPeer: boolean): void => {
+      if (!isPeer) this.#refuseStranger(request, flow);
+      then(isPeer);
+    };
+    const isPeer = dialog.isFromPeer(flow);
+    if (typeof isPeer === 'boolean') settle(isPeer);
+    else
+      isPeer.then(settle).catch((error: unknown) => {
+        this.#core.logger.error({ err: error, method: request.method }, 'SIP request failed');
+      });
+  }
+
+  #refuseStranger({ method, headers }: SipRequest, { transport, remote }: SipFlow): void {
+    const source = { transport, ...remote };
+    const callId = headers.get('Call-ID') ?? '';
+    const { logger, clock } = this.#core;
+    // Whoever sends one can send many.
+    const isNews = clock.now() - this.#strangerToldAtMs >= STRANGER_LOG_MS;
+    if (isNews) this.#strangerToldAtMs = clock.now();
+    logger[isNews ? 'warn' : 'debug'](
+      { method, callId, source },
+      'SIP request in a dialog came from elsewhere and was refused',
+    );
+    this.#handlers.onStranger?.({ method, callId, source });
   }
 
   #dialogOf(request: SipRequest): DialogSession | undefined {
     const callId = request.headers.get('Call-ID') ?? '';
     return this.#core.dialogs.get(dialogKey(callId, tagOf(request, 'To'), tagOf(request, 'From')));
   }
+}
+
+/** A CANCEL takes the way of its INVITE, hop by hop (RFC 3261 section 9.1). */
+function comesTheSameWay(cancel: SipFlow, invite: SipFlow): boolean {
+  return cancel.transport === invite.transport && cancel.remote.address === invite.remote.address;
 }
 
 function tagOf(request: SipRequest, header: 'From' | 'To'): string {

@@ -9,7 +9,7 @@ import { parseDatagram } from '../../../src/sip/message/parse.ts';
 import type { SipMessage } from '../../../src/sip/message/sip-message.ts';
 import { StreamFramer } from '../../../src/sip/message/stream-framer.ts';
 import { SipUserAgent } from '../../../src/sip/ua/user-agent.ts';
-import type { SipUserAgentOptions } from '../../../src/sip/ua/user-agent.ts';
+import type { SipUserAgentOptions } from '../../../src/sip/ua/user-agent-options.ts';
 import type { IncomingInvite } from '../../../src/sip/ua/incoming-invite.ts';
 
 export const SDP = { body: Buffer.from('v=0\r\n'), contentType: 'application/sdp' };
@@ -72,9 +72,9 @@ export class UdpPeer {
     });
   }
 
-  static async create(): Promise<UdpPeer> {
+  static async create(host = '127.0.0.1'): Promise<UdpPeer> {
     const socket = createSocket('udp4');
-    socket.bind(0, '127.0.0.1');
+    socket.bind(0, host);
     await once(socket, 'listening');
     return new UdpPeer(socket);
   }
@@ -119,8 +119,9 @@ export class TcpPeer {
     this.closed = new Promise((resolve) => socket.once('close', resolve));
   }
 
-  static async connect(agent: SipUserAgent): Promise<TcpPeer> {
-    const socket = connect(agent.addresses.tcp?.port ?? 0, '127.0.0.1');
+  static async connect(agent: SipUserAgent, localAddress = '127.0.0.1'): Promise<TcpPeer> {
+    const port = agent.addresses.tcp?.port ?? 0;
+    const socket = connect({ port, host: '127.0.0.1', localAddress });
     await once(socket, 'connect');
     return new TcpPeer(socket);
   }

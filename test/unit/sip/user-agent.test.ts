@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { SipUserAgent } from '../../../src/sip/ua/user-agent.ts';
-import type { SipUserAgentHandlers } from '../../../src/sip/ua/user-agent.ts';
+import type { SipUserAgentHandlers } from '../../../src/sip/ua/user-agent-options.ts';
 import { settle } from '../../support/manual-clock.ts';
 import { FakeClock } from './support/fake-clock.ts';
 import { MemoryNetwork } from './support/memory-network.ts';

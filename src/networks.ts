@@ -1,0 +1,31 @@
+import { BlockList, isIP } from 'node:net';
+
+/** Whether text is an IP address, or a network as `10.1.0.0/16`. */
+export function isNetwork(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  const family = isIP(address);
+  if (family === 0 || rest.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= bitsOf(family));
+}
+
+/** @param networks for each of which `isNetwork` holds */
+export function networkMatcher(networks: readonly string[]): (address: string) => boolean {
+  const list = new BlockList();
+  for (const network of networks) {
+    const [address = '', bits] = network.split('/');
+    const family = isIP(address);
+    list.addSubnet(address, Number(bits ?? bitsOf(family)), nameOf(family));
+  }
+  return (address) => {
+    const family = isIP(address);
+    return family !== 0 && list.check(address, nameOf(family));
+  };
+}
+
+function bitsOf(family: number): number {
+  return family === 6 ? 128 : 32;
+}
+
+function nameOf(family: number): 'ipv4' | 'ipv6' {
+  return family === 6 ? 'ipv6' : 'ipv4';
+}

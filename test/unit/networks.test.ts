@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest';
+import { isNetwork, networkMatcher } from '../../src/networks.ts';
+
+describe('networks', () => {
+  it.each(['10.0.0.1', '10.0.0.0/8', '2001:db8::1', '2001:db8::/32', '0.0.0.0/0'])(
+    'may be written %s',
+    (text) => {
+      expect(isNetwork(text)).toBe(true);
+    },
+  );
+
+  it.each([
+    '',
+    'host',
+    '10.0.0',
+    '10.0.0.0/33',
+    '10.0.0.0/',
+    '10.0.0.0/8/8',
+    '::/129',
+    '10.0.0.0/-1',
+  ])('may not be written "%s"', (text) => {
+    expect(isNetwork(text)).toBe(false);
+  });
+
+  it('hold the addresses in them, and no others', () => {
+    const holds = networkMatcher(['10.1.0.0/16', '192.0.2.7', '2001:db8::/32']);
+    const addresses = ['10.1.2.3', '10.2.0.0', '192.0.2.7', '192.0.2.8', '2001:db8::9', '::1', ''];
+    expect(addresses.filter(holds)).toEqual(['10.1.2.3', '192.0.2.7', '2001:db8::9']);
+    expect(addresses.filter(networkMatcher([]))).toEqual([]);
+  });
+});
