@@ -64,11 +64,6 @@ export function droppedOf(stream: StreamReport, window: StreamWindow): Range[] {
   return subtract(inWindow(stream.dropped, window), union(window.paused));
 }
 
-/** What the recorder has received for sure. */
-export function confirmedBy({ fork }: SessionDelivery): readonly Range[] {
-  return fork.confirmed;
-}
-
 /** What it was sent and did not receive, by number. Of a final report, too, what lies behind its highest number. */
 function deniedBy({ fork }: SessionDelivery): Range[] {
   const { confirmed, denied, receiverReport, sent } = fork;
