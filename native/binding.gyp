@@ -17,6 +17,7 @@
         'src/precedence.cc',
         'src/receive_batch.cc',
         'src/relay.cc',
+        'src/relay_way.cc',
         'src/ring.cc',
         'src/rtcp.cc',
         'src/rtcp_rewrite.cc',

@@ -122,6 +122,9 @@ async function assemble(
         workerDied: () => {
           metrics.mediasoupWorkersDied.inc();
         },
+        workerHung: () => {
+          metrics.mediasoupWorkersHung.inc();
+        },
       },
     }),
   );
@@ -237,7 +240,7 @@ async function assemble(
       recorders: resources,
       metrics,
       logger: logger.child({ part: 'http' }),
-      health: () => healthOf(calls, resources),
+      health: () => healthOf(calls, resources, bridge),
       alarms: () => alarms.list(),
     }),
   );
@@ -271,8 +274,8 @@ function webhookOf(
 }
 
 /** What an operator would want to be woken for. */
-function healthOf(calls: Calls, resources: ResourceManager): Health {
-  const problems: string[] = [];
+function healthOf(calls: Calls, resources: ResourceManager, bridge: MediaBridge): Health {
+  const problems = bridge.problems();
   const able = resources.list().filter(({ state }) => state === 'up').length;
   if (able === 0) problems.push('no recorder is up');
   else if (able === 1) problems.push('only one recorder is up: calls are recorded once');

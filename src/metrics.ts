@@ -52,9 +52,10 @@ export interface Metrics {
   readonly lostPackets: Counter;
   readonly replayedPackets: Counter;
 
-  /** How long the parties of a call had no media because a mediasoup worker died. */
+  /** How long the parties of a call had no media because a mediasoup worker died or hung. */
   readonly mediaInterruptionSeconds: Histogram;
   readonly mediasoupWorkersDied: Counter;
+  readonly mediasoupWorkersHung: Counter;
 
   readonly ledgersWritten: Counter;
   /** `reason`: `queue-full` or `write`. */
@@ -150,10 +151,14 @@ export function createMetrics(registry: Registry, sources: MetricSources): Metri
     ),
     mediaInterruptionSeconds: histogram(
       'media_interruption_seconds',
-      'How long the parties of a call had no media after a mediasoup worker died',
+      'How long parties had no media because a mediasoup worker died or hung',
       failoverBuckets,
     ),
     mediasoupWorkersDied: counter('mediasoup_workers_died_total', 'mediasoup workers that died'),
+    mediasoupWorkersHung: counter(
+      'mediasoup_workers_hung_total',
+      'mediasoup workers that did nothing any more and were killed',
+    ),
     ledgersWritten: counter('ledgers_written_total', 'Ledgers of ended calls that are on disk'),
     ledgersDropped: counter(
       'ledgers_dropped_total',
@@ -255,13 +260,18 @@ function defineStateGauges(registry: Registry, sources: MetricSources): void {
 /** The edge counts by itself; at scrape its sums are taken over. */
 function defineEdgeMetrics(registry: Registry, read: MetricSources['edge']): void {
   const registers = [registry];
-  type Sum = Exclude<keyof EdgeCounters, 'refused'>;
+  type Sum = Exclude<keyof EdgeCounters, 'refused' | 'unforwarded'>;
   const totals: readonly (readonly [Sum, string, string])[] = [
     ['wakeups', 'edge_wakeups_total', 'Times that an edge thread woke up'],
     ['packetsIn', 'edge_packets_received_total', 'RTP packets taken from parties'],
     ['bytesIn', 'edge_received_bytes_total', 'RTP bytes taken from parties'],
     ['packetsToParties', 'edge_packets_to_parties_total', 'RTP packets sent to parties'],
     ['packetsToRelay', 'edge_packets_to_relay_total', 'RTP packets handed to mediasoup'],
+    [
+      'packetsFromRelay',
+      'edge_packets_from_relay_total',
+      'RTP and RTCP packets that came out of mediasoup',
+    ],
     ['packetsToLegs', 'edge_packets_to_legs_total', 'RTP packets sent to recorders'],
     ['rtcpIn', 'edge_rtcp_packets_received_total', 'RTCP packets received'],
     ['rtcpOut', 'edge_rtcp_packets_sent_total', 'RTCP packets sent'],
@@ -305,6 +315,18 @@ function defineEdgeMetrics(registry: Registry, read: MetricSources['edge']): voi
     collect() {
       this.reset();
       for (const [reason, packets] of Object.entries(read()?.refused ?? {})) {
+        this.inc({ reason }, packets);
+      }
+    },
+  });
+  new Counter({
+    name: 'tandem_rtp_unforwarded_packets_total',
+    help: 'Packets recorded that mediasoup does not forward, by reason',
+    labelNames: ['reason'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [reason, packets] of Object.entries(read()?.unforwarded ?? {})) {
         this.inc({ reason }, packets);
       }
     },

@@ -77,7 +77,8 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
                                 InstanceMethod<&EdgeAddon::legAddress>("legAddress"),
                                 InstanceMethod<&EdgeAddon::openPort>("openPort"),
                                 InstanceMethod<&EdgeAddon::setRemote>("setRemote"),
-                                InstanceMethod<&EdgeAddon::setRoute>("setRoute"),
+                                InstanceMethod<&EdgeAddon::setRoutes>("setRoutes"),
+                                InstanceMethod<&EdgeAddon::relayStalls>("relayStalls"),
                                 InstanceMethod<&EdgeAddon::closePort>("closePort"),
                                 InstanceMethod<&EdgeAddon::streamReports>("streamReports"),
                                 InstanceMethod<&EdgeAddon::sequencesAt>("sequencesAt"),
@@ -186,20 +187,11 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   Napi::Value setRemote(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { edge.setRemote(id(info), readPortRemote(info[1])); });
   }
-  Napi::Value setRoute(const Napi::CallbackInfo& info) {
-    return answer(info, [&](Edge& edge) {
-      const Napi::Object route = readObject(info[1], "route");
-      const std::string kind = readString(route.Get("kind"), "route.kind");
-      if (kind == "none") {
-        edge.routeNowhere(id(info));
-      } else if (kind == "direct") {
-        edge.routeDirect(id(info), readUint32(route.Get("peerPortId"), "route.peerPortId"));
-      } else if (kind == "relay") {
-        edge.routeRelay(id(info), readSocketAddress(route.Get("to"), "route.to"));
-      } else {
-        fail("route.kind is not none, direct or relay");
-      }
-    });
+  Napi::Value setRoutes(const Napi::CallbackInfo& info) {
+    return answer(info, [&](Edge& edge) { edge.setRoutes(readPortRoutes(info[0])); });
+  }
+  Napi::Value relayStalls(const Napi::CallbackInfo& info) {
+    return answer(info, [](Edge& edge) { return edge.relayStalls(); });
   }
   Napi::Value closePort(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { return edge.closePort(id(info)); });

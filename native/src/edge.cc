@@ -171,18 +171,24 @@ void Edge::setRemote(uint32_t portId, const PortRemote& remote) {
   shardOf(portId).run([&](Shard& s) { s.port(portId).setRemote(remote); });
 }
 
-void Edge::routeNowhere(uint32_t portId) {
-  shardOf(portId).run([&](Shard& s) { s.setRoute(portId, std::nullopt, std::nullopt); });
+void Edge::setRoutes(const std::vector<PortRoute>& routes) {
+  std::vector<uint32_t> portIds;
+  for (const PortRoute& route : routes) {
+    portIds.push_back(route.portId);
+    if (route.peerPortId && *route.peerPortId % kThreadsMax != route.portId % kThreadsMax)
+      fail("two ports of a call live on one shard");
+  }
+  onEach(portIds, [&](Shard& s, uint32_t shard) {
+    for (const PortRoute& route : routes) {
+      if (route.portId % kThreadsMax == shard) s.setRoute(route);
+    }
+  });
 }
 
-void Edge::routeDirect(uint32_t portId, uint32_t peerPortId) {
-  if (portId % kThreadsMax != peerPortId % kThreadsMax)
-    fail("two ports of a call live on one shard");
-  shardOf(portId).run([&](Shard& s) { s.setRoute(portId, peerPortId, std::nullopt); });
-}
-
-void Edge::routeRelay(uint32_t portId, const Address& to) {
-  shardOf(portId).run([&](Shard& s) { s.setRoute(portId, std::nullopt, to); });
+std::vector<RelayStallReport> Edge::relayStalls() {
+  std::vector<RelayStallReport> all;
+  for (auto& shard : shards_) shard->run([&all](Shard& s) { s.addRelayStalls(all); });
+  return all;
 }
 
 StreamReport Edge::closePort(uint32_t portId) {

@@ -76,9 +76,10 @@ class Edge {
 
   OpenedPort openPort(uint32_t shard, const Address& host, LatchPolicy latch);
   void setRemote(uint32_t portId, const PortRemote& remote);
-  void routeNowhere(uint32_t portId);
-  void routeDirect(uint32_t portId, uint32_t peerPortId);
-  void routeRelay(uint32_t portId, const Address& to);
+  /** Those of one thread between two packets. */
+  void setRoutes(const std::vector<PortRoute>& routes);
+  /** Ports that go around mediasoup without having been told to. */
+  std::vector<RelayStallReport> relayStalls();
   StreamReport closePort(uint32_t portId);
   // One visit to each thread that a list concerns. What is returned is in the order of the list.
   std::vector<StreamReport> streamReports(const std::vector<uint32_t>& portIds);

@@ -11,6 +11,7 @@ struct Event {
     kLatched,
     kMoved,
     kSsrcChanged,
+    kRelaySilent,
     kForkRefused,
     kForkLive,
     kForkOverrun,

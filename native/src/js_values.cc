@@ -89,6 +89,15 @@ std::vector<KeptOut> readKeptOut(const Napi::Value& value) {
   return ranges;
 }
 
+std::bitset<128> readPayloadTypes(const Napi::Value& value) {
+  std::bitset<128> types;
+  if (value.IsUndefined()) return types;
+  const Napi::Array list = readArray(value, "payloadTypes");
+  for (uint32_t i = 0; i < list.Length(); ++i)
+    types.set(static_cast<size_t>(readWithin(list.Get(i), 0, 127, "payloadTypes")));
+  return types;
+}
+
 AddForkOptions readAddFork(const Napi::Value& value) {
   const Napi::Object object = readObject(value, "forks");
   return {readUint32(object.Get("portId"), "portId"),
@@ -121,6 +130,15 @@ Napi::Value toJs(Napi::Env env, const RefusalCounts& counts) {
   for (size_t i = 1; i < counts.byReason.size(); ++i) {
     if (counts.byReason[i] > 0)
       object.Set(kRefusalNames[i], static_cast<double>(counts.byReason[i]));
+  }
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const UnforwardedCounts& counts) {
+  Napi::Object object = Napi::Object::New(env);
+  for (size_t i = 1; i < counts.byReason.size(); ++i) {
+    if (counts.byReason[i] > 0)
+      object.Set(kUnforwardedNames[i], static_cast<double>(counts.byReason[i]));
   }
   return object;
 }
@@ -273,6 +291,37 @@ PortRemote readPortRemote(const Napi::Value& value) {
           readBoolean(object.Get("send"), "remote.send"), readClockRates(object.Get("clockRates"))};
 }
 
+std::vector<PortRoute> readPortRoutes(const Napi::Value& value) {
+  const Napi::Array list = readList(value, "routes");
+  std::vector<PortRoute> routes;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const Napi::Object item = readObject(list.Get(i), "routes");
+    const Napi::Object object = readObject(item.Get("route"), "route");
+    PortRoute route;
+    route.portId = readUint32(item.Get("portId"), "portId");
+    const std::string kind = readString(object.Get("kind"), "route.kind");
+    if (kind == "direct") {
+      route.kind = PortRoute::Kind::kDirect;
+    } else if (kind == "relay") {
+      route.kind = PortRoute::Kind::kRelay;
+    } else if (kind == "bypass") {
+      route.kind = PortRoute::Kind::kBypass;
+    } else if (kind != "none") {
+      fail("route.kind is not none, direct, relay or bypass");
+    }
+    const Napi::Value peer = object.Get("peerPortId");
+    if (route.kind != PortRoute::Kind::kNone &&
+        !(route.kind == PortRoute::Kind::kRelay && peer.IsUndefined()))
+      route.peerPortId = readUint32(peer, "route.peerPortId");
+    if (route.kind == PortRoute::Kind::kRelay) {
+      route.to = readSocketAddress(object.Get("to"), "route.to");
+      route.payloadTypes = readPayloadTypes(object.Get("payloadTypes"));
+    }
+    routes.push_back(route);
+  }
+  return routes;
+}
+
 std::vector<uint32_t> readIds(const Napi::Value& value) {
   const Napi::Array list = readList(value, "ids");
   std::vector<uint32_t> ids;
@@ -342,6 +391,7 @@ Napi::Value toJs(Napi::Env env, const StreamReport& report) {
   set(object, "duplicates", report.duplicates);
   set(object, "reordered", report.reordered);
   object.Set("refused", toJs(env, report.refused));
+  object.Set("unforwarded", toJs(env, report.unforwarded));
   set(object, "kernelDrops", report.kernelDrops);
   object.Set("received", toJs(env, report.received));
   set(object, "rangesJoined", report.rangesJoined);
@@ -396,6 +446,18 @@ Napi::Value toJs(Napi::Env env, const std::vector<std::optional<uint64_t>>& sequ
       list.Set(i, static_cast<double>(*sequences[i]));
     else
       list.Set(i, env.Undefined());
+  }
+  return list;
+}
+
+Napi::Value toJs(Napi::Env env, const std::vector<RelayStallReport>& all) {
+  Napi::Array list = Napi::Array::New(env, all.size());
+  for (uint32_t i = 0; i < all.size(); ++i) {
+    Napi::Object item = Napi::Object::New(env);
+    set(item, "portId", all[i].portId);
+    item.Set("since", toMs(all[i].stall.sinceNs));
+    item.Set("at", toMs(all[i].stall.atNs));
+    list.Set(i, item);
   }
   return list;
 }
@@ -462,6 +524,7 @@ Napi::Value toJs(Napi::Env env, const Counters& counters) {
   set(object, "bytesIn", counters.bytesIn);
   set(object, "packetsToParties", counters.packetsToParties);
   set(object, "packetsToRelay", counters.packetsToRelay);
+  set(object, "packetsFromRelay", counters.packetsFromRelay);
   set(object, "packetsToLegs", counters.packetsToLegs);
   set(object, "rtcpIn", counters.rtcpIn);
   set(object, "rtcpOut", counters.rtcpOut);
@@ -470,6 +533,7 @@ Napi::Value toJs(Napi::Env env, const Counters& counters) {
   set(object, "kernelDrops", counters.kernelDrops);
   set(object, "droppedEvents", counters.droppedEvents);
   object.Set("refused", toJs(env, counters.refused));
+  object.Set("unforwarded", toJs(env, counters.unforwarded));
   set(object, "ports", counters.ports);
   set(object, "forks", counters.forks);
   set(object, "captures", counters.captures);
@@ -490,6 +554,11 @@ Napi::Value toJs(Napi::Env env, const Event& event) {
       set(object, "portId", event.id);
       set(object, "from", event.from);
       set(object, "to", event.to);
+      break;
+    case Event::Type::kRelaySilent:
+      object.Set("type", "relay-silent");
+      set(object, "portId", event.id);
+      object.Set("at", toMs(event.atNs));
       break;
     case Event::Type::kForkRefused:
       object.Set("type", "fork-refused");

@@ -23,6 +23,8 @@ Address readHost(const Napi::Value& value, const char* field);
 LatchPolicy readLatch(const Napi::Value& value);
 PortRemote readPortRemote(const Napi::Value& value);
 /** At most `kIdsPerListMax`. */
+std::vector<PortRoute> readPortRoutes(const Napi::Value& value);
+/** At most `kIdsPerListMax`. */
 std::vector<uint32_t> readIds(const Napi::Value& value);
 std::vector<AddForkOptions> readAddForks(const Napi::Value& value);
 OpenCaptureOptions readOpenCapture(const Napi::Value& value);
@@ -40,6 +42,7 @@ Napi::Value toJs(Napi::Env env, const std::vector<uint32_t>& ids);
 /** A Float64Array, five numbers a fork, in the order of the struct; times in Unix ms. */
 Napi::Value toJs(Napi::Env env, const std::vector<std::optional<uint64_t>>& sequences);
 Napi::Value toJs(Napi::Env env, const std::vector<ForkSigns>& all);
+Napi::Value toJs(Napi::Env env, const std::vector<RelayStallReport>& all);
 Napi::Value toJs(Napi::Env env, const OpenedCapture& capture);
 Napi::Value toJs(Napi::Env env, const CaptureReport& report);
 Napi::Value toJs(Napi::Env env, const Counters& counters);

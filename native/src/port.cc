@@ -37,19 +37,12 @@ void Port::setRemote(const PortRemote& remote) {
 
 void Port::routeNowhere(ShardContext& context) {
   peer_ = nullptr;
-  if (relayTo_) context.relay->unregister(*relayTo_);
-  relayTo_.reset();
+  way_.leadNowhere(context);
 }
 
 void Port::routeDirect(ShardContext& context, Port& peer) {
   routeNowhere(context);
   peer_ = &peer;
-}
-
-void Port::routeRelay(ShardContext& context, const Address& to) {
-  routeNowhere(context);
-  context.relay->enroll(to, *this);
-  relayTo_ = to;
 }
 
 size_t Port::receiveRtp(ShardContext& context) {
@@ -127,7 +120,7 @@ void Port::store(ShardContext& context, const Datagram& datagram, const RtpHeade
   } else if (behind) {
     ++reordered_;
   }
-  if (relayTo_) context.relay->queue(context, packet, datagram.size, *relayTo_);
+  if (way_.leads()) way_.carryRtp(context, packet, header, datagram);
   if (!dirty) {
     dirty = true;
     context.dirty.push_back(this);
@@ -171,7 +164,7 @@ void Port::acceptRtcp(ShardContext& context, Datagram& datagram, bool muxed) {
   ++context.counters.rtcpIn;
   if (peer_ != nullptr) {
     peer_->sendRtcp(context, datagram.data, datagram.size);
-  } else if (relayTo_) {
+  } else if (way_.leads()) {
     RtcpRewrite rules;
     rules.sender = ssrc_;
     rules.timestampOffset = ingress_.timestampOffset();
@@ -179,7 +172,7 @@ void Port::acceptRtcp(ShardContext& context, Datagram& datagram, bool muxed) {
     rules.reportedAs = egress_.started() ? std::optional(egress_.sourceSsrc()) : std::nullopt;
     rules.sequenceOffset = static_cast<uint16_t>(-egress_.sequenceOffset());
     const size_t size = rewriteRtcp(datagram.data, datagram.size, rules);
-    if (size > 0) context.relay->send(context, datagram.data, size, *relayTo_);
+    if (size > 0) way_.carryRtcp(context, datagram, size);
   }
 }
 
@@ -199,6 +192,7 @@ void Port::fromRelay(ShardContext& context, Datagram& datagram) {
   }
   RtpHeader header;
   if (parseRtp(datagram.data, datagram.size, header) != Refusal::kNone) return;
+  way_.cameBack();
   const Normaliser::Output out = egress_.process(header, datagram.arrivalNs, clockRates_);
   // mediasoup adds header extensions that the party's SDP knows nothing of.
   const size_t extension = dropExtension(datagram.data, header);
@@ -284,6 +278,7 @@ StreamReport Port::report() const {
   report.duplicates = duplicates_;
   report.reordered = reordered_;
   report.refused = refused_;
+  report.unforwarded = way_.unforwarded();
   report.kernelDrops = kernelDrops_;
   report.received = received_.list();
   report.rangesJoined = received_.joined();

@@ -10,6 +10,7 @@
 #include "latch.h"
 #include "normaliser.h"
 #include "ranges.h"
+#include "relay_way.h"
 #include "reports.h"
 #include "ring.h"
 #include "shard_context.h"
@@ -42,13 +43,14 @@ class Port {
   void setRemote(const PortRemote& remote);
   void routeNowhere(ShardContext& context);
   void routeDirect(ShardContext& context, Port& peer);
-  void routeRelay(ShardContext& context, const Address& to);
-  bool routesTo(const Port& peer) const { return peer_ == &peer; }
+  bool routesTo(const Port& peer) const { return peer_ == &peer || way_.leadsTo(peer); }
+  /** Instead of the direct route: `routeNowhere` ends either. */
+  RelayWay& way() { return way_; }
 
   /** Takes what still waits in the RTP socket. */
   void drain(ShardContext& context);
 
-  /** What the relay's far side sent for the party. */
+  /** What the relay's far side, or the other port in its stead, sent for the party. */
   void fromRelay(ShardContext& context, Datagram& datagram);
 
   const Ring& ring() const { return ring_; }
@@ -92,7 +94,7 @@ class Port {
   bool muxed_ = false;
   ClockRates clockRates_;
   Port* peer_ = nullptr;
-  std::optional<Address> relayTo_;
+  RelayWay way_{*this};
 
   Normaliser ingress_;
   /** Smooths a new consumer SSRC of a restarted mediasoup worker over, towards the party. */

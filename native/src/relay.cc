@@ -1,5 +1,8 @@
 #include "relay.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "error.h"
 #include "port.h"
 
@@ -27,14 +30,25 @@ void RelaySocket::enroll(const Address& transport, Port& port) {
 }
 
 void RelaySocket::queue(ShardContext& context, const uint8_t* data, size_t size,
-                        const Address& to) {
+                        const RtpHeader& header, const Address& to) {
   if (queued_ == kSendBatch) flush(context);
-  vectors_[queued_] = {const_cast<uint8_t*>(data), size};
-  msghdr& header = messages_[queued_].msg_hdr;
-  header.msg_name = const_cast<sockaddr*>(to.raw());
-  header.msg_namelen = to.length();
-  header.msg_iov = &vectors_[queued_];
-  header.msg_iovlen = 1;
+  const bool hasExtension = (data[0] & 0x10) != 0;
+  auto& parts = vectors_[queued_];
+  if (hasExtension) {
+    uint8_t* head = heads_[queued_].data();
+    const size_t kept = kRtpHeaderBytes + 4u * (data[0] & 0x0fu);
+    memcpy(head, data, kept);
+    head[0] = static_cast<uint8_t>(head[0] & ~0x10);
+    parts[0] = {head, kept};
+    parts[1] = {const_cast<uint8_t*>(data) + header.headerBytes, size - header.headerBytes};
+  } else {
+    parts[0] = {const_cast<uint8_t*>(data), size};
+  }
+  msghdr& message = messages_[queued_].msg_hdr;
+  message.msg_name = const_cast<sockaddr*>(to.raw());
+  message.msg_namelen = to.length();
+  message.msg_iov = parts.data();
+  message.msg_iovlen = hasExtension ? 2 : 1;
   ++queued_;
 }
 
@@ -61,7 +75,7 @@ void RelaySocket::send(ShardContext& context, const uint8_t* data, size_t size, 
   }
 }
 
-void RelaySocket::onReady(ShardContext& context) {
+bool RelaySocket::receive(ShardContext& context) {
   for (int round = 0; round < kBatchesPerWakeup; ++round) {
     const uint32_t before = reads_.drops;
     const size_t count = context.batch.receive(socket_.fd.get(), reads_);
@@ -70,9 +84,28 @@ void RelaySocket::onReady(ShardContext& context) {
       Datagram& datagram = context.batch[i];
       const auto found = ports_.find(datagram.from);
       if (datagram.truncated || found == ports_.end()) continue;
+      ++context.counters.packetsFromRelay;
       found->second->fromRelay(context, datagram);
     }
-    if (count < kReceiveBatch) return;
+    if (count < kReceiveBatch) return true;
+  }
+  return false;
+}
+
+void RelaySocket::suspect(Port& port) {
+  if (std::find(suspects_.begin(), suspects_.end(), &port) == suspects_.end())
+    suspects_.push_back(&port);
+}
+
+void RelaySocket::judgeSuspects(ShardContext& context) {
+  if (suspects_.empty()) return;
+  // What makes them innocent may still wait here. If there is too much to read now, they send
+  // again.
+  const bool readAll = receive(context);
+  while (!suspects_.empty()) {
+    Port& port = *suspects_.back();
+    suspects_.pop_back();
+    if (readAll) port.way().judge(context);
   }
 }
 

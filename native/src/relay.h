@@ -5,9 +5,11 @@
 #include <array>
 #include <memory>
 #include <unordered_map>
+#include <vector>
 
 #include "address.h"
 #include "limits.h"
+#include "rtp_header.h"
 #include "shard_context.h"
 #include "udp.h"
 
@@ -18,6 +20,9 @@ namespace tandem {
  * refusals of a dead worker disturb nobody else's packets.
  */
 class RelaySocket {
+  /** With 15 CSRC (RFC 3550 section 5.1). */
+  static constexpr size_t kHeadBytesMax = kRtpHeaderBytes + 15 * 4;
+
  public:
   RelaySocket();
 
@@ -29,21 +34,36 @@ class RelaySocket {
   void enroll(const Address& transport, Port& port);
   void unregister(const Address& transport) { ports_.erase(transport); }
 
-  /** `data` and `to` must stay until the flush at the end of this wake-up. */
-  void queue(ShardContext& context, const uint8_t* data, size_t size, const Address& to);
+  /**
+   * Without its header extension: mediasoup forwards none, and drops a packet whose extension it
+   * does not understand. `data` and `to` must stay until the flush at the end of this wake-up.
+   */
+  void queue(ShardContext& context, const uint8_t* data, size_t size, const RtpHeader& header,
+             const Address& to);
   void flush(ShardContext& context);
   void send(ShardContext& context, const uint8_t* data, size_t size, const Address& to);
 
+  /** Nothing comes back for what this port sends, as far as has been read. */
+  void suspect(Port& port);
+  void unsuspect(Port& port) { std::erase(suspects_, &port); }
+  /** At the end of a wake-up: reads what there is before it believes that. */
+  void judgeSuspects(ShardContext& context);
+
  private:
-  void onReady(ShardContext& context);
+  /** False when there is more. */
+  bool receive(ShardContext& context);
+  void onReady(ShardContext& context) { receive(context); }
 
   UdpSocket socket_;
   Ready<RelaySocket, &RelaySocket::onReady> ready_{*this};
   std::unordered_map<Address, Port*, AddressHash> ports_;
   std::array<mmsghdr, kSendBatch> messages_{};
-  std::array<iovec, kSendBatch> vectors_{};
+  std::array<std::array<iovec, 2>, kSendBatch> vectors_{};
+  /** Headers of packets that lose their extension on the way. */
+  std::array<std::array<uint8_t, kHeadBytesMax>, kSendBatch> heads_{};
   size_t queued_ = 0;
   ReadState reads_;
+  std::vector<Port*> suspects_;
 };
 
 }  // namespace tandem

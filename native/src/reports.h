@@ -8,6 +8,7 @@
 #include "address.h"
 #include "ranges.h"
 #include "refusal.h"
+#include "relay_watch.h"
 
 namespace tandem {
 
@@ -29,6 +30,7 @@ struct StreamReport {
   uint64_t duplicates = 0;
   uint64_t reordered = 0;
   RefusalCounts refused;
+  UnforwardedCounts unforwarded;
   uint64_t kernelDrops = 0;
   std::vector<Range> received;
   uint64_t rangesJoined = 0;
@@ -43,6 +45,18 @@ struct StreamReport {
   uint64_t egressErrors = 0;
   int64_t lastEgressNs = 0;
   std::optional<uint64_t> ringFirst;
+};
+
+/** Since when nothing came back out of mediasoup, and when the port began to go around it. */
+struct RelayStall {
+  int64_t sinceNs;
+  int64_t atNs;
+};
+
+/** Of one port. */
+struct RelayStallReport {
+  uint32_t portId;
+  RelayStall stall;
 };
 
 enum class ForkState : uint8_t { kCatchingUp, kLive, kPaused, kEnded };
@@ -141,6 +155,7 @@ struct Counters {
   uint64_t bytesIn = 0;
   uint64_t packetsToParties = 0;
   uint64_t packetsToRelay = 0;
+  uint64_t packetsFromRelay = 0;
   uint64_t packetsToLegs = 0;
   uint64_t rtcpIn = 0;
   uint64_t rtcpOut = 0;
@@ -149,6 +164,7 @@ struct Counters {
   uint64_t kernelDrops = 0;
   uint64_t droppedEvents = 0;
   RefusalCounts refused;
+  UnforwardedCounts unforwarded;
   uint64_t ports = 0;
   uint64_t forks = 0;
   uint64_t captures = 0;
@@ -159,6 +175,7 @@ struct Counters {
     bytesIn += other.bytesIn;
     packetsToParties += other.packetsToParties;
     packetsToRelay += other.packetsToRelay;
+    packetsFromRelay += other.packetsFromRelay;
     packetsToLegs += other.packetsToLegs;
     rtcpIn += other.rtcpIn;
     rtcpOut += other.rtcpOut;
@@ -167,6 +184,7 @@ struct Counters {
     kernelDrops += other.kernelDrops;
     droppedEvents += other.droppedEvents;
     refused.add(other.refused);
+    unforwarded.add(other.unforwarded);
     ports += other.ports;
     forks += other.forks;
     captures += other.captures;

@@ -115,6 +115,7 @@ void Shard::loop() {
       }
     }
     relay_.flush(context_);
+    relay_.judgeSuspects(context_);
     // And only then the recorders.
     sendToLegs();
     for (Capture* capture : context_.dirtyCaptures) capture->flush(context_);
@@ -212,14 +213,22 @@ StreamReport Shard::closePort(uint32_t id) {
   return report;
 }
 
-void Shard::setRoute(uint32_t id, std::optional<uint32_t> peer, std::optional<Address> relay) {
-  Port& from = port(id);
-  if (peer) {
-    from.routeDirect(context_, port(*peer));
-  } else if (relay) {
-    from.routeRelay(context_, *relay);
-  } else {
-    from.routeNowhere(context_);
+void Shard::setRoute(const PortRoute& route) {
+  Port& from = port(route.portId);
+  Port* peer = route.peerPortId ? &port(*route.peerPortId) : nullptr;
+  from.routeNowhere(context_);
+  switch (route.kind) {
+    case PortRoute::Kind::kNone:
+      break;
+    case PortRoute::Kind::kDirect:
+      from.routeDirect(context_, *peer);
+      break;
+    case PortRoute::Kind::kRelay:
+      from.way().leadThrough(context_, *route.to, peer, route.payloadTypes);
+      break;
+    case PortRoute::Kind::kBypass:
+      from.way().leadAround(context_, *peer);
+      break;
   }
 }
 
@@ -327,6 +336,12 @@ CaptureReport Shard::closeCapture(uint32_t id) {
 
 void Shard::addForkSigns(std::vector<ForkSigns>& all) const {
   for (const auto& [id, fork] : forks_) all.push_back(fork->signs());
+}
+
+void Shard::addRelayStalls(std::vector<RelayStallReport>& all) const {
+  for (const auto& [id, port] : ports_) {
+    if (port->way().stall()) all.push_back({id, *port->way().stall()});
+  }
 }
 
 Counters Shard::counters() const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <bitset>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -26,6 +27,16 @@ struct ShardOptions {
   double catchUpRate;
   int64_t rtcpIntervalNs;
   std::string cname;
+};
+
+/** Where a port's packets go besides its forks. */
+struct PortRoute {
+  enum class Kind : uint8_t { kNone, kDirect, kRelay, kBypass };
+  uint32_t portId = 0;
+  Kind kind = Kind::kNone;
+  std::optional<uint32_t> peerPortId;
+  std::optional<Address> to;
+  std::bitset<128> payloadTypes;
 };
 
 /**
@@ -83,7 +94,7 @@ class Shard {
   void addPort(std::unique_ptr<Port> port);
   StreamReport closePort(uint32_t id);
   Port& port(uint32_t id);
-  void setRoute(uint32_t id, std::optional<uint32_t> peer, std::optional<Address> relay);
+  void setRoute(const PortRoute& route);
   void addFork(uint32_t id, uint32_t portId, size_t streamIndex, const Address& rtp,
                const Address& rtcp, const ForkStart& from, std::optional<uint64_t> pausedFrom,
                std::vector<KeptOut> keptOut);
@@ -94,6 +105,7 @@ class Shard {
   CaptureReport closeCapture(uint32_t id);
   Capture& capture(uint32_t id);
   void addForkSigns(std::vector<ForkSigns>& all) const;
+  void addRelayStalls(std::vector<RelayStallReport>& all) const;
   Counters counters() const;
 
  private:

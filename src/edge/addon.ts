@@ -14,7 +14,8 @@ import type {
   OpenedPort,
   OpenPortOptions,
   PortRemote,
-  PortRoute,
+  RelayStall,
+  RoutedPort,
   SocketAddress,
   StreamReport,
 } from './types.ts';
@@ -40,7 +41,8 @@ export interface NativeEdge {
   ): { rtp: SocketAddress; rtcp: SocketAddress };
   openPort(options: OpenPortOptions): OpenedPort;
   setRemote(portId: number, remote: PortRemote): void;
-  setRoute(portId: number, route: PortRoute): void;
+  setRoutes(routes: readonly RoutedPort[]): void;
+  relayStalls(): RelayStall[];
   closePort(portId: number): NativeStreamReport;
   streamReports(portIds: readonly number[]): NativeStreamReport[];
   sequencesAt(portIds: readonly number[], at: number): (number | undefined)[];

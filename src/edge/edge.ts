@@ -17,6 +17,8 @@ import type {
   OpenPortOptions,
   PortRemote,
   PortRoute,
+  RelayStall,
+  RoutedPort,
   SocketAddress,
   Stock,
   StreamReport,
@@ -102,10 +104,20 @@ export class Edge {
   }
 
   setRoute(portId: number, route: PortRoute): void {
-    checkRoute(route);
+    this.setRoutes([{ portId, route }]);
+  }
+
+  /** Together: no packet comes between them. */
+  setRoutes(routes: readonly RoutedPort[]): void {
+    for (const { route } of routes) checkRoute(route);
     guard(() => {
-      this.#native.setRoute(portId, route);
+      this.#native.setRoutes(routes);
     });
+  }
+
+  /** Of all threads: see `PortRoute`. */
+  relayStalls(): RelayStall[] {
+    return guard(() => this.#native.relayStalls());
   }
 
   /** Its forks end with it, with RTCP BYE; routes that led to it lead nowhere. */

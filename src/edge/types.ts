@@ -60,11 +60,35 @@ export interface PortRemote {
 /**
  * Where a port's ingress goes besides its forks. `direct`: to the other party bit for bit, RTCP untouched. `relay`: to
  * a mediasoup PlainTransport (RTCP muxed) at `to`; what that transport sends back leaves through this port to the party.
+ * `bypass`: to the other party as mediasoup would carry it, so that the party hears one stream whichever way it comes.
+ *
+ * A `relay` whose `peerPortId` is given becomes a `bypass` by itself, for both ports, when packets of `payloadTypes` went in and
+ * none came out for about 200 ms: it raises `relay-silent` and stands in `relayStalls` until it is routed anew.
  */
 export type PortRoute =
   | { readonly kind: 'none' }
   | { readonly kind: 'direct'; readonly peerPortId: number }
-  | { readonly kind: 'relay'; readonly to: SocketAddress };
+  | {
+      readonly kind: 'relay';
+      readonly to: SocketAddress;
+      readonly peerPortId?: number;
+      /** What mediasoup was told of, and so forwards. */
+      readonly payloadTypes?: readonly number[];
+    }
+  | { readonly kind: 'bypass'; readonly peerPortId: number };
+
+export interface RoutedPort {
+  readonly portId: number;
+  readonly route: PortRoute;
+}
+
+/** A port that goes around mediasoup without having been told to. Times in Unix ms. */
+export interface RelayStall {
+  readonly portId: number;
+  /** First packet that did not come back. */
+  readonly since: number;
+  readonly at: number;
+}
 
 /** Where a fork begins: at the next packet, at the oldest in the ring, at a time, or at an extended sequence number. */
 export type ForkStart =
@@ -116,6 +140,12 @@ export type RefusalReason =
   | 'second_source'
   | 'not_ready';
 
+/**
+ * Why mediasoup does not forward a packet that is recorded all the same: no payload; a payload type that was not negotiated;
+ * after a gap of 3,000 sequence numbers it drops two packets.
+ */
+export type UnforwardedReason = 'empty' | 'payload_type' | 'gap';
+
 /** What arrived at a port. Everything in the API about a party's media is derived from this. */
 export interface StreamReport {
   readonly ssrc: number;
@@ -127,6 +157,8 @@ export interface StreamReport {
   readonly duplicates: number;
   readonly reordered: number;
   readonly refused: Readonly<Partial<Record<RefusalReason, number>>>;
+  /** Of `packets`, those that mediasoup does not forward to the other party. */
+  readonly unforwarded?: Readonly<Partial<Record<UnforwardedReason, number>>>;
   /** Dropped by the kernel because the socket buffer was full (SO_RXQ_OVFL): lost in us. */
   readonly kernelDrops: number;
   /**
@@ -252,6 +284,8 @@ export type EdgeEvent =
       readonly from: number;
       readonly to: number;
     }
+  /** See `PortRoute`. */
+  | { readonly type: 'relay-silent'; readonly portId: number; readonly at: number }
   /** ICMP said that the fork's port is closed. Raised once a fork. */
   | { readonly type: 'fork-refused'; readonly forkId: number; readonly at: number }
   /** A fork that was behind has reached the newest packet. */
@@ -309,6 +343,7 @@ export interface EdgeCounters {
   readonly bytesIn: number;
   readonly packetsToParties: number;
   readonly packetsToRelay: number;
+  readonly packetsFromRelay: number;
   readonly packetsToLegs: number;
   readonly rtcpIn: number;
   readonly rtcpOut: number;
@@ -317,6 +352,7 @@ export interface EdgeCounters {
   readonly kernelDrops: number;
   readonly droppedEvents: number;
   readonly refused: Readonly<Partial<Record<RefusalReason, number>>>;
+  readonly unforwarded: Readonly<Partial<Record<UnforwardedReason, number>>>;
   readonly ports: number;
   readonly forks: number;
   readonly captures: number;

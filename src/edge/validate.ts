@@ -75,10 +75,17 @@ export function checkRoute(route: PortRoute): void {
     case 'none':
       return;
     case 'direct':
+    case 'bypass':
       checkInteger('route.peerPortId', route.peerPortId, 1, 2 ** 32 - 1);
       return;
     case 'relay':
       checkAddress('route.to', route.to);
+      if (route.peerPortId !== undefined) {
+        checkInteger('route.peerPortId', route.peerPortId, 1, 2 ** 32 - 1);
+      }
+      for (const payloadType of route.payloadTypes ?? []) {
+        checkInteger('route.payloadTypes', payloadType, 0, 127);
+      }
       return;
     default:
       route satisfies never;

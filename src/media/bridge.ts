@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { EdgeEvent, ForkReport, OpenedPort, StreamReport } from '../edge/types.ts';
-import { messageOf, TandemError } from '../errors.ts';
+import { TandemError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type {
   Bridge,
@@ -24,9 +24,9 @@ import { byParty, ForkBook, idsOf } from './fork-book.ts';
 import type { MediaEdge } from './media-edge.ts';
 import { bothParties, otherParty, PartyPort, streamIndex } from './party.ts';
 import { answerDirection, parseAnswer, parseOffer, type SessionDescription } from './sdp.ts';
-import { WorkerPool, type WorkerSlot } from './worker-pool.ts';
+import { Recovery, type CarriedCall } from './recovery.ts';
+import { WorkerPool } from './worker-pool.ts';
 
-const recoveriesAtOnce = 16;
 const workerWaitMs = 1_000;
 /** Most ids that the edge is asked for at once. */
 const idsAtOnce = 64;
@@ -44,6 +44,8 @@ export interface MediaBridgeOptions {
 /** For metrics. How long the parties had no media is told by the event `interrupted`. */
 export interface BridgeObserver {
   workerDied?(): void;
+  /** One that does nothing any more was killed. */
+  workerHung?(): void;
   /** A call that should go through mediasoup takes the direct path, for want of a worker. */
   fellBack?(): void;
 }
@@ -64,6 +66,7 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
   readonly #options: MediaBridgeOptions;
   readonly #pool: WorkerPool | undefined;
   readonly #forks: ForkBook;
+  readonly #recovery: Recovery | undefined;
   readonly #calls = new Map<string, BridgeCall>();
   #closed = false;
 
@@ -72,11 +75,23 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     this.#options = options;
     this.#pool = pool;
     this.#forks = new ForkBook(options.edge, options.clock);
+    this.#recovery =
+      pool &&
+      new Recovery({
+        ...options,
+        pool,
+        calls: () => this.#carriedCalls(),
+        onWorkerDied: () => options.observer?.workerDied?.(),
+        onBack: (callId, interruptedMs) => this.emit('interrupted', { callId, interruptedMs }),
+        onLost: (callId, reason) => {
+          this.#lose(callId, reason);
+        },
+      });
   }
 
   /** Starts the mediasoup workers, unless the configuration wants every call direct. Errors: WORKER_LOST. */
   static async create(options: MediaBridgeOptions): Promise<MediaBridge> {
-    const { config, workerBin, logger } = options;
+    const { config, workerBin, clock, logger, observer } = options;
     const pool =
       config.path === 'direct'
         ? undefined
@@ -84,16 +99,31 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
             workers: config.workers,
             nice: config.nice,
             workerBin,
+            clock,
             logger,
+            onHung: () => observer?.workerHung?.(),
           });
     const bridge = new MediaBridge(options, pool);
-    pool?.on('died', (slot, at) => void bridge.#recoverCalls(slot, at));
+    bridge.#recovery?.start();
     bridge.#forks.on('refused', (event) => bridge.emit('forkRefused', event));
     return bridge;
   }
 
   handleEdgeEvent(event: EdgeEvent): void {
-    this.#forks.handle(event);
+    if (event.type === 'relay-silent') this.#recovery?.look();
+    else this.#forks.handle(event);
+  }
+
+  /** What an operator would want to be woken for. */
+  problems(): string[] {
+    const problems: string[] = [];
+    const missing = this.#pool?.missing ?? 0;
+    if (missing > 0) {
+      problems.push(`${missing} of ${this.#options.config.workers} mediasoup workers do not work`);
+    }
+    const away = [...this.#calls.values()].filter(({ route }) => route.isAway).length;
+    if (away > 0) problems.push(`${away} calls go around mediasoup until it carries them again`);
+    return problems;
   }
 
   /** For gauges. */
@@ -117,7 +147,7 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     // Again: another one may have come in while a worker was awaited.
     this.#admit(request.callId);
 
-    const { edge, config, logger, observer } = this.#options;
+    const { edge, config, clock, logger, observer } = this.#options;
     const { callId, latch } = request;
     const shard = edge.pickShard();
     const opened: OpenedPort[] = [];
@@ -135,6 +165,7 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
         opened: { a, b },
         relayAddress: edge.relayAddress(shard),
         relayPorts: portsBeside(config.ports),
+        clock,
         logger: logger.child({ callId }),
         onFallback: () => observer?.fellBack?.(),
       });
@@ -352,6 +383,7 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     if (this.#closed) return;
     this.#closed = true;
     for (const callId of [...this.#calls.keys()]) this.closeCall(callId);
+    this.#recovery?.close();
     this.#forks.close();
     this.#pool?.close();
   }
@@ -382,22 +414,18 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     if (remote) this.#options.edge.setRemote(port.opened.portId, remote);
   }
 
-  async #recoverCalls(slot: WorkerSlot, at: number): Promise<void> {
-    const { logger, observer } = this.#options;
-    observer?.workerDied?.();
-    const lost = [...this.#calls.values()].filter(({ route }) => route.lose(slot, at));
-    const recoverInTurn = async (): Promise<void> => {
-      for (let call = lost.shift(); call; call = lost.shift()) {
-        const { callId, route } = call;
-        try {
-          const interruptedMs = await route.recover();
-          if (interruptedMs !== undefined) this.emit('interrupted', { callId, interruptedMs });
-        } catch (error) {
-          logger.error({ callId, err: error }, `media did not come back: ${messageOf(error)}`);
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: recoveriesAtOnce }, recoverInTurn));
+  #carriedCalls(): CarriedCall[] {
+    return [...this.#calls.values()].map((call) => ({
+      callId: call.callId,
+      route: call.route,
+      portIds: portsOf(call),
+    }));
+  }
+
+  /** What cannot be brought back is ended, so that nobody takes it for a call. */
+  #lose(callId: string, reason: string): void {
+    this.closeCall(callId);
+    this.emit('callLost', { callId, reason });
   }
 }
 

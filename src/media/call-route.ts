@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { OpenedPort, PortRoute, SocketAddress } from '../edge/types.ts';
+import type { Clock } from '../clock.ts';
+import type { OpenedPort, PortRoute, RelayStall, SocketAddress } from '../edge/types.ts';
 import { messageOf, TandemError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { MediaPath, Party, Payload } from '../recording/interfaces.ts';
@@ -14,6 +15,8 @@ const workerWaitMs = 1_000;
 const relayTimeoutMs = 2_000;
 /** Egress that ended this long before a worker's death did not end because of it. */
 const lastEgressWithinMs = 1_000;
+/** A call that mediasoup does not forward although it is well is given to it again so many times. */
+const stallsMax = 2;
 
 export interface CallRouteOptions {
   readonly edge: MediaEdge;
@@ -23,6 +26,7 @@ export interface CallRouteOptions {
   readonly opened: Readonly<Record<Party, OpenedPort>>;
   readonly relayAddress: SocketAddress;
   readonly relayPorts: { readonly min: number; readonly max: number };
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly onFallback: () => void;
 }
@@ -32,7 +36,13 @@ export class CallRoute {
   readonly #options: CallRouteOptions;
   #path: MediaPath;
   #relay: Relay | undefined;
-  #lostAt: number | undefined;
+  /** The parties' media goes around mediasoup until it is back: since `at`, and there was none from `from` to then. */
+  #away: { readonly from: number; readonly at: number } | undefined;
+  /** Mediasoup is there and does not forward. */
+  #stalled = false;
+  #stalls = 0;
+  /** The parties have heard mediasoup's stream: what takes its place goes on with it. */
+  #relayed = false;
   #closed = false;
   #tail: Promise<unknown> = Promise.resolve();
 
@@ -41,8 +51,13 @@ export class CallRoute {
     this.#path = options.wanted;
   }
 
+  /** `direct` also while the media goes around mediasoup. */
   get path(): MediaPath {
-    return this.#path;
+    return this.#away === undefined ? this.#path : 'direct';
+  }
+
+  get isAway(): boolean {
+    return this.#away !== undefined;
   }
 
   /**
@@ -52,7 +67,8 @@ export class CallRoute {
   carry(payloads: readonly Payload[], switchOver: () => void): Promise<void> {
     return this.#inTurn(async () => {
       const codecs = this.#options.wanted === 'mediasoup' ? assignStandIns(payloads) : undefined;
-      const kept = codecs && this.#relay?.alive === true && this.#relay.carries(codecs);
+      const kept =
+        codecs && this.#relay?.alive === true && this.#relay.carries(codecs) && !this.#stalled;
       const relay = kept ? this.#relay : codecs && (await this.#build(codecs, undefined));
       if (this.#closed) {
         relay?.close();
@@ -63,32 +79,47 @@ export class CallRoute {
     });
   }
 
-  /** The worker on `slot` is dead. True when it carried this call: `recover` then. `at`: Unix ms. */
-  lose(slot: WorkerSlot, at: number): boolean {
+  /**
+   * The worker on `slot` is dead: the media goes around mediasoup at once. True when it carried this call: `recover` then.
+   * `diedAt`: Unix ms.
+   */
+  lose(slot: WorkerSlot, diedAt: number): boolean {
     if (this.#closed || this.#relay?.slot !== slot) return false;
-    this.#lostAt ??= this.#lastEgressBefore(at);
-    // The dead worker's ports may be another call's at once: the edge must not send there, nor take from there.
-    this.#setRoutes(() => ({ kind: 'none' }));
+    const from = this.#away?.from ?? this.#lastEgressBefore(diedAt);
+    // Also when the edge has done so: the dead worker's ports may be another call's at once.
+    this.#setRoutes((party) => this.#around(party));
+    this.#away ??= { from, at: this.#options.clock.now() };
     return true;
   }
 
-  /** Brings the media back on the same ports; resolves to how long there was none, undefined if it was not away. */
+  /** The edge says that nothing comes back and that it goes around mediasoup. Returns whose fault that may be, once. */
+  stall({ since, at }: RelayStall): WorkerSlot | undefined {
+    if (this.#closed || this.#stalled || this.#relay === undefined) return undefined;
+    this.#stalled = true;
+    this.#away ??= { from: since, at };
+    return this.#relay.slot;
+  }
+
+  /** Brings the media back into mediasoup; resolves to how long there was none, undefined if it was not away. */
   recover(): Promise<number | undefined> {
     return this.#inTurn(async () => {
-      const lostAt = this.#lostAt;
-      if (this.#closed || lostAt === undefined) return undefined;
-      const dead = this.#relay;
+      const away = this.#away;
+      if (this.#closed || away === undefined) return undefined;
+      const lost = this.#relay;
       // A re-offer that was answered meanwhile has brought the media back already.
-      if (dead?.alive === false) {
-        const relay = await this.#build(dead.codecs, { slot: dead.slot, at: lostAt });
+      if (lost !== undefined && (!lost.alive || this.#stalled)) {
+        if (lost.alive) this.#stalls += 1;
+        const dead = lost.alive ? undefined : { slot: lost.slot, at: away.at };
+        const relay = this.#stalls > stallsMax ? undefined : await this.#build(lost.codecs, dead);
         if (this.#isClosed()) {
           relay?.close();
           return undefined;
         }
+        if (this.#stalls > stallsMax) this.#options.onFallback();
         this.#turnTo(relay, true);
       }
-      this.#lostAt = undefined;
-      return Math.max(0, Date.now() - lostAt);
+      this.#away = undefined;
+      return Math.max(0, away.at - away.from);
     });
   }
 
@@ -106,33 +137,44 @@ export class CallRoute {
   #turnTo(relay: Relay | undefined, flowing: boolean): void {
     const { opened, logger, onFallback } = this.#options;
     let next = relay;
-    const direct = (party: Party): PortRoute => ({
-      kind: 'direct',
-      peerPortId: opened[otherParty(party)].portId,
-    });
     if (!flowing) {
       this.#setRoutes(() => ({ kind: 'none' }));
     } else if (!relay) {
-      this.#setRoutes(direct);
+      this.#setRoutes((party) => this.#around(party));
     } else {
       try {
-        this.#setRoutes((party) => ({ kind: 'relay', to: relay.addresses[party] }));
+        const payloadTypes = relay.codecs.map(({ payloadType }) => payloadType);
+        this.#setRoutes((party) => ({
+          kind: 'relay',
+          to: relay.addresses[party],
+          peerPortId: opened[otherParty(party)].portId,
+          payloadTypes,
+        }));
+        this.#relayed = true;
       } catch (error) {
         logger.error({ err: error }, 'no way to mediasoup: media takes the direct path');
-        this.#setRoutes(direct);
+        this.#setRoutes((party) => this.#around(party));
         relay.close();
         next = undefined;
         onFallback();
       }
     }
+    this.#stalled = false;
     if (this.#relay !== next) this.#relay?.close();
     this.#relay = next;
     if (flowing) this.#path = next ? 'mediasoup' : 'direct';
   }
 
+  #around(party: Party): PortRoute {
+    const peerPortId = this.#options.opened[otherParty(party)].portId;
+    return { kind: this.#relayed ? 'bypass' : 'direct', peerPortId };
+  }
+
   #setRoutes(routeOf: (party: Party) => PortRoute): void {
     const { edge, opened } = this.#options;
-    for (const party of bothParties) edge.setRoute(opened[party].portId, routeOf(party));
+    edge.setRoutes(
+      bothParties.map((party) => ({ portId: opened[party].portId, route: routeOf(party) })),
+    );
   }
 
   /** Undefined: no worker can take it, so that the call goes direct. The call comes first. */
@@ -140,20 +182,22 @@ export class CallRoute {
     codecs: readonly StandInCodec[],
     dead: { slot: WorkerSlot; at: number } | undefined,
   ): Promise<Relay | undefined> {
-    const { pool, opened, relayAddress, relayPorts, logger } = this.#options;
+    const { pool, opened, relayAddress, relayPorts, clock, logger } = this.#options;
     if (!pool) return undefined;
     const ssrcs = { a: opened.a.ssrc, b: opened.b.ssrc };
     const options = { codecs, edge: relayAddress, ssrcs, ports: relayPorts };
     for (let attempt = 1; attempt <= attemptsMax && !this.#closed; attempt += 1) {
       const slot =
         attempt === 1 && dead
-          ? await pool.enterSuccessor(dead.slot, Math.max(0, dead.at + workerWaitMs - Date.now()))
+          ? await pool.enterSuccessor(dead.slot, Math.max(0, dead.at + workerWaitMs - clock.now()))
           : await pool.enterSoon(workerWaitMs);
       if (!slot) break;
       try {
         return await inTime(Relay.create(slot, options));
       } catch (error) {
         logger.warn({ attempt, worker: slot.worker.pid, err: error }, 'no way through mediasoup');
+        // It may hang.
+        await pool.examine(slot);
       }
     }
     if (!this.#closed) {

@@ -5,7 +5,8 @@ import type {
   OpenedPort,
   OpenPortOptions,
   PortRemote,
-  PortRoute,
+  RelayStall,
+  RoutedPort,
   SocketAddress,
   Stock,
   StreamReport,
@@ -22,7 +23,10 @@ export interface MediaEdge {
   ): { readonly rtp: SocketAddress; readonly rtcp: SocketAddress };
   openPort(options: OpenPortOptions): OpenedPort;
   setRemote(portId: number, remote: PortRemote): void;
-  setRoute(portId: number, route: PortRoute): void;
+  /** Together: no packet comes between them. */
+  setRoutes(routes: readonly RoutedPort[]): void;
+  /** Ports that go around mediasoup without having been told to. */
+  relayStalls(): readonly RelayStall[];
   closePort(portId: number): StreamReport;
   streamReports(portIds: readonly number[]): readonly StreamReport[];
   /** Of each port, the oldest packet in its ring that arrived at or after `at`; one past the newest when none did. */

@@ -2,12 +2,19 @@ import { EventEmitter } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createWorker } from 'mediasoup';
 import type { Worker } from 'mediasoup/types';
+import type { Clock } from '../clock.ts';
 import { messageOf, TandemError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { takePrecedence } from '../edge/precedence.ts';
 
 const restartDelayInitialMs = 50;
 const restartDelayMaxMs = 5_000;
+/** Workers are asked whether they are there, media or not. */
+const askEveryMs = 1_000;
+const answerWithinMs = 2_000;
+/** One that media does not come out of is given less. */
+const suspectAnswerWithinMs = 500;
+const graceMs = 250;
 
 export interface WorkerPoolOptions {
   readonly workers: number;
@@ -15,13 +22,21 @@ export interface WorkerPoolOptions {
   readonly nice: number;
   /** Path of the mediasoup-worker binary; undefined: mediasoup's own. */
   readonly workerBin: string | undefined;
+  readonly clock: Clock;
   readonly logger: Logger;
+  /** A worker is alive and does nothing any more; it is killed, `died` follows. */
+  readonly onHung?: () => void;
 }
 
 /** One worker process's life. Its successor is another slot of the same `index`. */
 export class WorkerSlot {
   readonly index: number;
   readonly worker: Worker;
+  /** To whether it is there, while it is awaited. */
+  answer: Promise<void> | undefined;
+  /** Media does not come out of it. */
+  suspect = false;
+  killed = false;
   #calls = 0;
 
   constructor(index: number, worker: Worker) {
@@ -49,6 +64,7 @@ export class WorkerPool extends EventEmitter<{ died: [slot: WorkerSlot, at: numb
   /** By index: a slot, or the promise of its successor. */
   readonly #slots: (WorkerSlot | Promise<WorkerSlot>)[] = [];
   readonly #abort = new AbortController();
+  #asking: NodeJS.Timeout | undefined;
 
   private constructor(options: WorkerPoolOptions) {
     super();
@@ -65,6 +81,9 @@ export class WorkerPool extends EventEmitter<{ died: [slot: WorkerSlot, at: numb
       pool.close();
       throw failure.reason;
     }
+    pool.#asking = setInterval(() => {
+      for (const slot of pool.#live()) void pool.#examine(slot, answerWithinMs);
+    }, askEveryMs).unref();
     return pool;
   }
 
@@ -72,14 +91,30 @@ export class WorkerPool extends EventEmitter<{ died: [slot: WorkerSlot, at: numb
     return this.#live().length;
   }
 
+  /** Workers that media does not come out of, or that have yet to be started again. */
+  get missing(): number {
+    const well = this.#live().filter(({ suspect }) => !suspect).length;
+    return this.#abort.signal.aborted ? 0 : this.#options.workers - well;
+  }
+
   pids(): readonly number[] {
     return this.#live().map(({ worker }) => worker.pid);
+  }
+
+  /** Media does not come out of this worker. Whether it hangs; it is killed then, and `died` follows. */
+  async examine(slot: WorkerSlot): Promise<boolean> {
+    if (slot.worker.closed) return true;
+    slot.suspect = true;
+    const hangs = await this.#examine(slot, suspectAnswerWithinMs);
+    slot.suspect = hangs;
+    return hangs;
   }
 
   /** A place on the least-loaded worker, or undefined when there is none alive. */
   enter(): WorkerSlot | undefined {
     const live = this.#live();
-    const [first, ...others] = live;
+    const well = live.filter(({ suspect }) => !suspect);
+    const [first, ...others] = well.length > 0 ? well : live;
     if (!first) return undefined;
     return others.reduce((least, slot) => (slot.calls < least.calls ? slot : least), first).enter();
   }
@@ -114,6 +149,7 @@ export class WorkerPool extends EventEmitter<{ died: [slot: WorkerSlot, at: numb
   close(): void {
     if (this.#abort.signal.aborted) return;
     this.#abort.abort();
+    clearInterval(this.#asking);
     for (const { worker } of this.#live()) worker.close();
     this.#slots.length = 0;
   }
@@ -146,7 +182,7 @@ export class WorkerPool extends EventEmitter<{ died: [slot: WorkerSlot, at: numb
     const slot = new WorkerSlot(index, worker);
     this.#slots[index] = slot;
     worker.once('died', (error) => {
-      const at = Date.now();
+      const at = this.#options.clock.now();
       logger.error({ worker: worker.pid, calls: slot.calls, err: error }, 'mediasoup worker died');
       const successor = this.#restart(index);
       successor.catch(() => undefined);
@@ -155,6 +191,41 @@ export class WorkerPool extends EventEmitter<{ died: [slot: WorkerSlot, at: numb
     });
     logger.info({ worker: worker.pid, index }, 'mediasoup worker started');
     return slot;
+  }
+
+  /** One question at a time: whoever asks with less patience waits for no longer than that. */
+  async #examine(slot: WorkerSlot, withinMs: number): Promise<boolean> {
+    const answer = (slot.answer ??= this.#ask(slot)).then(() => slot);
+    const answered =
+      (await this.#orTimeout(answer, withinMs)) ??
+      // When this process was itself held up, the time is over before the answer is read.
+      (await this.#orTimeout(answer, graceMs));
+    if (answered !== undefined || slot.worker.closed || this.#abort.signal.aborted) return false;
+    if (!slot.killed) this.#kill(slot, withinMs);
+    return true;
+  }
+
+  async #ask(slot: WorkerSlot): Promise<void> {
+    try {
+      await slot.worker.getResourceUsage();
+    } catch {
+      // An answer, too; or it has just died, which is told otherwise.
+    } finally {
+      slot.answer = undefined;
+    }
+  }
+
+  #kill(slot: WorkerSlot, withinMs: number): void {
+    slot.killed = true;
+    const { logger, onHung } = this.#options;
+    const { pid } = slot.worker;
+    logger.error({ worker: pid, calls: slot.calls, withinMs }, 'mediasoup worker hangs: killed');
+    onHung?.();
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      logger.warn({ worker: pid, err: error }, 'mediasoup worker could not be killed');
+    }
   }
 
   #takePrecedence({ pid }: Worker): void {

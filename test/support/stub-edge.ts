@@ -4,6 +4,8 @@ import type {
   ForkSigns,
   PortRemote,
   PortRoute,
+  RelayStall,
+  RoutedPort,
   Stock,
   StreamReport,
 } from '../../src/edge/types.ts';
@@ -62,8 +64,12 @@ export class StubEdge implements MediaEdge {
     this.remotes.set(portId, remote);
   }
 
-  setRoute(portId: number, route: PortRoute): void {
-    this.routes.set(portId, route);
+  setRoutes(routes: readonly RoutedPort[]): void {
+    for (const { portId, route } of routes) this.routes.set(portId, route);
+  }
+
+  relayStalls(): readonly RelayStall[] {
+    return [];
   }
 
   closePort(portId: number): StreamReport {

@@ -1,0 +1,86 @@
+#include "relay_way.h"
+
+#include "bytes.h"
+#include "port.h"
+#include "relay.h"
+
+namespace tandem {
+
+void RelayWay::leadNowhere(ShardContext& context) {
+  if (to_) context.relay->unregister(*to_);
+  context.relay->unsuspect(own_);
+  to_.reset();
+  peer_ = nullptr;
+  around_ = false;
+  watch_.reset();
+  stall_.reset();
+}
+
+void RelayWay::leadThrough(ShardContext& context, const Address& to, Port* peer,
+                           const std::bitset<128>& payloadTypes) {
+  leadNowhere(context);
+  context.relay->enroll(to, own_);
+  to_ = to;
+  peer_ = peer;
+  if (peer != nullptr) watch_.emplace(payloadTypes);
+}
+
+void RelayWay::leadAround(ShardContext& context, Port& peer) {
+  leadNowhere(context);
+  peer_ = &peer;
+  around_ = true;
+}
+
+void RelayWay::carryRtp(ShardContext& context, const uint8_t* packet, const RtpHeader& header,
+                        const Datagram& datagram) {
+  if (around_) {
+    Datagram changed = datagram;
+    std::memcpy(changed.data, packet, kRtpHeaderBytes);
+    peer_->fromRelay(context, changed);
+    return;
+  }
+  if (!to_) return;
+  context.relay->queue(context, packet, datagram.size, header, *to_);
+  if (!watch_) return;
+  const Unforwarded reason = watch_->classify(header, read16(packet + 2));
+  if (reason != Unforwarded::kNone) {
+    unforwarded_.add(reason);
+    context.counters.unforwarded.add(reason);
+    return;
+  }
+  watch_->handedOver(context.monotonicNow);
+  if (watch_->silent()) context.relay->suspect(own_);
+}
+
+void RelayWay::carryRtcp(ShardContext& context, const Datagram& datagram, size_t size) {
+  if (around_) {
+    Datagram changed = datagram;
+    changed.size = size;
+    peer_->fromRelay(context, changed);
+  } else if (to_) {
+    context.relay->send(context, datagram.data, size, *to_);
+  }
+}
+
+void RelayWay::cameBack() {
+  if (peer_ != nullptr && peer_->way().watch_) peer_->way().watch_->cameBack();
+}
+
+void RelayWay::judge(ShardContext& context) {
+  if (!watch_ || !watch_->silent()) return;
+  const int64_t atNs = nowNs();
+  const RelayStall stall{atNs - (context.monotonicNow - watch_->sinceNs()), atNs};
+  // Both at once: the other party's packets meet the same silence.
+  Port& peer = *peer_;
+  goAround(context, stall);
+  if (peer.way().to_ && peer.way().peer_ == &own_) peer.way().goAround(context, stall);
+  context.events.emit(
+      {.type = Event::Type::kRelaySilent, .id = own_.id(), .address = {}, .atNs = atNs});
+}
+
+void RelayWay::goAround(ShardContext& context, const RelayStall& stall) {
+  leadAround(context, *peer_);
+  stall_ = stall;
+}
+
+}  // namespace tandem
