@@ -10,6 +10,7 @@
 #include "js_values.h"
 #include "limits.h"
 #include "precedence.h"
+#include "trace_reception.h"
 
 namespace tandem {
 
@@ -238,10 +239,8 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   }
   Napi::Value setCaptureRemote(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) {
-      const Napi::Object remote = readObject(info[2], "remote");
       edge.setCaptureRemote(id(info), readUint32(info[1], "streamIndex"),
-                            readSocketAddress(remote.Get("rtp"), "remote.rtp"),
-                            readSocketAddress(remote.Get("rtcp"), "remote.rtcp"));
+                            readCaptureRemote(info[2]));
     });
   }
   Napi::Value closeCapture(const Napi::CallbackInfo& info) {
@@ -299,6 +298,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("fuzzRtcp", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
                 return fuzzWith(info, fuzzRtcp);
               }));
+  exports.Set("traceReception", Napi::Function::New(env, traceReception));
   return exports;
 }
 

@@ -1,9 +1,20 @@
 #include "capture.h"
 
+#include <algorithm>
+
 #include "clock.h"
 #include "rtcp.h"
 
 namespace tandem {
+
+namespace {
+
+/** A compound of ours: below the least MTU of IPv6 with its headers. */
+constexpr size_t kReportBytesMax = 1'200;
+/** A sender that leaps about is not reported to for each of its packets. */
+constexpr int64_t kForcedReportEveryNs = 100 * kNsPerMs;
+
+}  // namespace
 
 CaptureStream::CaptureStream(Capture& capture, uint32_t index, std::string label, UdpPair sockets,
                              LatchPolicy latch, const ClockRates& rates, uint32_t ownSsrc)
@@ -20,6 +31,11 @@ void CaptureStream::setRemote(const Address& rtp, const Address& rtcp) {
   latch_.announce(rtp);
   rtcpLatch_.announce(rtcp);
   muxed_ = rtp == rtcp;
+}
+
+void CaptureStream::setReportRanges(bool wanted) {
+  if (!wanted) ranges_.reset();
+  if (wanted && !ranges_) ranges_ = std::make_unique<RangeReporter>();
 }
 
 size_t CaptureStream::receiveRtp(ShardContext& context) {
@@ -76,6 +92,14 @@ void CaptureStream::takeRtp(ShardContext& context, const Datagram& datagram) {
   lastNs_ = datagram.arrivalNs;
   ++context.counters.packetsIn;
   context.counters.bytesIn += datagram.size;
+  if (ranges_) {
+    if (ranges_->wouldLose(header.ssrc, header.sequence, datagram.arrivalNs) &&
+        context.monotonicNow >= nextForcedReportNs_) {
+      nextForcedReportNs_ = context.monotonicNow + kForcedReportEveryNs;
+      sendReport(context, false);
+    }
+    ranges_->onRtp(header.ssrc, header.sequence, datagram.arrivalNs);
+  }
   reception_.onRtp(header, datagram.arrivalNs, rates_.of(header.payloadType));
   capture_.file().append(index_, datagram.wallNs, datagram.from, sockets_.rtp.local, datagram.data,
                          datagram.size);
@@ -132,13 +156,27 @@ void CaptureStream::sendBye(ShardContext& context) {
 }
 
 void CaptureStream::sendReport(ShardContext& context, bool bye) {
+  uint8_t packet[kReportBytesMax];
+  const ReportBlock block = reception_.nextReport(nowNs());
+  const size_t head = writeReceiverReport(packet, ownSsrc_, &block);
+  uint8_t tail[kRtcpBuildBytes];
+  size_t tailSize = writeSourceDescription(tail, ownSsrc_, context.cname);
+  if (bye) tailSize += writeBye(tail + tailSize, ownSsrc_);
+  if (ranges_) ranges_->begin(kReportBytesMax - head - tailSize);
+  // More than one when that much happened. Each begins with the report and has the CNAME (RFC 3550
+  // section 6.1), which stands behind the ranges: Wireshark looks for their chunks beyond their
+  // block.
+  do {
+    size_t size = head;
+    if (ranges_ && ranges_->left()) size += ranges_->write(packet + size, ownSsrc_);
+    std::copy_n(tail, tailSize, packet + size);
+    sendRtcp(context, packet, size + tailSize);
+  } while (ranges_ && ranges_->left());
+}
+
+void CaptureStream::sendRtcp(ShardContext& context, const uint8_t* packet, size_t size) {
   const Address* to = muxed_ ? latch_.destination() : rtcpLatch_.destination();
   if (to == nullptr || to->port() == 0) return;
-  uint8_t packet[kRtcpBuildBytes];
-  const ReportBlock block = reception_.nextReport(nowNs());
-  size_t size = writeReceiverReport(packet, ownSsrc_, &block);
-  size += writeSourceDescription(packet + size, ownSsrc_, context.cname);
-  if (bye) size += writeBye(packet + size, ownSsrc_);
   const int fd = muxed_ ? sockets_.rtp.fd.get() : sockets_.rtcp.fd.get();
   if (sendto(fd, packet, size, MSG_DONTWAIT, to->raw(), to->length()) >= 0) {
     ++context.counters.rtcpOut;

@@ -8,6 +8,7 @@
 #include "clock_rates.h"
 #include "latch.h"
 #include "pcapng.h"
+#include "range_reporter.h"
 #include "reception.h"
 #include "reports.h"
 #include "shard_context.h"
@@ -26,6 +27,8 @@ class CaptureStream {
   const UdpPair& sockets() const { return sockets_; }
   Source& rtpSource() { return rtpReady_; }
   Source& rtcpSource() { return rtcpReady_; }
+  /** Reports name what was received packet by packet. */
+  void setReportRanges(bool wanted);
   void setRemote(const Address& rtp, const Address& rtcp);
   void tick(ShardContext& context);
   void sendBye(ShardContext& context);
@@ -51,6 +54,7 @@ class CaptureStream {
   void drainRtp(ShardContext& context);
   void refuse(ShardContext& context, Refusal reason);
   void sendReport(ShardContext& context, bool bye);
+  void sendRtcp(ShardContext& context, const uint8_t* packet, size_t size);
 
   Capture& capture_;
   const uint32_t index_;
@@ -64,6 +68,9 @@ class CaptureStream {
   ClockRates rates_;
   const uint32_t ownSsrc_;
   Reception reception_;
+  /** Absent: not asked for. */
+  std::unique_ptr<RangeReporter> ranges_;
+  int64_t nextForcedReportNs_ = 0;
   uint64_t packets_ = 0;
   uint64_t bytes_ = 0;
   uint64_t rtcpPackets_ = 0;

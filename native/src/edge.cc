@@ -291,8 +291,8 @@ OpenedCapture Edge::openCapture(const OpenCaptureOptions& options) {
   }
   std::vector<std::string> labels;
   for (const CaptureStreamOptions& stream : options.streams) {
-    checkFamily(stream.rtp, options.host.family(), "remote");
-    checkFamily(stream.rtcp, options.host.family(), "remote");
+    checkFamily(stream.remote.rtp, options.host.family(), "remote");
+    checkFamily(stream.remote.rtcp, options.host.family(), "remote");
     labels.push_back(stream.label);
   }
   OpenedCapture opened{nextId(shard), {}};
@@ -312,7 +312,8 @@ OpenedCapture Edge::openCapture(const OpenCaptureOptions& options) {
       auto stream = std::make_unique<CaptureStream>(*capture, static_cast<uint32_t>(i), from.label,
                                                     std::move(pairs[i]), options.latch,
                                                     from.clockRates, randomSsrc());
-      stream->setRemote(from.rtp, from.rtcp);
+      stream->setRemote(from.remote.rtp, from.remote.rtcp);
+      stream->setReportRanges(from.remote.reportRanges);
       capture->addStream(std::move(stream));
     }
     shardAt(shard).sendCapture(std::move(capture));
@@ -326,16 +327,17 @@ OpenedCapture Edge::openCapture(const OpenCaptureOptions& options) {
   return opened;
 }
 
-void Edge::setCaptureRemote(uint32_t captureId, uint32_t streamIndex, const Address& rtp,
-                            const Address& rtcp) {
+void Edge::setCaptureRemote(uint32_t captureId, uint32_t streamIndex, const CaptureRemote& remote) {
   const auto found = owned_.find(captureId);
   if (found == owned_.end()) fail("no capture " + std::to_string(captureId));
-  checkFamily(rtp, found->second.family, "remote");
-  checkFamily(rtcp, found->second.family, "remote");
+  checkFamily(remote.rtp, found->second.family, "remote");
+  checkFamily(remote.rtcp, found->second.family, "remote");
   shardOf(captureId).run([&](Shard& s) {
     Capture& capture = s.capture(captureId);
     if (streamIndex >= capture.streamCount()) fail("no stream " + std::to_string(streamIndex));
-    capture.stream(streamIndex).setRemote(rtp, rtcp);
+    CaptureStream& stream = capture.stream(streamIndex);
+    stream.setRemote(remote.rtp, remote.rtcp);
+    stream.setReportRanges(remote.reportRanges);
   });
 }
 

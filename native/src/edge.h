@@ -41,9 +41,15 @@ struct AddForkOptions {
   std::vector<KeptOut> keptOut;
 };
 
-struct CaptureStreamOptions {
+struct CaptureRemote {
   Address rtp;
   Address rtcp;
+  /** It asks for reports by range (RFC 3611). */
+  bool reportRanges;
+};
+
+struct CaptureStreamOptions {
+  CaptureRemote remote;
   std::string label;
   ClockRates clockRates;
 };
@@ -103,8 +109,7 @@ class Edge {
   std::vector<ForkSigns> forkSigns();
 
   OpenedCapture openCapture(const OpenCaptureOptions& options);
-  void setCaptureRemote(uint32_t captureId, uint32_t streamIndex, const Address& rtp,
-                        const Address& rtcp);
+  void setCaptureRemote(uint32_t captureId, uint32_t streamIndex, const CaptureRemote& remote);
   CaptureReport closeCapture(uint32_t captureId);
   CaptureReport captureReport(uint32_t captureId);
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "normaliser.h"
+#include "range_reporter.h"
 #include "ranges.h"
 #include "reception.h"
 #include "ring.h"
@@ -19,6 +20,9 @@ void require(bool invariant) {
   if (!invariant) std::abort();
 }
 
+/** Small, so that reports are split often. */
+constexpr size_t kRangeReportBytes = 64;
+
 }  // namespace
 
 bool fuzzRtp(const uint8_t* data, size_t size) {
@@ -28,6 +32,7 @@ bool fuzzRtp(const uint8_t* data, size_t size) {
   static Ring ring({kNsPerSecond, 128 * 1024});
   static Ranges ranges;
   static Reception reception;
+  static RangeReporter rangeReporter;
   static const ClockRates rates;
   static int64_t clockNs = 1'000'000'000;
 
@@ -45,6 +50,12 @@ bool fuzzRtp(const uint8_t* data, size_t size) {
   ranges.add(out.extended, clockNs);
   reception.onRtp(header, clockNs, 8000);
   reception.nextReport(clockNs);
+  rangeReporter.onRtp(header.ssrc, header.sequence, clockNs);
+  rangeReporter.begin(kRangeReportBytes);
+  while (rangeReporter.left()) {
+    uint8_t report[kRangeReportBytes];
+    require(isRtcp(report, rangeReporter.write(report, 1)));
+  }
   require(header.headerBytes + header.payloadBytes <= size && ranges.list().size() <= kRangesMax);
   return true;
 }

@@ -336,6 +336,14 @@ std::vector<AddForkOptions> readAddForks(const Napi::Value& value) {
   return all;
 }
 
+CaptureRemote readCaptureRemote(const Napi::Value& value) {
+  const Napi::Object remote = readObject(value, "remote");
+  const Napi::Value reportRanges = remote.Get("reportRanges");
+  return {readSocketAddress(remote.Get("rtp"), "remote.rtp"),
+          readSocketAddress(remote.Get("rtcp"), "remote.rtcp"),
+          !reportRanges.IsUndefined() && readBoolean(reportRanges, "remote.reportRanges")};
+}
+
 OpenCaptureOptions readOpenCapture(const Napi::Value& value) {
   const Napi::Object object = readObject(value, "capture");
   OpenCaptureOptions options{readString(object.Get("file"), "file"),
@@ -347,9 +355,7 @@ OpenCaptureOptions readOpenCapture(const Napi::Value& value) {
   const Napi::Array streams = readArray(object.Get("streams"), "streams");
   for (uint32_t i = 0; i < streams.Length(); ++i) {
     const Napi::Object stream = readObject(streams.Get(i), "streams");
-    const Napi::Object remote = readObject(stream.Get("remote"), "streams.remote");
-    CaptureStreamOptions read{readSocketAddress(remote.Get("rtp"), "streams.remote.rtp"),
-                              readSocketAddress(remote.Get("rtcp"), "streams.remote.rtcp"),
+    CaptureStreamOptions read{readCaptureRemote(stream.Get("remote")),
                               readString(stream.Get("label"), "streams.label"),
                               readClockRates(stream.Get("clockRates"))};
     if (read.label.size() > UINT16_MAX) fail("streams.label is too long");

@@ -27,6 +27,7 @@ std::vector<PortRoute> readPortRoutes(const Napi::Value& value);
 /** At most `kIdsPerListMax`. */
 std::vector<uint32_t> readIds(const Napi::Value& value);
 std::vector<AddForkOptions> readAddForks(const Napi::Value& value);
+CaptureRemote readCaptureRemote(const Napi::Value& value);
 OpenCaptureOptions readOpenCapture(const Napi::Value& value);
 Napi::Object readObject(const Napi::Value& value, const char* field);
 std::string readString(const Napi::Value& value, const char* field);

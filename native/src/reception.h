@@ -13,11 +13,23 @@
 namespace tandem {
 
 /** What a receiver report says about one sender (RFC 3550 appendices A.1, A.3 and A.8). Starts anew
- * with a new SSRC. */
+ * with a new SSRC, and with two packets in a row far from those before: one alone is counted in
+ * neither way. */
 class Reception {
  public:
   void onRtp(const RtpHeader& header, int64_t arrivalNs, uint32_t clockHz) {
-    if (!ssrc_ || *ssrc_ != header.ssrc || isRestart(header.sequence)) begin(header);
+    if (!ssrc_ || *ssrc_ != header.ssrc) {
+      begin(header.ssrc, header.sequence);
+    } else if (isFar(header.sequence)) {
+      if (header.sequence != afterFar_) {
+        afterFar_ = static_cast<uint16_t>(header.sequence + 1);
+        return;
+      }
+      // The first of the two counts, too.
+      begin(header.ssrc, static_cast<uint16_t>(header.sequence - 1));
+      received_ = 1;
+    }
+    afterFar_.reset();
     const uint64_t extended = extendNear(highest_, header.sequence);
     highest_ = std::max(highest_, extended);
     base_ = std::min(base_, extended);
@@ -25,13 +37,14 @@ class Reception {
     const double arrival =
         static_cast<double>(arrivalNs - firstNs(arrivalNs)) * clockHz / kNsPerSecond;
     const auto transit = static_cast<int64_t>(arrival) - static_cast<int64_t>(header.timestamp);
-    if (received_ > 1) {
+    if (hasTransit_) {
       // Modulo 2^32, as timestamps are.
       const double difference =
           std::abs(static_cast<double>(static_cast<int32_t>(transit - transit_)));
       jitter_ += (difference - jitter_) / 16;
     }
     transit_ = transit;
+    hasTransit_ = true;
   }
 
   void onSenderReport(const SenderReportSeen& report, int64_t arrivalNs) {
@@ -73,18 +86,19 @@ class Reception {
   static constexpr int32_t kDropoutMax = 3000;
   static constexpr int32_t kMisorderMax = 100;
 
-  bool isRestart(uint16_t sequence) const {
+  bool isFar(uint16_t sequence) const {
     const int32_t distance = sequenceDistance(static_cast<uint16_t>(highest_), sequence);
     return distance >= kDropoutMax || distance < -kMisorderMax;
   }
 
-  void begin(const RtpHeader& header) {
+  void begin(uint32_t ssrc, uint16_t sequence) {
     lostBefore_ += lostNow();
-    ssrc_ = header.ssrc;
-    base_ = highest_ = kFirstCycle + header.sequence;
+    if (ssrc_ != ssrc) lastSenderReport_ = 0;
+    ssrc_ = ssrc;
+    base_ = highest_ = kFirstCycle + sequence;
     received_ = receivedPrior_ = expectedPrior_ = 0;
     jitter_ = 0;
-    lastSenderReport_ = 0;
+    hasTransit_ = false;
   }
 
   uint64_t expected() const { return highest_ - base_ + 1; }
@@ -105,8 +119,11 @@ class Reception {
   uint64_t expectedPrior_ = 0;
   uint64_t receivedPrior_ = 0;
   int64_t lostBefore_ = 0;
+  /** The number that would confirm a jump. */
+  std::optional<uint16_t> afterFar_;
   int64_t firstNs_ = 0;
   int64_t transit_ = 0;
+  bool hasTransit_ = false;
   double jitter_ = 0;
   uint32_t lastSenderReport_ = 0;
   int64_t senderReportNs_ = 0;

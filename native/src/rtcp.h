@@ -14,6 +14,8 @@ inline constexpr uint8_t kRtcpSenderReport = 200;
 inline constexpr uint8_t kRtcpReceiverReport = 201;
 inline constexpr uint8_t kRtcpSourceDescription = 202;
 inline constexpr uint8_t kRtcpBye = 203;
+/** RFC 3611 section 2. */
+inline constexpr uint8_t kRtcpExtendedReport = 207;
 
 inline constexpr size_t kReportBlockBytes = 24;
 /** Room for the largest compound that we build: SR or RR with one block, SDES with a CNAME, BYE. */

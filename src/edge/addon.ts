@@ -4,6 +4,7 @@ import { readEnvironment } from '../config.ts';
 import { messageOf, TandemError } from '../errors.ts';
 import type {
   AddForkOptions,
+  CaptureRemote,
   CaptureReport,
   EdgeCounters,
   EdgeEvent,
@@ -57,15 +58,29 @@ export interface NativeEdge {
   /** Eleven numbers a fork, in the order of `ForkSigns`; truth is 1. */
   forkSigns(): Float64Array;
   openCapture(options: OpenCaptureOptions): OpenedCapture;
-  setCaptureRemote(
-    captureId: number,
-    streamIndex: number,
-    remote: { rtp: SocketAddress; rtcp: SocketAddress },
-  ): void;
+  setCaptureRemote(captureId: number, streamIndex: number, remote: CaptureRemote): void;
   closeCapture(captureId: number): CaptureReport;
   captureReport(captureId: number): CaptureReport;
   counters(): EdgeCounters;
   close(): void;
+}
+
+/** `at`: ms. */
+export interface ReceptionStep {
+  readonly at: number;
+  readonly ssrc: number;
+  readonly sequence: number;
+  readonly timestamp: number;
+}
+
+/** A report block (RFC 3550 section 6.4.1), the loss of all SSRCs so far, and what XR packets go with it (RFC 3611). */
+export interface ReceptionTrace {
+  readonly fractionLost: number;
+  readonly cumulativeLost: number;
+  readonly highestSequence: number;
+  readonly jitter: number;
+  readonly lost: number;
+  readonly ranges: readonly Buffer[];
 }
 
 export interface Addon {
@@ -77,6 +92,11 @@ export interface Addon {
   /** The packet path's parsers on one datagram; true if it would have been taken. For fuzzing. */
   fuzzRtp(datagram: Uint8Array): boolean;
   fuzzRtcp(datagram: Uint8Array): boolean;
+  /** Packets as a capture's stream takes them, and a report for each step that is none, or that must come before. For tests. */
+  traceReception(
+    steps: readonly (ReceptionStep | { readonly at: number })[],
+    rangesBytesMax: number,
+  ): ReceptionTrace[];
 }
 
 const builtAddonPath = fileURLToPath(

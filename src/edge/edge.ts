@@ -5,6 +5,7 @@ import type { NativeEdge } from './addon.ts';
 import { unpack } from './packed-ranges.ts';
 import type {
   AddForkOptions,
+  CaptureRemote,
   CaptureReport,
   EdgeCounters,
   EdgeEvent,
@@ -203,7 +204,7 @@ export class Edge {
     return guard(() => this.#native.openCapture(options));
   }
 
-  setCaptureRemote(captureId: number, streamIndex: number, remote: AddressPair): void {
+  setCaptureRemote(captureId: number, streamIndex: number, remote: CaptureRemote): void {
     checkAddress('remote.rtp', remote.rtp);
     checkAddress('remote.rtcp', remote.rtcp);
     guard(() => {

@@ -295,9 +295,16 @@ export type EdgeEvent =
   | { readonly type: 'fork-ended'; readonly forkId: number }
   | { readonly type: 'capture-failed'; readonly captureId: number; readonly errno: string };
 
+/** Where the sender's SDP says that it is; RTP from other IP addresses is refused when latch is `announced`. */
+export interface CaptureRemote {
+  readonly rtp: SocketAddress;
+  readonly rtcp: SocketAddress;
+  /** It asks to be told packet by packet what is received: RTCP XR, Loss RLE and Duplicate RLE (RFC 3611 4.1, 4.2). */
+  readonly reportRanges?: boolean;
+}
+
 export interface CaptureStreamOptions {
-  /** Where the sender's SDP says that it is; RTP from other IP addresses is refused when latch is `announced`. */
-  readonly remote: { readonly rtp: SocketAddress; readonly rtcp: SocketAddress };
+  readonly remote: CaptureRemote;
   /** Written as the pcapng interface name. */
   readonly label: string;
   readonly clockRates: Readonly<Record<number, number>>;

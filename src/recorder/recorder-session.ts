@@ -82,7 +82,7 @@ export class RecorderSession implements RecordingSink {
     if (this.#capture === undefined) return this.#open(streams).local;
     const capture = this.#capture;
     const { clock, edge, folder, logger } = this.#options;
-    for (const { position, label, remote, payloads } of streams) {
+    for (const { position, label, remote, reportRanges, payloads } of streams) {
       const index = capture.indexes.get(position);
       if (index === undefined) continue;
       this.#labels[index] = label;
@@ -92,7 +92,9 @@ export class RecorderSession implements RecordingSink {
         const epochs = [...stream.epochs, { at: clock.now(), payloads }];
         this.#streams[index] = { ...stream, epochs };
       }
-      if (remote !== undefined) edge.setCaptureRemote(capture.id, index, remote);
+      if (remote !== undefined) {
+        edge.setCaptureRemote(capture.id, index, { ...remote, reportRanges });
+      }
     }
     try {
       this.#write();
@@ -208,10 +210,11 @@ export class RecorderSession implements RecordingSink {
   }
 }
 
-function captureStream({ label, payloads, remote }: OfferedStream): CaptureStreamOptions {
+function captureStream(offered: OfferedStream): CaptureStreamOptions {
+  const { label, payloads, remote, reportRanges } = offered;
   return {
     label,
-    remote: remote ?? { rtp: nowhere, rtcp: nowhere },
+    remote: { rtp: nowhere, rtcp: nowhere, ...remote, reportRanges },
     clockRates: clockRatesOf(payloads),
   };
 }
