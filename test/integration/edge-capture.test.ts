@@ -240,7 +240,6 @@ describe('RTCP on a leg', () => {
     );
     expect(report.receiverReport).toMatchObject({
       highestSequence: 65_536 + 42,
-      cumulativeLost: 2,
     });
     expect(report.receiverReport!.roundTripMs).toBeLessThan(1_000);
     expect(report.receiverReports).toBeGreaterThanOrEqual(1);
@@ -340,7 +339,6 @@ describe('RTCP on a leg', () => {
     expect(report.receiverReport).toMatchObject({
       highestSequence: 2 * 65_536 + 2,
       fractionLost: 0.25,
-      cumulativeLost: -1,
       jitterMs: 10,
     });
     expect(report.receiverReport!.roundTripMs).toBeUndefined();
