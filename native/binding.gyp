@@ -24,6 +24,7 @@
         'src/rtcp_rewrite.cc',
         'src/shard.cc',
         'src/trace_reception.cc',
+        'src/tables.cc',
         'src/udp.cc',
       ],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],

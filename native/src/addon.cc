@@ -10,6 +10,7 @@
 #include "js_values.h"
 #include "limits.h"
 #include "precedence.h"
+#include "tables.h"
 #include "trace_reception.h"
 
 namespace tandem {
@@ -292,6 +293,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
                   return info.Env().Undefined();
                 });
               }));
+  defineTables(env, exports);
   exports.Set("fuzzRtp", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
                 return fuzzWith(info, fuzzRtp);
               }));

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
 #include "clock.h"
 #include "clock_rates.h"
+#include "recent_packets.h"
 #include "rtp_header.h"
 #include "sequence.h"
 
@@ -13,8 +15,13 @@ namespace tandem {
 /**
  * One continuous stream out of what a sender sends, whatever it does with its SSRC and sequence
  * numbers. Within one SSRC all distances are kept, so an upstream loss stays a gap. When the sender
- * starts anew, the sequence goes on by one and the timestamp by the clock. Nothing is dropped
- * or put into another order.
+ * starts anew, the sequence goes on by one and the timestamp by the clock.
+ *
+ * Every packet gets a number at once; nothing is dropped, held back or put into another order. One
+ * that fits nowhere (RFC 3550 appendix A.1: too far off, or another packet under a number that is
+ * known) is the next in the stream. The packet after it tells what it was: where that one agrees
+ * with it, the sender started anew with it; where that one goes on as before, it was a stray, and
+ * the stream goes on behind it as before. No gap comes of either.
  */
 class Normaliser {
  public:
@@ -27,30 +34,28 @@ class Normaliser {
   };
 
   Output process(const RtpHeader& in, int64_t arrivalNs, const ClockRates& rates) {
-    std::optional<uint32_t> changedFrom;
-    if (!started_) {
-      started_ = true;
-      current_ = Mapping{in.ssrc, in.sequence, 0, 0};
-      highest_ = kFirstCycle + in.sequence;
-      advance(in, in.timestamp, arrivalNs, rates);
-      return {highest_, in.sequence, in.timestamp, changedFrom};
-    }
+    if (!started_) return begin(in, arrivalNs, rates);
     if (in.ssrc != current_.ssrc) {
-      if (isLateFromBefore(in, arrivalNs)) return map(previous_, previousHighest_, in);
-      changedFrom = current_.ssrc;
-      restart(in, arrivalNs, rates);
-    } else if (isRestart(in, arrivalNs)) {
-      restart(in, arrivalNs, rates);
+      if (isLateFromBefore(in, arrivalNs)) return mapBefore(in);
+      return change(in, arrivalNs, rates);
     }
-    Output out = map(current_, highest_, in);
-    out.changedFrom = changedFrom;
-    if (out.extended > highest_) {
-      learnPacketTime(out, in, rates);
-      highest_ = out.extended;
-      current_.highestIn = in.sequence;
-      advance(in, out.timestamp, arrivalNs, rates);
+    const RecentPackets::Entry* known = recent_.find(in.sequence, highest_);
+    const bool isNext = in.sequence == static_cast<uint16_t>(current_.highestIn + 1);
+    if (known != nullptr && !isNext && RecentPackets::isSame(*known, in)) {
+      return outputOf(known->extended, in.timestamp + known->timestampOffset);
     }
-    return out;
+    const bool fits = goesOn(current_, in, arrivalNs, rates);
+    if (before_ && goesOn(before_->run, in, arrivalNs, rates) &&
+        (!fits || isCloser(before_->run, current_, in))) {
+      returnToRun();
+    } else if (!fits) {
+      if (known == nullptr) {
+        if (const auto place = placeOf(in, rates)) return takeLate(in, *place);
+      }
+      return restart(in, arrivalNs, rates);
+    }
+    before_.reset();
+    return advance(in, arrivalNs, rates);
   }
 
   bool started() const { return started_; }
@@ -69,14 +74,25 @@ class Normaliser {
   }
 
  private:
-  struct Mapping {
+  /** Packets of one SSRC that follow each other by number. */
+  struct Run {
     uint32_t ssrc = 0;
     uint16_t highestIn = 0;
     uint16_t sequenceOffset = 0;
     uint32_t timestampOffset = 0;
+    /** As the sender wrote it, of the highest packet. */
+    uint32_t lastTimestamp = 0;
+    int64_t lastArrivalNs = 0;
+    /** Extended number that it began with; what is late never comes before it. */
+    uint64_t base = 0;
+  };
+  /** A run that was left for a packet which nothing has confirmed yet. */
+  struct LeftRun {
+    Run run;
+    uint64_t highest;
   };
 
-  // RFC 3550 appendix A.1: what lies between is reordering, or a gap.
+  // RFC 3550 appendix A.1.
   static constexpr int32_t kDropoutMax = 3000;
   static constexpr int32_t kMisorderMax = 100;
   /** Packets under the old SSRC that come this late after a change still belong to their old place.
@@ -84,6 +100,10 @@ class Normaliser {
   static constexpr int64_t kStragglerNs = 500 * kNsPerMs;
   /** A jump is a gap if twice the packets that fit into the silence explain it. */
   static constexpr double kGapFactor = 2.0;
+  /** The longest packets, in parts of a second, and how far timestamps of neighbours may be off
+   * besides (RFC 4733 events carry that of their beginning). */
+  static constexpr uint32_t kPacketsPerSecondMin = 5;
+  static constexpr int64_t kTimestampSlackSeconds = 2;
 
   static uint32_t elapsedTicks(int64_t elapsedNs, uint32_t hz) {
     const double ticks = static_cast<double>(elapsedNs) * static_cast<double>(hz) /
@@ -91,10 +111,16 @@ class Normaliser {
     return static_cast<uint32_t>(static_cast<int64_t>(ticks + (ticks < 0 ? -0.5 : 0.5)));
   }
 
-  static Output map(const Mapping& mapping, uint64_t highest, const RtpHeader& in) {
-    const auto sequence = static_cast<uint16_t>(in.sequence + mapping.sequenceOffset);
-    return {extendNear(highest, sequence), sequence, in.timestamp + mapping.timestampOffset,
-            std::nullopt};
+  static Output outputOf(uint64_t extended, uint32_t timestamp) {
+    return {extended, static_cast<uint16_t>(extended), timestamp, std::nullopt};
+  }
+
+  Output begin(const RtpHeader& in, int64_t arrivalNs, const ClockRates& rates) {
+    started_ = true;
+    current_ = Run{.ssrc = in.ssrc, .highestIn = static_cast<uint16_t>(in.sequence - 1)};
+    highest_ = kFirstCycle + in.sequence - 1;
+    lastTimestamp_ = in.timestamp;
+    return advance(in, arrivalNs, rates);
   }
 
   bool isLateFromBefore(const RtpHeader& in, int64_t arrivalNs) const {
@@ -104,43 +130,147 @@ class Normaliser {
     return distance <= 0 && distance >= -kMisorderMax;
   }
 
-  bool isRestart(const RtpHeader& in, int64_t arrivalNs) const {
-    const int32_t distance = sequenceDistance(current_.highestIn, in.sequence);
-    if (distance < -kMisorderMax) return true;
-    if (distance < kDropoutMax) return false;
-    const double silenceMs =
-        static_cast<double>(arrivalNs - lastArrivalNs_) / static_cast<double>(kNsPerMs);
-    return distance > kGapFactor * silenceMs / packetMs_ + kMisorderMax;
+  Output mapBefore(const RtpHeader& in) const {
+    const auto sequence = static_cast<uint16_t>(in.sequence + previous_.sequenceOffset);
+    return outputOf(extendNear(previousHighest_, sequence),
+                    in.timestamp + previous_.timestampOffset);
   }
 
-  void restart(const RtpHeader& in, int64_t arrivalNs, const ClockRates& rates) {
-    if (in.ssrc != current_.ssrc) {
-      previous_ = current_;
-      previousHighest_ = highest_;
-      hasPrevious_ = true;
-      changedAtNs_ = arrivalNs;
-    }
-    const auto next = static_cast<uint16_t>(highest_ + 1);
+  Output change(const RtpHeader& in, int64_t arrivalNs, const ClockRates& rates) {
+    previous_ = current_;
+    previousHighest_ = highest_;
+    hasPrevious_ = true;
+    changedAtNs_ = arrivalNs;
+    before_.reset();
+    recent_.clear();
+    beginRun(in, arrivalNs, rates);
+    Output out = advance(in, arrivalNs, rates);
+    out.changedFrom = previous_.ssrc;
+    return out;
+  }
+
+  Output restart(const RtpHeader& in, int64_t arrivalNs, const ClockRates& rates) {
+    // Two strays in a row: it is the run before them that may go on.
+    if (!before_) before_ = LeftRun{current_, highest_};
+    beginRun(in, arrivalNs, rates);
+    return advance(in, arrivalNs, rates);
+  }
+
+  void beginRun(const RtpHeader& in, int64_t arrivalNs, const ClockRates& rates) {
     const uint32_t timestamp =
         lastTimestamp_ + elapsedTicks(arrivalNs - lastArrivalNs_, rates.of(in.payloadType));
-    current_.ssrc = in.ssrc;
-    current_.highestIn = static_cast<uint16_t>(in.sequence - 1);
-    current_.sequenceOffset = static_cast<uint16_t>(next - in.sequence);
-    current_.timestampOffset = timestamp - in.timestamp;
+    current_ = Run{.ssrc = in.ssrc,
+                   .highestIn = static_cast<uint16_t>(in.sequence - 1),
+                   .sequenceOffset = static_cast<uint16_t>(highest_ + 1 - in.sequence),
+                   .timestampOffset = timestamp - in.timestamp,
+                   .base = highest_ + 1};
+    runIsNew_ = true;
   }
 
-  void advance(const RtpHeader& in, uint32_t timestamp, int64_t arrivalNs,
-               const ClockRates& rates) {
-    lastTimestamp_ = timestamp;
+  /** Behind what came meanwhile. */
+  void returnToRun() {
+    current_ = before_->run;
+    current_.sequenceOffset =
+        static_cast<uint16_t>(current_.sequenceOffset + (highest_ - before_->highest));
+    runIsNew_ = true;
+  }
+
+  /** Whether it can be the next of that run, by number and time. */
+  bool goesOn(const Run& run, const RtpHeader& in, int64_t arrivalNs,
+              const ClockRates& rates) const {
+    const int32_t distance = sequenceDistance(run.highestIn, in.sequence);
+    if (distance <= 0) return false;
+    if (distance <= kMisorderMax) return true;
+    const double silenceMs =
+        static_cast<double>(arrivalNs - run.lastArrivalNs) / static_cast<double>(kNsPerMs);
+    if (distance <= kGapFactor * silenceMs / packetMs_ + kMisorderMax) return true;
+    if (distance >= kDropoutMax) return false;
+    // So many are lost at once, or the sender started anew: its timestamps tell.
+    const auto ticks = static_cast<int32_t>(in.timestamp - run.lastTimestamp);
+    return ticks >= 0 && ticks <= longestTicks(distance, rates.of(in.payloadType));
+  }
+
+  static int64_t longestTicks(int64_t packets, uint32_t hz) {
+    return packets * (hz / kPacketsPerSecondMin) + kTimestampSlackSeconds * hz;
+  }
+
+  /** Where both go on: by number, and by time where that does not tell. */
+  static bool isCloser(const Run& run, const Run& other, const RtpHeader& in) {
+    const int32_t distance = sequenceDistance(run.highestIn, in.sequence);
+    const int32_t otherDistance = sequenceDistance(other.highestIn, in.sequence);
+    if (distance != otherDistance) return distance < otherDistance;
+    return absolute(in.timestamp - run.lastTimestamp) <
+           absolute(in.timestamp - other.lastTimestamp);
+  }
+
+  static uint32_t absolute(uint32_t difference) {
+    return static_cast<int32_t>(difference) < 0 ? 0u - difference : difference;
+  }
+
+  struct Place {
+    /** Absent: by its time it is of this run, but there is no number between its neighbours. */
+    std::optional<uint64_t> extended;
+    uint32_t timestampOffset;
+  };
+
+  /** The place of a packet that is late by a few numbers, from its neighbours; none where it fits
+   * none. */
+  std::optional<Place> placeOf(const RtpHeader& in, const ClockRates& rates) const {
+    const uint32_t hz = rates.of(in.payloadType);
+    for (uint16_t ahead = 1; ahead < RecentPackets::kCount; ++ahead) {
+      const auto* later = recent_.find(static_cast<uint16_t>(in.sequence + ahead), highest_);
+      if (later == nullptr) continue;
+      const auto ticks = static_cast<int32_t>(later->timestamp - in.timestamp);
+      if (ticks < -kTimestampSlackSeconds * hz || ticks > longestTicks(ahead, hz))
+        return std::nullopt;
+      const uint64_t extended = later->extended - ahead;
+      const bool isFree = extended >= lowestFree(in, *later, ahead);
+      return Place{isFree ? std::optional(extended) : std::nullopt, later->timestampOffset};
+    }
+    return std::nullopt;
+  }
+
+  uint64_t lowestFree(const RtpHeader& in, const RecentPackets::Entry& later,
+                      uint16_t ahead) const {
+    for (uint16_t back = 1; back + ahead < RecentPackets::kCount; ++back) {
+      const auto* earlier = recent_.find(static_cast<uint16_t>(in.sequence - back), highest_);
+      if (earlier != nullptr) return earlier->extended + 1;
+    }
+    return later.extended >= current_.base ? current_.base : later.extended;
+  }
+
+  Output takeLate(const RtpHeader& in, const Place& place) {
+    if (!place.extended) {
+      ++highest_;
+      ++current_.sequenceOffset;
+    }
+    const uint64_t extended = place.extended.value_or(highest_);
+    recent_.put(in, extended, place.timestampOffset);
+    return outputOf(extended, in.timestamp + place.timestampOffset);
+  }
+
+  Output advance(const RtpHeader& in, int64_t arrivalNs, const ClockRates& rates) {
+    const auto sequence = static_cast<uint16_t>(in.sequence + current_.sequenceOffset);
+    const Output out =
+        outputOf(extendNear(highest_ + 1, sequence), in.timestamp + current_.timestampOffset);
+    learnPacketTime(out, in, rates);
+    highest_ = out.extended;
+    current_.highestIn = in.sequence;
+    current_.lastTimestamp = in.timestamp;
+    current_.lastArrivalNs = arrivalNs;
+    lastTimestamp_ = out.timestamp;
     lastArrivalNs_ = arrivalNs;
     payloadType_ = in.payloadType;
     clockHz_ = rates.of(in.payloadType);
+    runIsNew_ = false;
+    recent_.put(in, out.extended, current_.timestampOffset);
+    return out;
   }
 
   /** From neighbours; believed when seen twice, since DTX and RFC 4733 events space packets
    * otherwise. */
   void learnPacketTime(const Output& out, const RtpHeader& in, const ClockRates& rates) {
-    if (out.extended != highest_ + 1 || out.changedFrom) return;
+    if (out.extended != highest_ + 1 || runIsNew_) return;
     const uint32_t ticks = out.timestamp - lastTimestamp_;
     const uint32_t hz = rates.of(in.payloadType);
     if (ticks == 0 || hz == 0 || ticks > hz / 5) return;
@@ -149,8 +279,10 @@ class Normaliser {
     candidateMs_ = ms;
   }
 
-  Mapping current_;
-  Mapping previous_;
+  Run current_;
+  std::optional<LeftRun> before_;
+  Run previous_;
+  RecentPackets recent_;
   uint64_t highest_ = 0;
   uint64_t previousHighest_ = 0;
   int64_t lastArrivalNs_ = 0;
@@ -162,6 +294,7 @@ class Normaliser {
   uint8_t payloadType_ = 0;
   bool started_ = false;
   bool hasPrevious_ = false;
+  bool runIsNew_ = false;
 };
 
 }  // namespace tandem

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -33,7 +34,22 @@ struct RtpHeader {
   /** Without padding. */
   uint16_t payloadBytes = 0;
   uint8_t payloadType = 0;
+  /** Of the payload's size and first bytes: tells packets under one number apart. */
+  uint32_t digest = 0;
 };
+
+inline uint32_t digestOf(const uint8_t* payload, size_t size) {
+  constexpr size_t kBytes = 32;
+  // FNV-1a, a word at a time.
+  uint64_t hash = 0xcbf29ce484222325ULL ^ size;
+  uint64_t word = 0;
+  for (size_t at = 0; at < size && at < kBytes; at += sizeof word) {
+    word = 0;
+    std::memcpy(&word, payload + at, std::min(sizeof word, size - at));
+    hash = (hash ^ word) * 0x100000001b3ULL;
+  }
+  return static_cast<uint32_t>(hash ^ (hash >> 32));
+}
 
 /** Checks everything that points into the packet, so that whoever reads it later need not. */
 inline Refusal parseRtp(const uint8_t* data, size_t size, RtpHeader& header) {
@@ -57,6 +73,7 @@ inline Refusal parseRtp(const uint8_t* data, size_t size, RtpHeader& header) {
   header.ssrc = read32(data + 8);
   header.headerBytes = static_cast<uint16_t>(headerBytes);
   header.payloadBytes = static_cast<uint16_t>(size - headerBytes - padding);
+  header.digest = digestOf(data + headerBytes, header.payloadBytes);
   return Refusal::kNone;
 }
 

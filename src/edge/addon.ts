@@ -83,12 +83,33 @@ export interface ReceptionTrace {
   readonly ranges: readonly Buffer[];
 }
 
+type Row = readonly number[];
+
+export interface NativeTables {
+  /** Rows of ssrc, sequence, timestamp, arrival in ms, payload digest; back: extended number, timestamp, SSRC before or 0. */
+  normalise(packets: readonly Row[]): [number, number, number][];
+  /** Numbers that are added one after the other to at most `max` ranges. */
+  ranges(
+    max: number,
+    numbers: Float64Array,
+  ): {
+    readonly list: [number, number][];
+    readonly again: number;
+    readonly joined: number;
+    readonly exactFrom?: number;
+  };
+  /** Rows of the machine's clock, the edge's, a stamp by the machine's, and when it came at the earliest: all in ms. */
+  arrivals(rows: readonly Row[]): number[];
+}
+
 export interface Addon {
   /** @param now Unix ms by the clock that the edge is to follow; the first edge of a process sets it */
   Edge: new (options: EdgeOptions, onEvent: (event: EdgeEvent) => void, now: number) => NativeEdge;
   takePrecedence(thread: number, niceness: number): boolean;
   /** For tests: what the addon sees when somebody sets the machine's clock by so many ms. */
   stepWallClock(ms: number): void;
+  /** The pure parts of the packet path on tables of steps (native/src/tables.cc), for tests. */
+  readonly tables: NativeTables;
   /** The packet path's parsers on one datagram; true if it would have been taken. For fuzzing. */
   fuzzRtp(datagram: Uint8Array): boolean;
   fuzzRtcp(datagram: Uint8Array): boolean;

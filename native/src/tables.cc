@@ -1,0 +1,105 @@
+#include "tables.h"
+
+#include "arrival_clock.h"
+#include "error.h"
+#include "js_values.h"
+#include "latch.h"
+#include "normaliser.h"
+#include "ranges.h"
+
+namespace tandem {
+
+namespace {
+
+/** Rows of a table of numbers, as `[...][]`. */
+template <typename Row>
+Napi::Value eachRow(const Napi::CallbackInfo& info, const Napi::Value& table, Row row) {
+  const auto rows = table.As<Napi::Array>();
+  Napi::Array results = Napi::Array::New(info.Env(), rows.Length());
+  for (uint32_t i = 0; i < rows.Length(); ++i) {
+    const auto cells = rows.Get(i).As<Napi::Array>();
+    results.Set(
+        i, row([&cells](uint32_t column) { return cells.Get(column).ToNumber().DoubleValue(); }));
+  }
+  return results;
+}
+
+Napi::Array rowOf(Napi::Env env, std::initializer_list<double> cells) {
+  Napi::Array row = Napi::Array::New(env, cells.size());
+  uint32_t i = 0;
+  for (const double cell : cells) row.Set(i++, cell);
+  return row;
+}
+
+int64_t fromMs(double ms) { return static_cast<int64_t>(ms * kNsPerMs); }
+
+/** Rows of ssrc, sequence, timestamp, arrival in ms, digest. @returns rows of extended, timestamp,
+ * and the SSRC before, or 0 */
+Napi::Value normalise(const Napi::CallbackInfo& info) {
+  Normaliser normaliser;
+  const ClockRates rates;
+  return eachRow(info, info[0], [&](auto cell) {
+    RtpHeader in;
+    in.ssrc = static_cast<uint32_t>(cell(0));
+    in.sequence = static_cast<uint16_t>(cell(1));
+    in.timestamp = static_cast<uint32_t>(cell(2));
+    in.digest = static_cast<uint32_t>(cell(4));
+    const auto out = normaliser.process(in, fromMs(cell(3)), rates);
+    return rowOf(info.Env(), {static_cast<double>(out.extended), static_cast<double>(out.timestamp),
+                              static_cast<double>(out.changedFrom.value_or(0))});
+  });
+}
+
+/** Numbers that are added one after the other to ranges of which there may be so many. */
+Napi::Value ranges(const Napi::CallbackInfo& info) {
+  Ranges ranges(readUint32(info[0], "max"));
+  const auto numbers = info[1].As<Napi::Float64Array>();
+  uint32_t again = 0;
+  for (size_t i = 0; i < numbers.ElementLength(); ++i) {
+    if (!ranges.add(static_cast<uint64_t>(numbers[i]), static_cast<int64_t>(i))) ++again;
+  }
+  Napi::Array list = Napi::Array::New(info.Env(), ranges.list().size());
+  for (uint32_t i = 0; i < ranges.list().size(); ++i) {
+    const Range& range = ranges.list()[i];
+    list.Set(
+        i, rowOf(info.Env(), {static_cast<double>(range.first), static_cast<double>(range.last)}));
+  }
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("list", list);
+  result.Set("again", again);
+  result.Set("joined", static_cast<double>(ranges.joined()));
+  if (ranges.exactFrom()) result.Set("exactFrom", static_cast<double>(*ranges.exactFrom()));
+  return result;
+}
+
+/** Rows of both clocks as they are sampled, of a stamp by the machine's, and of the time before
+ * which it cannot have been, in ms. @returns the stamps by the edge's clock, in ms */
+Napi::Value arrivals(const Napi::CallbackInfo& info) {
+  ArrivalClock clock;
+  return eachRow(info, info[0], [&](auto cell) {
+    clock.sample(fromMs(cell(0)), fromMs(cell(1)));
+    const int64_t at = clock.convert(fromMs(cell(2)), fromMs(cell(3)));
+    return Napi::Number::New(info.Env(), static_cast<double>(at) / kNsPerMs);
+  });
+}
+
+template <Napi::Value (*Table)(const Napi::CallbackInfo&)>
+Napi::Value guardedTable(const Napi::CallbackInfo& info) {
+  try {
+    return Table(info);
+  } catch (const EdgeError& error) {
+    throw Napi::Error::New(info.Env(), error.what());
+  }
+}
+
+}  // namespace
+
+void defineTables(Napi::Env env, Napi::Object& exports) {
+  Napi::Object tables = Napi::Object::New(env);
+  tables.Set("normalise", Napi::Function::New<guardedTable<normalise>>(env));
+  tables.Set("ranges", Napi::Function::New<guardedTable<ranges>>(env));
+  tables.Set("arrivals", Napi::Function::New<guardedTable<arrivals>>(env));
+  exports.Set("tables", tables);
+}
+
+}  // namespace tandem
