@@ -105,11 +105,15 @@ export function reportedTo({ fork }: SessionDelivery): number | undefined {
 }
 
 /** Reported on by count alone: some of these may be lost, and nobody says which. */
-function countedBy(delivery: SessionDelivery): Range[] {
-  const { fork, deadFrom } = delivery;
-  if (fork.reportsRanges || fork.receiverReport === undefined) return [];
-  const end = Math.min(fork.receiverReport.highestSequence, (deadFrom ?? Infinity) - 1);
-  return subtract(clip(fork.sent, 0, end), union(fork.confirmed, fork.denied));
+function countedBy({
+  confirmed,
+  denied,
+  receiverReport,
+  reportsRanges,
+  sent,
+}: ForkReport): Range[] {
+  if (reportsRanges || receiverReport === undefined) return [];
+  return subtract(clip(sent, 0, receiverReport.highestSequence), union(confirmed, denied));
 }
 
 /** The account of one stream over all these sessions: those of a leg, or those of all legs of a call. */
@@ -130,7 +134,10 @@ export function account(
   const missing = union(clip(lacking, exactFrom, Infinity), droppedOf(stream, window));
 
   const due = subtract(wanted, pending.packets);
-  const counted = sessions.map(countedBy);
+  // What came after its recorder's end is missing by number already.
+  const counted = sessions.map(({ fork, deadFrom = Infinity }) =>
+    clip(countedBy(fork), 0, deadFrom - 1),
+  );
   const bounds = lostBounds(sessions, counted, { due, confirmed, twice: coveredTwice(delivered) });
   const open = clip(
     subtract(due, union(confirmed, missing, pending.reports, ...counted)),
@@ -173,8 +180,9 @@ function lostBounds(
     const onlyHere = count(subtract(here, sets.twice));
     // No report makes more of it than was sent, whatever it says.
     const most = Math.min(fork.reportedLost.atMost, count(here));
-    const elsewhere = count(all) - onlyHere;
-    const least = Math.max(0, Math.min(fork.reportedLost.atLeast, count(all)) - elsewhere);
+    const reportedOn = count(countedBy(fork));
+    const elsewhere = reportedOn - onlyHere;
+    const least = Math.max(0, Math.min(fork.reportedLost.atLeast, reportedOn) - elsewhere);
     atLeast += least;
     atMost += Math.max(most, least);
   }

@@ -207,6 +207,13 @@ describe('what was lost on the way', () => {
     expect(last(false)).toMatchObject({ missing: [], unprovenPackets: 2 });
   });
 
+  it('is not missing by count when it may be what is missing by number after the end of its recorder', () => {
+    const fork = counted([range(100, 280)], [range(100, 239)], [3, 3], 280);
+    const { missing, reportedLost } = judge([range(100, 280)], [{ fork, deadFrom: 250 }]);
+    expect(missing).toEqual([{ first: 250, last: 280 }]);
+    expect(reportedLost).toEqual({ atLeast: 0, atMost: 3 });
+  });
+
   it('is not missing twice, once by number and once by count', () => {
     const fork = counted(all, [range(100, 250)], [5, 5], 295, true);
     const { missing, reportedLost } = judge(all, [{ fork }]);

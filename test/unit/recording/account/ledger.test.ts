@@ -364,7 +364,7 @@ describe('the account of a stream', () => {
   });
 });
 
-it('takes streams of 65,536 ranges', () => {
+it('takes streams of 65,536 ranges', { timeout: 60_000 }, () => {
   const many = (offset: number): SequenceRange[] =>
     Array.from({ length: 65_536 }, (_, index) => {
       const first = 100_000 + 10 * index + offset;
