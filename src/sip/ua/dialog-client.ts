@@ -36,6 +36,8 @@ export class DialogClient {
   readonly #pending = new Set<(failure: SipFailure) => void>();
   readonly #byes = new Set<(failure: SipFailure) => void>();
   #contact: LocalContact;
+  /** The INVITE transaction that runs, until its final response or failure. */
+  #invite: Promise<undefined> | undefined;
   /** How to repeat the ACK of the last INVITE. */
   #lastAck: { seq: number; resend: Promise<() => void> } | undefined;
 
@@ -47,6 +49,31 @@ export class DialogClient {
   /** Our Contact, as a header value. */
   get contact(): string {
     return contactHeader(this.#contact, this.#options.contactParams);
+  }
+
+  /** Whether an INVITE of ours is open. */
+  get inviting(): boolean {
+    return this.#invite !== undefined;
+  }
+
+  /**
+   * Resolves when no INVITE of ours is open, also one that nobody waits for any more.
+   * @throws SipFailure when everything is cancelled meanwhile
+   */
+  inviteSettled(): Promise<void> {
+    const invite = this.#invite;
+    if (invite === undefined) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const cancel = (failure: SipFailure): void => {
+        this.#pending.delete(cancel);
+        reject(failure);
+      };
+      this.#pending.add(cancel);
+      void invite.then(() => {
+        this.#pending.delete(cancel);
+        resolve();
+      });
+    });
   }
 
   /**
@@ -74,6 +101,7 @@ export class DialogClient {
       this.#pending.delete(cancel);
       this.#byes.delete(cancel);
     };
+    const over = isInvite ? this.#openInvite() : (): void => undefined;
     const cancel = (failure: SipFailure): void => {
       settle();
       if (isInvite) sent.cancel();
@@ -85,54 +113,68 @@ export class DialogClient {
         if (response.status < 200) return;
         onFlow(flow);
         settle();
-        if (isInvite && response.status < 300) {
-          // First, since the ACK goes to the new target already.
-          state.refreshTarget(response.headers);
-          try {
-            const isAsked = answer !== undefined && content.body === undefined;
-            this.acknowledge(response, isAsked ? answer(response) : {});
-          } catch (error) {
-            this.acknowledge(response);
-            reject(error instanceof Error ? error : new Error(String(error)));
-          }
+        over();
+        if (!isInvite || response.status >= 300) {
+          resolve(response);
+          return;
         }
-        resolve(response);
+        // First, since the ACK goes to the new target already.
+        state.refreshTarget(response.headers);
+        let answered: Content = {};
+        try {
+          if (answer !== undefined && content.body === undefined) answered = answer(response);
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error(String(error)));
+        }
+        this.acknowledge(response, answered).then(
+          () => {
+            resolve(response);
+          },
+          (cause: unknown) => {
+            reject(SipFailure.transport(cause));
+            onTimeout();
+          },
+        );
       },
       onFailure: (failure) => {
         settle();
+        over();
         reject(failure);
         if (!isBye && failure.kind === 'timeout') onTimeout();
       },
     });
     const timer = core.clock.setTimeout(() => {
       cancel(SipFailure.timeout());
-      if (!isBye) onTimeout();
+      // An INVITE goes on until timer B: whoever had no patience may ask again.
+      if (!isBye && !isInvite) onTimeout();
     }, timeoutMs);
     // A BYE outlives its dialog.
     (isBye ? this.#byes : this.#pending).add(cancel);
     return promise;
   }
 
-  /** Acknowledges a 2xx, or does so again when it is a retransmission (13.2.2.4). */
-  acknowledge(response: SipResponse, content: Content = {}): void {
+  /**
+   * Acknowledges a 2xx, or does so again when it is a retransmission (13.2.2.4).
+   * @throws when the ACK cannot be sent: the peer's Contact leads nowhere
+   */
+  async acknowledge(response: SipResponse, content: Content = {}): Promise<void> {
     const seq = parseCSeq(response.headers.get('CSeq') ?? '')?.number ?? 0;
     if (this.#lastAck?.seq === seq) {
-      this.#lastAck.resend.then(
-        (resend) => {
-          resend();
-        },
-        () => undefined,
-      );
+      const resend = await this.#lastAck.resend;
+      resend();
       return;
     }
     const { core, state } = this.#options;
     const spec = this.#spec('ACK', seq, content);
-    if (spec === undefined) return;
+    if (spec === undefined) throw new Error('the Contact of the peer is no SIP URI');
     const resend = core.sender.sendOnce(spec);
     this.#lastAck = { seq, resend };
-    resend.catch((error: unknown) => {
+    try {
+      await resend;
+    } catch (error) {
       core.logger.info({ err: error, callId: state.callId }, 'ACK could not be sent');
-    });
+      throw error;
+    }
   }
 
   /** @throws SipFailure when everything is cancelled meanwhile */
@@ -162,6 +204,16 @@ export class DialogClient {
     for (const cancel of [...this.#byes]) cancel(failure);
   }
 
+  /** @returns ends it */
+  #openInvite(): () => void {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.#invite = promise;
+    return () => {
+      if (this.#invite === promise) this.#invite = undefined;
+      resolve(undefined);
+    };
+  }
+
   #spec(method: string, seq: number, content: Content): RequestSpec | undefined {
     const { core, state, contactParams, flow } = this.#options;
     const nextHop = state.nextHop();
@@ -170,6 +222,8 @@ export class DialogClient {
     return {
       nextHop,
       flow: flow(),
+      // The peer should hear of the end even when its Contact leads nowhere.
+      ...(method === 'BYE' ? { fallback: flow() } : {}),
       build: (contact) => {
         const request = state.request(method, seq, content);
         if (refreshesTarget) request.headers.add('Contact', contactHeader(contact, contactParams));

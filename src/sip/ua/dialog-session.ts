@@ -19,8 +19,7 @@ import type {
   SipDialogEvents,
 } from './dialog.ts';
 import { IncomingRequest } from './incoming-request.ts';
-import { carriesSdp } from './offer.ts';
-import { ServerReinvite } from './server-reinvite.ts';
+import { IncomingOffers, refuseForNow } from './incoming-offers.ts';
 import { SipFailure } from './sip-failure.ts';
 
 const GLARE_ATTEMPTS_MAX = 5;
@@ -54,12 +53,8 @@ export class DialogSession extends SipDialog {
   /** The called side's 2xx to the first INVITE, until its ACK. */
   #firstAnswer: AcceptedAnswer | undefined;
   #inviteQueue: Promise<unknown> = Promise.resolve();
-  #inviting = false;
   #updating = false;
-  /** Re-INVITEs of the peer by CSeq, until they are refused or acknowledged. */
-  readonly #incoming = new Map<number, ServerReinvite>();
-  #incomingUpdate: ServerReinvite | undefined;
-  #incomingDone: (() => void)[] = [];
+  readonly #incoming: IncomingOffers;
 
   constructor(options: DialogSessionOptions) {
     super();
@@ -79,6 +74,18 @@ export class DialogSession extends SipDialog {
     });
     const { trusts, addressesOf } = this.#core;
     this.#peer = new DialogPeer({ state: this.#state, flow: options.flow, trusts, addressesOf });
+    this.#incoming = new IncomingOffers({
+      core: this.#core,
+      contact: () => this.#client.contact,
+      offering: () => this.#client.inviting || this.#updating,
+      emit: (reinvite) => this.#emit('reinvite', reinvite),
+      onAccepted: ({ headers }) => {
+        this.#state.refreshTarget(headers);
+      },
+      onUnacknowledged: () => {
+        void this.hangUp('timeout');
+      },
+    });
     this.#watch(options.flow);
     this.#core.dialogs.set(this.#state.key, this);
   }
@@ -186,7 +193,7 @@ export class DialogSession extends SipDialog {
     const early = this.#firstAnswer !== undefined && request.method === 'BYE';
     if (this.#held !== undefined && !early) {
       if (this.#held.length < HELD_MAX) this.#held.push(transaction);
-      else this.#refuseForNow(transaction);
+      else refuseForNow(this.#core, transaction);
       return;
     }
     const seq = parseCSeq(request.headers.get('CSeq') ?? '')?.number ?? 0;
@@ -207,12 +214,15 @@ export class DialogSession extends SipDialog {
       // From now on a BYE waits, too: whoever is about to be given the dialog must hear of its end.
       this.#firstAnswer = undefined;
     }
-    if (seq !== undefined) this.#incoming.get(seq)?.acknowledge(ack);
+    if (seq !== undefined) this.#incoming.acknowledge(seq, ack);
   }
 
-  /** Acknowledges a 2xx of the INVITE that made the dialog, repeated ones too. */
-  acknowledge(response: SipResponse): void {
-    this.#client.acknowledge(response);
+  /**
+   * Acknowledges a 2xx of the INVITE that made the dialog, repeated ones too.
+   * @throws when the ACK cannot be sent
+   */
+  acknowledge(response: SipResponse): Promise<void> {
+    return this.#client.acknowledge(response);
   }
 
   /** The user agent is closed and waits no longer. */
@@ -234,18 +244,8 @@ export class DialogSession extends SipDialog {
         this.#forget();
         return;
       case 'INVITE':
-        if ([...this.#incoming.values()].some((earlier) => !earlier.answered))
-          this.#refuseForNow(transaction);
-        else if (this.#inviting || this.#updating)
-          respond(this.#core, transaction, { status: 491 });
-        else this.#offerUp(transaction);
-        return;
       case 'UPDATE':
-        // RFC 3311 section 5.2.
-        if (this.#incomingUpdate !== undefined) this.#refuseForNow(transaction);
-        else if (carriesSdp(request) && (this.#inviting || this.#updating))
-          respond(this.#core, transaction, { status: 491 });
-        else this.#offerUp(transaction);
+        this.#incoming.receive(transaction);
         return;
       case 'OPTIONS':
         respond(this.#core, transaction, {
@@ -264,56 +264,15 @@ export class DialogSession extends SipDialog {
     }
   }
 
-  #offerUp(transaction: ServerTransaction): void {
-    const isUpdate = transaction.request.method === 'UPDATE';
-    const seq = parseCSeq(transaction.request.headers.get('CSeq') ?? '')?.number ?? 0;
-    const reinvite = new ServerReinvite({
-      core: this.#core,
-      transaction,
-      contact: this.#client.contact,
-      onAccepted: () => {
-        this.#state.refreshTarget(transaction.request.headers);
-      },
-      onDone: () => {
-        if (isUpdate) {
-          if (this.#incomingUpdate === reinvite) this.#incomingUpdate = undefined;
-          return;
-        }
-        this.#incoming.delete(seq);
-        const waiting = this.#incomingDone;
-        this.#incomingDone = [];
-        for (const resume of waiting) resume();
-      },
-      onUnacknowledged: () => {
-        void this.hangUp('timeout');
-      },
-    });
-    if (isUpdate) this.#incomingUpdate = reinvite;
-    else this.#incoming.set(seq, reinvite);
-    const heard = this.#emit('reinvite', reinvite);
-    if (heard !== 'heard') reinvite.reject(heard === 'failed' ? 500 : 488);
-  }
-
-  #refuseForNow(transaction: ServerTransaction): void {
-    // Section 14.2: a random 0 to 10 s.
-    const headers: Header[] = [['Retry-After', String(this.#core.random.below(11))]];
-    respond(this.#core, transaction, { status: 500, headers });
-  }
-
   // --- requests of ours
 
-  async #reinvite(options: ReinviteOptions): Promise<SipResponse> {
+  async #reinvite({ offer, ...options }: ReinviteOptions): Promise<SipResponse> {
     const timeoutMs = options.timeoutMs ?? 64 * this.#core.timers.t1Ms;
     for (let attempt = 1; ; attempt++) {
-      while (this.#incoming.size > 0 && !this.#ended)
-        await new Promise<void>((resume) => this.#incomingDone.push(resume));
-      this.#inviting = true;
-      let response: SipResponse;
-      try {
-        response = await this.#transactOpen('INVITE', options, timeoutMs, options.answer);
-      } finally {
-        this.#inviting = false;
-      }
+      await this.#client.inviteSettled();
+      await this.#incoming.settled();
+      const content = { ...options, ...offer?.() };
+      const response = await this.#transactOpen('INVITE', content, timeoutMs, options.answer);
       if (response.status !== 491 || attempt >= GLARE_ATTEMPTS_MAX)
         return this.#judge(response, 'INVITE');
       await this.#client.wait(
@@ -362,8 +321,7 @@ export class DialogSession extends SipDialog {
     const failure = SipFailure.cancelled('The dialog is over');
     this.#client.cancelAll(failure);
     this.#firstAnswer?.abort(failure);
-    for (const incoming of [...this.#incoming.values()]) incoming.cancel(failure);
-    this.#incomingUpdate?.cancel(failure);
+    this.#incoming.cancelAll(failure);
     for (const transaction of this.#held ?? [])
       respond(this.#core, transaction, {
         status: transaction.request.method === 'BYE' ? 200 : 481,

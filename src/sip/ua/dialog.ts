@@ -28,13 +28,18 @@ export interface SipDialogEvents {
 }
 
 export interface ReinviteOptions {
-  /** The offer; left out, the peer is asked for one and `answer` is called with its 2xx. */
+  /** The offer; left out, as `offer` is, the peer is asked for one and `answer` is called with its 2xx. */
   body?: Buffer;
   contentType?: string;
+  /** Makes the offer when its turn has come, and again when it has to be repeated after a glare. */
+  offer?: () => { body: Buffer; contentType: string };
   headers?: readonly Header[];
   /** Makes the body of the ACK out of the offer in the 2xx, when the re-INVITE had none. */
   answer?: (response: SipResponse) => { body: Buffer; contentType: string };
-  /** No final response within this ends the attempt with a SipFailure `timeout`. Default: timer B (64 T1). */
+  /**
+   * No final response within this ends the attempt with a SipFailure `timeout`: the dialog stands until timer B (64 T1, also the
+   * default) has run out, and what is asked meanwhile waits until the transaction is over.
+   */
   timeoutMs?: number;
 }
 
@@ -68,7 +73,7 @@ export abstract class SipDialog extends EventEmitter<SipDialogEvents> {
    * Re-INVITE. Only one INVITE runs in a dialog at a time: calls queue. 491 is retried after the times of section
    * 14.1. ACK is sent by the stack.
    * @returns the 2xx
-   * @throws SipFailure `refused` (the session stays as it was), `timeout` (the dialog is over), `transport`,
+   * @throws SipFailure `refused` (the session stays as it was), `timeout`, `transport`,
    * `cancelled` (the dialog ended meanwhile)
    */
   abstract reinvite(options?: ReinviteOptions): Promise<SipResponse>;

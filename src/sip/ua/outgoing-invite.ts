@@ -39,17 +39,17 @@ export class OutgoingInvite {
   }
 
   async run(): Promise<DialogSession> {
-    const { signal, timeoutMs } = this.#options;
+    const { signal, timeoutMs = ANSWER_MS_MAX } = this.#options;
     const onAbort = (): void => {
       this.abort(SipFailure.cancelled('Request Terminated', signal?.reason));
     };
     const timer = this.#core.clock.setTimeout(() => {
       this.abort(SipFailure.timeout());
-    }, timeoutMs ?? ANSWER_MS_MAX);
+    }, timeoutMs);
     if (signal?.aborted === true) onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      if (!this.#settled) void this.#tryTargets();
+      if (!this.#settled) void this.#tryTargets(this.#core.clock.now() + timeoutMs);
       return await this.#result.promise;
     } finally {
       this.#core.clock.clearTimeout(timer);
@@ -65,7 +65,8 @@ export class OutgoingInvite {
     this.#sent?.cancel();
   }
 
-  async #tryTargets(): Promise<void> {
+  /** One after the other; they share the time until `deadlineMs`, so that a silent one leaves some to the rest. */
+  async #tryTargets(deadlineMs: number): Promise<void> {
     const { uri, maxRedirects = REDIRECTS_DEFAULT } = this.#options;
     const targets = [uri];
     const seen = new Set(targets);
@@ -74,7 +75,11 @@ export class OutgoingInvite {
     for (let target = targets.shift(); target !== undefined; target = targets.shift()) {
       if (this.#settled) return;
       try {
-        const response = await this.#attempt(target);
+        const leftMs = deadlineMs - this.#core.clock.now();
+        const response = await this.#attempt(
+          target,
+          targets.length === 0 ? undefined : Math.max(0, leftMs / (targets.length + 1)),
+        );
         if (response === undefined) return;
         failure = SipFailure.refused(response);
         if (response.status >= 600) break;
@@ -96,15 +101,19 @@ export class OutgoingInvite {
     this.#result.reject(failure ?? SipFailure.cancelled());
   }
 
-  /** @returns the final response, or undefined when a dialog came of it */
-  #attempt(uri: string): Promise<SipResponse | undefined> {
+  /**
+   * @param patienceMs for a final response, where there is another target
+   * @returns the final response, or undefined when a dialog came of it
+   */
+  #attempt(uri: string, patienceMs: number | undefined): Promise<SipResponse | undefined> {
     const nextHop = parseSipUri(uri);
     if (nextHop === undefined)
       return Promise.reject(SipFailure.transport(new Error(`not a SIP URI: ${uri}`)));
     const seq = ++this.#seq;
     const { promise, resolve, reject } = Promise.withResolvers<SipResponse | undefined>();
     let used: LocalContact = { transport: 'udp', address: '', port: 0 };
-    this.#sent = this.#core.sender.send(
+    let isGivenUp = false;
+    const sent = this.#core.sender.send(
       {
         nextHop,
         forced: this.#options.transport,
@@ -120,20 +129,35 @@ export class OutgoingInvite {
             resolve(response);
             return;
           }
-          this.#established(response, flow, used);
+          this.#established(response, flow, used, isGivenUp);
           resolve(undefined);
         },
         onFailure: reject,
       },
     );
-    return promise;
+    this.#sent = sent;
+    if (patienceMs === undefined) return promise;
+    const { clock } = this.#core;
+    const timer = clock.setTimeout(() => {
+      isGivenUp = true;
+      sent.cancel();
+      reject(SipFailure.timeout());
+    }, patienceMs);
+    return promise.finally(() => {
+      clock.clearTimeout(timer);
+    });
   }
 
-  #established(response: SipResponse, flow: SipFlow, contact: LocalContact): void {
+  #established(
+    response: SipResponse,
+    flow: SipFlow,
+    contact: LocalContact,
+    isUnwanted: boolean,
+  ): void {
     const toTag = parseNameAddr(response.headers.get('To') ?? '')?.params.get('tag') ?? '';
     const known = this.#dialogs.get(toTag);
     if (known !== undefined) {
-      known.acknowledge(response);
+      known.acknowledge(response).catch(() => undefined);
       return;
     }
     const state = DialogState.ofCaller(response);
@@ -148,15 +172,24 @@ export class OutgoingInvite {
       flow,
     });
     this.#dialogs.set(toTag, dialog);
-    dialog.acknowledge(response);
-    if (this.#settled) {
-      // Cancelled too late, or the second answer to a forked INVITE: nobody wants this session.
-      void dialog.hangUp('closed');
-      return;
-    }
-    this.#settled = true;
-    this.#result.resolve(dialog);
-    dialog.open();
+    dialog.acknowledge(response).then(
+      () => {
+        if (this.#settled || isUnwanted) {
+          // Cancelled too late, or the second answer to a forked INVITE: nobody wants this session.
+          void dialog.hangUp('closed');
+          return;
+        }
+        this.#settled = true;
+        this.#result.resolve(dialog);
+        dialog.open();
+      },
+      (cause: unknown) => {
+        // Without its ACK the peer would give the session up: there is none (13.3.1.4).
+        void dialog.hangUp('timeout');
+        if (isUnwanted) return;
+        this.abort(SipFailure.transport(cause));
+      },
+    );
   }
 
   /** RFC 3261 section 8.1.1, without Via. */

@@ -25,6 +25,8 @@ export interface RequestSpec {
   forced?: SipTransportName | undefined;
   /** A connection to reuse, when it leads to the next hop's address. */
   flow?: SipFlow | undefined;
+  /** Taken when there is no way to the next hop. */
+  fallback?: SipFlow | undefined;
   /** Writes the request, without Via; called with the address that the peer sees of us. */
   build(contact: LocalContact): SipRequest;
   /** Tells that address once the way is open. `build` may be called for others before, to see how big it gets. */
@@ -64,13 +66,18 @@ export class RequestSender {
    * @returns sends the same bytes again
    */
   async sendOnce(spec: RequestSpec): Promise<() => void> {
-    const { flow, request } = await this.prepare(spec, newBranch(this.options.random));
-    const bytes = serialize(request);
-    const resend = (): void => {
+    const branch = newBranch(this.options.random);
+    const send = async (): Promise<{ flow: SipFlow; bytes: Buffer }> => {
+      const { flow, request } = await this.prepare(spec, branch);
+      const bytes = serialize(request);
       flow.send(bytes, () => undefined);
+      return { flow, bytes };
     };
-    resend();
-    return resend;
+    const { flow, bytes } = await send();
+    return () => {
+      if (flow.closed) send().catch(() => undefined);
+      else flow.send(bytes, () => undefined);
+    };
   }
 
   /** Opens the way and writes the request for it. */
@@ -92,14 +99,19 @@ export class RequestSender {
     return { flow, request };
   }
 
-  #open(spec: RequestSpec): Promise<SipFlow> {
+  async #open(spec: RequestSpec): Promise<SipFlow> {
     const placeholder: LocalContact = {
       transport: 'udp',
       address: '255.255.255.255',
       port: 65_535,
     };
     const bytes = serialize(spec.build(placeholder)).length + VIA_BYTES;
-    return this.options.transports.flowFor(spec.nextHop, { bytes, forced: spec.forced });
+    try {
+      return await this.options.transports.flowFor(spec.nextHop, { bytes, forced: spec.forced });
+    } catch (error) {
+      if (spec.fallback === undefined || spec.fallback.closed) throw error;
+      return spec.fallback;
+    }
   }
 
   #reusable({ flow, forced, nextHop }: RequestSpec): SipFlow | undefined {
@@ -119,6 +131,7 @@ export class SentRequest {
   #transaction: ClientTransaction | undefined;
   #responses = 0;
   #attempts = 0;
+  #answered = false;
   #cancelled = false;
   #cancelSent = false;
   #cancelTimer: unknown;
@@ -161,7 +174,7 @@ export class SentRequest {
    * provisional response allows it. The final response, a 2xx that crosses too, still comes to `onResponse`.
    */
   cancel(): void {
-    if (this.#cancelled || this.#done) return;
+    if (this.#cancelled || this.#done || this.#answered) return;
     this.#cancelled = true;
     if (this.#responses > 0) this.#sendCancel();
   }
@@ -175,8 +188,10 @@ export class SentRequest {
 
   #receive(response: SipResponse, flow: SipFlow): void {
     this.#responses++;
-    if (response.status >= 200) this.#sender.options.clock.clearTimeout(this.#cancelTimer);
-    else if (this.#cancelled) this.#sendCancel();
+    if (response.status >= 200) {
+      this.#answered = true;
+      this.#sender.options.clock.clearTimeout(this.#cancelTimer);
+    } else if (this.#cancelled) this.#sendCancel();
     this.#events.onResponse(response, flow);
   }
 

@@ -1,6 +1,7 @@
 import { TandemError } from '../../errors.ts';
 import type { ErrorCode } from '../../errors.ts';
 import { SipHeaders } from '../message/headers.ts';
+import { parseRetryAfterMs } from '../message/retry-after.ts';
 import type { SipResponse } from '../message/sip-message.ts';
 
 /**
@@ -33,9 +34,10 @@ export class SipFailure extends TandemError {
     reason: string,
     options: { response?: SipResponse; cause?: unknown } = {},
   ) {
+    const retryAfterMs = parseRetryAfterMs(options.response?.headers.get('Retry-After') ?? '');
     super(CODES[kind], `${String(status)} ${reason}`, {
       cause: options.cause,
-      details: { kind, status, reason },
+      details: { kind, status, reason, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
     });
     this.name = 'SipFailure';
     this.kind = kind;
@@ -63,7 +65,6 @@ export class SipFailure extends TandemError {
 
   /** Retry-After in milliseconds, where the response gave one (RFC 3261 section 20.33). */
   get retryAfterMs(): number | undefined {
-    const seconds = /^\s*(\d{1,9})/.exec(this.headers.get('Retry-After') ?? '')?.[1];
-    return seconds === undefined ? undefined : Number(seconds) * 1_000;
+    return parseRetryAfterMs(this.headers.get('Retry-After') ?? '');
   }
 }

@@ -1,3 +1,4 @@
+import { parseRetryAfterMs } from '../../../src/sip/message/retry-after.ts';
 import { describe, expect, it } from 'vitest';
 import { TandemError } from '../../../src/errors.ts';
 import { DEFAULT_SIP_LIMITS } from '../../../src/sip/limits.ts';
@@ -208,5 +209,22 @@ describe('messages', () => {
     const before = performance.now();
     expect(parseDatagram(Buffer.from('\r\n'.repeat(30_000)), DEFAULT_SIP_LIMITS)).toBeUndefined();
     expect(performance.now() - before).toBeLessThan(50);
+  });
+});
+
+describe('Retry-After', () => {
+  it.each([
+    ['18000;duration=3600', 18_000_000],
+    ['120 (I am in a meeting)', 120_000],
+    [' 5 ', 5_000],
+    ['0', 0],
+    ['99999999999999999999', 864_000_000],
+    ['', undefined],
+    ['soon', undefined],
+    ['12abc', undefined],
+    ['-1', undefined],
+    ['Fri, 01 Jan 2027 00:00:00 GMT', undefined],
+  ])('of "%s" is %j ms', (value, ms) => {
+    expect(parseRetryAfterMs(value)).toBe(ms);
   });
 });
