@@ -237,7 +237,7 @@ export interface ForkReport {
   readonly denied: readonly SequenceRange[];
   /**
    * Of numbers that were sent, reported on, and are in neither of the two: so many were lost on the way, as far as receiver reports
-   * tell. Both 0 with XR.
+   * tell. Of a final report those behind its highest number are among them. Both 0 with XR.
    */
   readonly reportedLost: { readonly atLeast: number; readonly atMost: number };
 }

@@ -64,21 +64,30 @@ export function droppedOf(stream: StreamReport, window: StreamWindow): Range[] {
   return subtract(inWindow(stream.dropped, window), union(window.paused));
 }
 
-/** What it was sent and did not receive, by number. Of a final report, too, what lies behind its highest number. */
-function deniedBy({ fork }: SessionDelivery): Range[] {
-  const { confirmed, denied, receiverReport, sent } = fork;
-  if (receiverReport?.final !== true) return [...denied];
-  return union(
-    denied,
-    subtract(clip(sent, receiverReport.highestSequence + 1, Infinity), confirmed),
-  );
+/** What the reports say of the numbers that they do not confirm. */
+interface Doubted {
+  /** Not received, by number. */
+  readonly denied: readonly Range[];
+  /** Reported on by count alone: some of these may be lost, and nobody says which. */
+  readonly counted: readonly Range[];
+}
+
+function doubtedBy(fork: ForkReport): Doubted {
+  const { confirmed, denied, receiverReport, reportedLost, reportsRanges, sent } = fork;
+  const none = subtract(denied, confirmed);
+  if (reportsRanges || receiverReport === undefined) return { denied: none, counted: [] };
+  const end = receiverReport.final === true ? Infinity : receiverReport.highestSequence;
+  const counted = subtract(clip(sent, 0, end), union(confirmed, denied));
+  // As many as there are: it is known which.
+  return counted.length > 0 && reportedLost.atLeast >= count(counted)
+    ? { denied: union(none, counted), counted: [] }
+    : { denied: none, counted };
 }
 
 /** What was handed to this recorder while it was there, less what is known to be lost on the way. */
-export function deliveredBy(delivery: SessionDelivery): Range[] {
-  const { fork, deadFrom } = delivery;
+export function deliveredBy({ fork, deadFrom }: SessionDelivery): Range[] {
   const alive = deadFrom === undefined ? fork.sent : clip(fork.sent, 0, deadFrom - 1);
-  return subtract(union(alive, fork.confirmed), subtract(deniedBy(delivery), fork.confirmed));
+  return subtract(union(alive, fork.confirmed), doubtedBy(fork).denied);
 }
 
 /**
@@ -104,18 +113,6 @@ export function reportedTo({ fork }: SessionDelivery): number | undefined {
   return receiverReport === undefined ? undefined : receiverReport.highestSequence + 1;
 }
 
-/** Reported on by count alone: some of these may be lost, and nobody says which. */
-function countedBy({
-  confirmed,
-  denied,
-  receiverReport,
-  reportsRanges,
-  sent,
-}: ForkReport): Range[] {
-  if (reportsRanges || receiverReport === undefined) return [];
-  return subtract(clip(sent, 0, receiverReport.highestSequence), union(confirmed, denied));
-}
-
 /** The account of one stream over all these sessions: those of a leg, or those of all legs of a call. */
 export function account(
   stream: StreamReport,
@@ -136,7 +133,7 @@ export function account(
   const due = subtract(wanted, pending.packets);
   // What came after its recorder's end is missing by number already.
   const counted = sessions.map(({ fork, deadFrom = Infinity }) =>
-    clip(countedBy(fork), 0, deadFrom - 1),
+    clip(doubtedBy(fork).counted, 0, deadFrom - 1),
   );
   const bounds = lostBounds(sessions, counted, { due, confirmed, twice: coveredTwice(delivered) });
   const open = clip(
@@ -180,7 +177,7 @@ function lostBounds(
     const onlyHere = count(subtract(here, sets.twice));
     // No report makes more of it than was sent, whatever it says.
     const most = Math.min(fork.reportedLost.atMost, count(here));
-    const reportedOn = count(countedBy(fork));
+    const reportedOn = count(doubtedBy(fork).counted);
     const elsewhere = reportedOn - onlyHere;
     const least = Math.max(0, Math.min(fork.reportedLost.atLeast, reportedOn) - elsewhere);
     atLeast += least;

@@ -181,9 +181,13 @@ describe('what was lost on the way', () => {
 
   it('is never more than was sent, whatever a report says', () => {
     const fork = counted(all, [], [335_072_000, 335_072_000], 300);
-    expect(judge(all, [{ fork }]).reportedLost).toEqual({ atLeast: 201, atMost: 201 });
-    const beyond = counted([range(100, 150)], [], [1_000, 1_000], 4_000_000);
-    expect(judge(all, [{ fork: beyond }]).reportedLost).toEqual({ atLeast: 51, atMost: 51 });
+    const nothing = {
+      missing: all.map(({ first, last }) => ({ first, last })),
+      unprovenPackets: 0,
+    };
+    expect(judge(all, [{ fork }])).toMatchObject(nothing);
+    const beyond = counted([range(100, 150)], [], [0, 1_000], 4_000_000);
+    expect(judge(all, [{ fork: beyond }]).reportedLost).toEqual({ atLeast: 0, atMost: 51 });
   });
 
   it('is not lost of the leg as far as another session has it', () => {
@@ -197,14 +201,15 @@ describe('what was lost on the way', () => {
     expect(bounds(exact([range(200, 300)], [range(200, 300)]))).toEqual({ atLeast: 2, atMost: 3 });
   });
 
-  it('is exact behind the highest number of a final report, and not known of one that is not', () => {
-    const last = (final: boolean): Delivery =>
-      judge(all, [{ fork: counted(all, [range(100, 298)], [0, 0], 298, final) }]);
-    expect(last(true)).toMatchObject({
+  it('is behind the highest number of a final report, too, and not known of one that is not', () => {
+    const last = (final: boolean, lost: number): Delivery =>
+      judge(all, [{ fork: counted(all, [range(100, 298)], [lost, lost], 298, final) }]);
+    expect(last(true, 2)).toMatchObject({
       missing: [{ first: 299, last: 300 }],
+      reportedLost: { atLeast: 0, atMost: 0 },
       unprovenPackets: 0,
     });
-    expect(last(false)).toMatchObject({ missing: [], unprovenPackets: 2 });
+    expect(last(false, 0)).toMatchObject({ missing: [], unprovenPackets: 2 });
   });
 
   it('is not missing by count when it may be what is missing by number after the end of its recorder', () => {
@@ -215,10 +220,18 @@ describe('what was lost on the way', () => {
   });
 
   it('is not missing twice, once by number and once by count', () => {
-    const fork = counted(all, [range(100, 250)], [5, 5], 295, true);
+    const fork = counted(all, [range(100, 250)], [10, 10], 295, true);
     const { missing, reportedLost } = judge(all, [{ fork }]);
-    expect(missing).toEqual([{ first: 296, last: 300 }]);
-    expect(reportedLost).toEqual({ atLeast: 5, atMost: 5 });
+    expect(missing).toEqual([]);
+    expect(reportedLost).toEqual({ atLeast: 10, atMost: 10 });
+  });
+
+  it('is missing by number when as many are lost as there are', () => {
+    const fork = counted(all, [range(100, 250)], [50, 50], 300);
+    expect(judge(all, [{ fork }])).toMatchObject({
+      missing: [{ first: 251, last: 300 }],
+      reportedLost: { atLeast: 0, atMost: 0 },
+    });
   });
 });
 

@@ -87,6 +87,12 @@ function countingCopy(sent: number[], got: ReadonlySet<number>, chance: Chance):
   const reportAfter = 3 + Math.floor(chance() * 20);
   for (let index = reportAfter; index <= sent.length; index += reportAfter) reportTo(index);
   if (isFinal) reportTo(sent.length);
+  if (isFinal) {
+    // What comes behind its highest number did not come any more.
+    const behind = sent.filter((number) => number > highest).length;
+    atLeast += behind;
+    atMost += behind;
+  }
   const receiverReport = {
     at: 1,
     highestSequence: highest,
