@@ -11,28 +11,27 @@ namespace tandem {
 
 namespace {
 
-/** Packets that one fork may send in one tick while it catches up. */
-constexpr size_t kCatchUpBurst = 64;
 /** Between two overrun events of one fork. */
 constexpr int64_t kOverrunTellNs = kNsPerSecond;
-/** At least so long after a BYE it is repeated, with the tick that comes next. */
-constexpr int64_t kByeAgainNs = 25 * kNsPerMs;
 /** A pause of so long ends what is sent without one. */
 constexpr int64_t kSilenceNs = kNsPerSecond;
+// Between two tries to send where the kernel does not let it, the first and those later on.
+constexpr int64_t kHoldNs = 50 * kNsPerMs;
+constexpr uint64_t kHoldGrowthMax = 8;
 
 uint64_t findStart(const Ring& ring, const ForkStart& from) {
-  uint64_t index = ring.first();
   switch (from.kind) {
     case StartKind::kLive:
       return ring.head();
     case StartKind::kOldest:
-      return index;
+      return ring.first();
     case StartKind::kTime:
-      while (index < ring.head() && ring.at(index).arrivalNs < from.atNs) ++index;
-      return index;
-    case StartKind::kSequence:
+      return ring.since(from.atNs);
+    case StartKind::kSequence: {
+      uint64_t index = ring.first();
       while (index < ring.head() && ring.at(index).extended < from.extended) ++index;
       return index;
+    }
   }
   return ring.head();
 }
@@ -41,7 +40,13 @@ uint64_t findStart(const Ring& ring, const ForkStart& from) {
 
 Fork::Fork(uint32_t id, Port& port, LegSocket& leg, const Address& rtp, const Address& rtcp,
            std::vector<KeptOut> keptOut)
-    : id_(id), port_(port), leg_(&leg), rtp_(rtp), rtcp_(rtcp), keptOut_(std::move(keptOut)) {}
+    : id_(id),
+      port_(port),
+      leg_(&leg),
+      rtp_(rtp),
+      rtcp_(rtcp),
+      keptOut_(std::move(keptOut)),
+      judge_(port.ssrc(), sent_) {}
 
 bool Fork::isKeptOut(uint64_t extended) const {
   return std::any_of(keptOut_.begin(), keptOut_.end(), [extended](const KeptOut& range) {
@@ -71,26 +76,26 @@ void Fork::start(ShardContext& context, const ForkStart& from, std::optional<uin
 
 void Fork::pause(uint64_t from) {
   if (state_ == ForkState::kPaused || state_ == ForkState::kEnded) return;
-  const bool pausing = pauseAt_ != kNever;
-  if (pausing && resumeAt_ == kNever && from > 0) return;
-  if (state_ == ForkState::kCatchingUp && !pausing) {
-    const Ring& ring = port_.ring();
+  const bool pausing = pause_.isSet();
+  if (pausing && !pause_.hasEnd() && from > 0) return;
+  const Ring& ring = port_.ring();
+  const bool isBehind = state_ == ForkState::kCatchingUp || cursor_ < ring.head();
+  if (isBehind && !pausing) {
     uint64_t index = std::max(cursor_, ring.first());
     while (index < ring.head() && ring.at(index).extended < from) ++index;
     if (index > cursor_) {
-      pauseAt_ = index;
+      pause_.begin(index);
       return;
     }
   }
-  pauseAt_ = kNever;
-  resumeAt_ = kNever;
+  pause_.clear();
   state_ = ForkState::kPaused;
   withholdPending();
 }
 
 void Fork::resume() {
-  if (pauseAt_ != kNever) {
-    resumeAt_ = std::min(resumeAt_, port_.ring().head());
+  if (pause_.isSet()) {
+    pause_.end(port_.ring().head());
     return;
   }
   if (state_ != ForkState::kPaused) return;
@@ -104,16 +109,17 @@ void Fork::end(ShardContext& context) {
   if (sentPackets_ > 0) sayBye(context);
 }
 
-void Fork::sayBye(ShardContext& context) {
-  byes_[byeCount_++] = sendReport(context, true);
-  nextByeNs_ = context.monotonicNow + kByeAgainNs;
-}
-
 void Fork::setTarget(LegSocket& leg, const Address& rtp, const Address& rtcp) {
   leg_ = &leg;
   rtp_ = rtp;
   rtcp_ = rtcp;
-  refusalTold_ = false;
+  // All that was said of the other address.
+  refused_.reset();
+  doubtedNs_ = 0;
+  unsendable_.reset();
+  heldUntilNs_ = 0;
+  recent_.clear();
+  judge_.onNewTarget();
 }
 
 void Fork::withholdUntil(uint64_t index) {
@@ -128,32 +134,32 @@ void Fork::withholdPending() { withholdUntil(port_.ring().head()); }
 
 /** All that came before the pause is sent. */
 void Fork::reachPause() {
-  const bool resumed = resumeAt_ != kNever;
-  withholdUntil(resumed ? resumeAt_ : port_.ring().head());
+  const bool resumed = pause_.hasEnd();
+  withholdUntil(resumed ? pause_.to() : port_.ring().head());
   if (!resumed) state_ = ForkState::kPaused;
-  repace_ = true;
-  pauseAt_ = kNever;
-  resumeAt_ = kNever;
+  pace_.beginAnew();
+  pause_.clear();
 }
 
-void Fork::offer(ShardContext& context) {
-  if (state_ == ForkState::kPaused) {
-    withholdPending();
-    return;
-  }
-  const uint64_t head = port_.ring().head();
-  while (state_ == ForkState::kLive && cursor_ < head) {
+bool Fork::offer(ShardContext& context) {
+  if (state_ == ForkState::kPaused) withholdPending();
+  while (state_ == ForkState::kLive) {
+    if (cursor_ >= pause_.from()) reachPause();
+    if (state_ != ForkState::kLive || cursor_ >= port_.ring().head()) break;
+    if (context.legSlice == 0) return false;
     if (!leg_->queue(context, *this, cursor_, false)) {
       fallBehind(context, cursor_);
-      return;
+      break;
     }
+    --context.legSlice;
     if (state_ == ForkState::kLive) ++cursor_;
   }
+  return true;
 }
 
 void Fork::enterCatchUp(ShardContext& context) {
   state_ = ForkState::kCatchingUp;
-  repace_ = true;
+  pace_.beginAnew();
   if (listed_) return;
   listed_ = true;
   context.catchingUp.push_back(this);
@@ -165,41 +171,40 @@ void Fork::fallBehind(ShardContext& context, uint64_t index) {
   enterCatchUp(context);
 }
 
-void Fork::paceFromHere(ShardContext& context) {
-  paceArrivalNs_ = port_.ring().at(cursor_).arrivalNs;
-  paceMonotonicNs_ = context.monotonicNow;
-  repace_ = false;
+void Fork::holdBack(ShardContext& context, uint64_t index) {
+  heldUntilNs_ = context.monotonicNow + kHoldNs;
+  fallBehind(context, index);
 }
 
-void Fork::catchUp(ShardContext& context) {
-  if (state_ != ForkState::kCatchingUp) return;
+void Fork::catchUp(ShardContext& context, size_t packetsMax) {
+  if (state_ != ForkState::kCatchingUp || isHeld(context)) return;
   const Ring& ring = port_.ring();
   if (cursor_ < ring.first()) cursor_ = ring.first();
-  const uint64_t end = std::min(ring.head(), pauseAt_);
+  const uint64_t end = std::min(ring.head(), pause_.from());
   for (; cursor_ < end && isKeptOut(ring.at(cursor_).extended); ++cursor_) {
     withheld_.add(ring.at(cursor_).extended, ring.at(cursor_).arrivalNs);
-    repace_ = true;
+    pace_.beginAnew();
   }
   if (cursor_ >= end) return;
-  if (repace_) paceFromHere(context);
-  const auto paced = static_cast<int64_t>(
-      static_cast<double>(context.monotonicNow - paceMonotonicNs_) * context.catchUpRate);
-  const int64_t until = paceArrivalNs_ + paced;
-  for (size_t i = 0; i < kCatchUpBurst && cursor_ < end && ring.at(cursor_).arrivalNs <= until;
-       ++i) {
+  if (pace_.begins()) pace_.beginAt(ring.at(cursor_).arrivalNs, context.monotonicNow);
+  const int64_t until = pace_.until(context.monotonicNow, context.catchUpRate);
+  // One is enough to see whether the kernel takes it.
+  for (size_t left = unsendable_ ? 1 : packetsMax;
+       left > 0 && cursor_ < end && ring.at(cursor_).arrivalNs <= until; --left) {
     // Skipped in the next tick, and the time it took is not waited for.
     if (isKeptOut(ring.at(cursor_).extended)) return;
     if (!leg_->queue(context, *this, cursor_, true)) {
       fallBehind(context, cursor_);
       return;
     }
-    if (repace_) return;
+    context.legSlice -= std::min<size_t>(context.legSlice, 1);
+    if (pace_.begins()) return;
     ++cursor_;
   }
 }
 
 bool Fork::settle(ShardContext& context) {
-  if (state_ == ForkState::kCatchingUp && cursor_ >= pauseAt_) reachPause();
+  if (state_ == ForkState::kCatchingUp && cursor_ >= pause_.from()) reachPause();
   if (state_ == ForkState::kCatchingUp) {
     if (cursor_ < port_.ring().head()) return false;
     state_ = ForkState::kLive;
@@ -210,38 +215,65 @@ bool Fork::settle(ShardContext& context) {
 }
 
 void Fork::onSent(ShardContext& context, const Ring::Entry& entry, bool replayed) {
-  if (lastSentMonotonicNs_ == 0 || context.monotonicNow - lastSentMonotonicNs_ > kSilenceNs)
+  const int64_t now = context.monotonicNow;
+  if (lastSentMonotonicNs_ == 0 || now - lastSentMonotonicNs_ > kSilenceNs)
     sendingSinceNs_ = nowNs();
-  lastSentMonotonicNs_ = context.monotonicNow;
+  lastSentMonotonicNs_ = now;
+  unsendable_.reset();
   ++sentPackets_;
   sentBytes_ += entry.size;
   sentOctets_ += static_cast<uint64_t>(entry.size - entry.headerBytes);
-  lastSent_ = entry.extended;
-  highestSent_ = std::max(highestSent_, entry.extended);
   sent_.add(entry.extended, entry.arrivalNs);
+  recent_.add(entry.extended, now);
   if (replayed) replayed_.add(entry.extended, entry.arrivalNs);
 }
 
-void Fork::onRefused(ShardContext& context, std::optional<uint16_t> sequence) {
+void Fork::onUnsendable(ShardContext& context, uint64_t index, int error) {
+  ++sendErrors_;
+  if (unsendable_) {
+    ++unsendable_->count;
+    unsendable_->error = error;
+  } else {
+    const uint64_t extended = port_.ring().at(index).extended;
+    unsendable_ = ForkUnsendable{nowNs(), extended, 1, error};
+  }
+  holdBack(context, index);
+  heldUntilNs_ = context.monotonicNow +
+                 kHoldNs * static_cast<int64_t>(std::min(unsendable_->count, kHoldGrowthMax));
+}
+
+void Fork::onUnreachable(ShardContext& context, std::optional<uint16_t> sequence) {
   const int64_t now = nowNs();
+  const uint64_t quoted = sequence && !sent_.empty() ? extendNear(sent_.last(), *sequence) : 0;
+  // Anybody can send ICMP; only who saw the packet on its way knows what was in it.
+  if (!sequence || !sent_.contains(quoted) || !recent_.has(quoted, context.monotonicNow)) {
+    doubtedNs_ = now;
+    return;
+  }
   if (refused_) {
     ++refused_->count;
-  } else {
-    refused_ = ForkRefusal{now, sequence ? extendNear(lastSent_, *sequence) : lastSent_, 1};
+    return;
   }
-  if (refusalTold_) return;
-  refusalTold_ = true;
+  refused_ = ForkRefusal{now, quoted, 1};
   context.events.emit({.type = Event::Type::kForkRefused, .id = id_, .address = {}, .atNs = now});
 }
 
-void Fork::onReceiverReport(ShardContext& context, const ReportBlock& block, int64_t arrivalNs) {
-  if (block.ssrc != port_.ssrc() || sentPackets_ == 0) return;
+void Fork::onRtcp(ShardContext& context, uint8_t* data, size_t size, int64_t arrivalNs) {
+  // What it names before what it counts: then the counts need not prove anything.
+  judge_.onRanges(data, size);
+  forEachReportBlock(data, size, [&](const ReportBlock& block, uint32_t reporter) {
+    onReceiverReport(context, block, reporter, arrivalNs);
+  });
+}
+
+void Fork::onReceiverReport(ShardContext& context, const ReportBlock& block, uint32_t reporter,
+                            int64_t arrivalNs) {
+  const auto judged = judge_.onReport(block, reporter);
+  if (!judged) return;
   ReceiverReport report{};
   report.atNs = arrivalNs;
-  // The recorder counts cycles from zero, we from one and from before it joined: the low bits say
-  // which packet it was.
-  report.highest = extendNear(lastSent_, static_cast<uint16_t>(block.highestSequence));
-  report.fractionLost = block.fractionLost / 256.0;
+  report.highest = judged->highest;
+  report.fractionLost = judged->fractionLost;
   const uint32_t hz = port_.clockRates().of(port_.normaliser().payloadType());
   report.jitterMs = 1000.0 * block.jitter / hz;
   if (block.lastSenderReport != 0) {
@@ -250,46 +282,44 @@ void Fork::onReceiverReport(ShardContext& context, const ReportBlock& block, int
                                            block.delaySinceLast);
     report.roundTripMs = std::max(0.0, trip * 1000.0 / 65536.0);
   }
+  const bool settlesNow = state_ == ForkState::kEnded && settles(report, block.lastSenderReport);
   // One that was under way before the recorder knew of the end says less.
-  if (state_ == ForkState::kEnded) judgeFinal(context, report, block.lastSenderReport);
   if (receiverReport_ && receiverReport_->isFinal && !report.isFinal) return;
   receiverReport_ = report;
   ++receiverReports_;
   sentBeforeReport_ = sentPackets_;
-}
-
-void Fork::judgeFinal(ShardContext& context, ReceiverReport& report, uint32_t lastSenderReport) {
-  const bool hasLast = report.highest >= highestSent_;
-  const auto end = byes_.begin() + static_cast<std::ptrdiff_t>(byeCount_);
-  const auto bye = std::find(byes_.begin(), end, lastSenderReport);
-  // A recorder that does not echo sender reports is given until the BYE is repeated.
-  const bool answersFirst = bye == byes_.begin() && byeCount_ > 0;
-  const bool answersLater =
-      lastSenderReport == 0 ? byeCount_ > 1 : bye != end && bye != byes_.begin();
-  report.isFinal = hasLast || answersFirst || answersLater;
-  // A BYE may overtake the media that was sent before it, as they have different ports: what is
-  // missing behind the highest packet is held to be lost when a later BYE is answered the same way.
-  if (settled_ || !(hasLast || answersLater)) return;
-  settled_ = true;
+  if (!settlesNow || rtcpTimes_.isSettled()) return;
+  rtcpTimes_.settle();
   context.events.emit({.type = Event::Type::kForkEnded, .id = id_, .address = {}});
 }
 
+bool Fork::settles(ReceiverReport& report, uint32_t lastSenderReport) const {
+  const auto answer = rtcpTimes_.onAnswer(lastSenderReport, report.highest >= sent_.highest());
+  report.isFinal = answer.isFinal;
+  // What it names may take several datagrams, and ends with the highest.
+  return answer.settles && (!judge_.reportsRanges() || judge_.confirmed().contains(report.highest));
+}
+
 void Fork::tick(ShardContext& context) {
-  if (overrunUntold_ > 0 && context.monotonicNow - overrunToldNs_ >= kOverrunTellNs) {
+  const int64_t now = context.monotonicNow;
+  if (overrunUntold_ > 0 && now - overrunToldNs_ >= kOverrunTellNs) {
     context.events.emit(
         {.type = Event::Type::kForkOverrun, .id = id_, .address = {}, .packets = overrunUntold_});
     overrunUntold_ = 0;
-    overrunToldNs_ = context.monotonicNow;
+    overrunToldNs_ = now;
   }
+  if (context.reportSlice == 0) return;
   if (state_ == ForkState::kEnded) {
-    const bool again = byeCount_ > 0 && byeCount_ < kByesMax && !settled_;
-    if (again && context.monotonicNow >= nextByeNs_) sayBye(context);
+    if (rtcpTimes_.byeIsDue(now)) sayBye(context);
     return;
   }
-  if (state_ == ForkState::kPaused || sentPackets_ == 0 || context.monotonicNow < nextReportNs_)
-    return;
-  nextReportNs_ = context.monotonicNow + context.rtcpIntervalNs;
+  if (state_ == ForkState::kPaused || sentPackets_ == 0 || !rtcpTimes_.reportIsDue(now)) return;
+  rtcpTimes_.onReport(now, context.rtcpIntervalNs, context.random());
   sendReport(context, false);
+}
+
+void Fork::sayBye(ShardContext& context) {
+  rtcpTimes_.onBye(sendReport(context, true), context.monotonicNow);
 }
 
 uint32_t Fork::sendReport(ShardContext& context, bool bye) {
@@ -301,6 +331,7 @@ uint32_t Fork::sendReport(ShardContext& context, bool bye) {
   size += writeSourceDescription(packet + size, port_.ssrc(), context.cname);
   if (bye) size += writeBye(packet + size, port_.ssrc());
   leg_->sendRtcp(context, *this, packet, size);
+  context.reportSlice -= std::min<size_t>(context.reportSlice, 1);
   return toCompactNtp(now);
 }
 
@@ -316,9 +347,32 @@ ForkReport Fork::report() const {
   report.overrun = overrun_.list();
   report.withheld = withheld_.list();
   report.refused = refused_;
+  report.unsendable = unsendable_;
+  reportOnReports(report);
+  return report;
+}
+
+void Fork::reportOnReports(ForkReport& report) const {
   report.receiverReport = receiverReport_;
   report.receiverReports = receiverReports_;
-  return report;
+  report.reportsRanges = judge_.reportsRanges();
+  report.confirmed = timed(judge_.confirmed().list(), report.sent);
+  Spans denied = judge_.denied();
+  const ReportJudge::Bounds lost = judge_.lost();
+  report.lostAtLeast = lost.atLeast;
+  report.lostAtMost = lost.atMost;
+  if (receiverReport_ && receiverReport_->isFinal) {
+    // What lies behind the highest did not come any more; until that is settled, perhaps.
+    const bool isSettled = rtcpTimes_.isSettled();
+    const SpanList behind = difference(judge_.behind(), judge_.confirmed().list());
+    if (!judge_.reportsRanges()) {
+      report.lostAtMost += sizeOf(behind);
+      if (isSettled) report.lostAtLeast += sizeOf(behind);
+    } else if (isSettled) {
+      denied.unite(behind);
+    }
+  }
+  report.denied = timed(denied.list(), report.sent);
 }
 
 ForkSigns Fork::signs() const {
@@ -326,16 +380,18 @@ ForkSigns Fork::signs() const {
   signs.forkId = id_;
   signs.receiverReports = receiverReports_;
   signs.sentSinceReport = sentPackets_ - sentBeforeReport_;
-  const bool isSending =
-      lastSentMonotonicNs_ != 0 && monotonicNs() - lastSentMonotonicNs_ < kSilenceNs;
-  signs.sendingSinceNs = isSending ? sendingSinceNs_ : 0;
-  signs.refusedNs = refused_ ? refused_->atNs : 0;
-  signs.isLive = state_ == ForkState::kLive && cursor_ == port_.ring().head();
-  signs.isSettled = settled_;
   if (receiverReport_) {
     signs.reportedNs = receiverReport_->atNs;
     signs.fractionLost = receiverReport_->fractionLost;
   }
+  const bool isSending =
+      lastSentMonotonicNs_ != 0 && monotonicNs() - lastSentMonotonicNs_ < kSilenceNs;
+  signs.sendingSinceNs = isSending ? sendingSinceNs_ : 0;
+  signs.refusedNs = refused_ ? refused_->atNs : 0;
+  signs.doubtedNs = doubtedNs_;
+  signs.unsendableNs = unsendable_ ? unsendable_->atNs : 0;
+  signs.isLive = state_ == ForkState::kLive && cursor_ == port_.ring().head();
+  signs.isSettled = rtcpTimes_.isSettled();
   return signs;
 }
 

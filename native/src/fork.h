@@ -1,15 +1,18 @@
 #pragma once
 
-#include <array>
 #include <optional>
 #include <vector>
 
 #include "address.h"
-#include "limits.h"
+#include "fork_pace.h"
+#include "fork_pause.h"
+#include "fork_rtcp.h"
 #include "ranges.h"
+#include "recently_sent.h"
+#include "report_judge.h"
 #include "reports.h"
 #include "ring.h"
-#include "rtcp.h"
+#include "sent_log.h"
 #include "shard_context.h"
 
 namespace tandem {
@@ -64,19 +67,22 @@ class Fork {
   void end(ShardContext& context);
   void setTarget(LegSocket& leg, const Address& rtp, const Address& rtcp);
 
-  /** New packets are in the ring. */
-  void offer(ShardContext& context);
-  /** Paced sending while behind. */
-  void catchUp(ShardContext& context);
+  /** New packets are in the ring. False if some are left, as `context.legSlice` was used up. */
+  bool offer(ShardContext& context);
+  /** Paced sending while behind, of so many packets at most. */
+  void catchUp(ShardContext& context, size_t packetsMax);
   /** After the flush: true once the fork need not be paced any more. */
   bool settle(ShardContext& context);
   /** The packet at `index` could not be sent now; it is tried again from the ring. */
   void fallBehind(ShardContext& context, uint64_t index);
+  /** Likewise, but not before the next tick. */
+  void holdBack(ShardContext& context, uint64_t index);
+  bool isHeld(const ShardContext& context) const { return context.monotonicNow < heldUntilNs_; }
 
   void onEvict(const Ring::Entry& entry, uint64_t index) {
     if (index < cursor_ || state_ == ForkState::kEnded) return;
     cursor_ = index + 1;
-    if ((index >= pauseAt_ && index < resumeAt_) || isKeptOut(entry.extended)) {
+    if (pause_.covers(index) || isKeptOut(entry.extended)) {
       withheld_.add(entry.extended, entry.arrivalNs);
       return;
     }
@@ -84,29 +90,36 @@ class Fork {
     ++overrunUntold_;
   }
   void onSent(ShardContext& context, const Ring::Entry& entry, bool replayed);
+  /** The packet itself cannot be sent: it is left out. */
   void onSendError() { ++sendErrors_; }
-  /** ICMP: the recorder's RTP port is closed. `sequence` is what the ICMP message quoted, if it
-   * did. */
-  void onRefused(ShardContext& context, std::optional<uint16_t> sequence);
-  void onReceiverReport(ShardContext& context, const ReportBlock& block, int64_t arrivalNs);
+  /** The kernel does not take what goes there: it is tried again, less and less often. */
+  void onUnsendable(ShardContext& context, uint64_t index, int error);
+  /** ICMP: the recorder's RTP port is closed, or so somebody says. `sequence` is what was quoted of
+   * this stream, if it was. */
+  void onUnreachable(ShardContext& context, std::optional<uint16_t> sequence);
+  /** A compound from the recorder's address. */
+  void onRtcp(ShardContext& context, uint8_t* data, size_t size, int64_t arrivalNs);
 
-  /** Slow duties: sender reports, and telling of overruns. */
+  /** Slow duties: telling of overruns, and RTCP that is due as far as `context.reportSlice`
+   * reaches. */
   void tick(ShardContext& context);
 
   ForkReport report() const;
   ForkSigns signs() const;
 
  private:
-  void paceFromHere(ShardContext& context);
   void enterCatchUp(ShardContext& context);
   bool isKeptOut(uint64_t extended) const;
   void withholdUntil(uint64_t index);
   void withholdPending();
   void reachPause();
+  void onReceiverReport(ShardContext& context, const ReportBlock& block, uint32_t reporter,
+                        int64_t arrivalNs);
+  bool settles(ReceiverReport& report, uint32_t lastSenderReport) const;
   /** Returns its NTP time as a receiver report echoes it. */
   uint32_t sendReport(ShardContext& context, bool bye);
   void sayBye(ShardContext& context);
-  void judgeFinal(ShardContext& context, ReceiverReport& report, uint32_t lastSenderReport);
+  void reportOnReports(ForkReport& report) const;
 
   const uint32_t id_;
   Port& port_;
@@ -115,25 +128,19 @@ class Fork {
   Address rtcp_;
   const std::vector<KeptOut> keptOut_;
   ForkState state_ = ForkState::kLive;
-  static constexpr uint64_t kNever = UINT64_MAX;
 
   uint64_t cursor_ = 0;
-  /** Of a fork that was paused while it was behind: what lies in the ring from here to there is
-   * withheld. */
-  uint64_t pauseAt_ = kNever;
-  uint64_t resumeAt_ = kNever;
+  PendingPause pause_;
+  ForkPace pace_;
+  ForkRtcp rtcpTimes_;
   bool listed_ = false;
-  bool repace_ = false;
-  int64_t paceArrivalNs_ = 0;
-  int64_t paceMonotonicNs_ = 0;
 
   uint64_t sentPackets_ = 0;
   uint64_t sentBytes_ = 0;
   uint64_t sentOctets_ = 0;
   uint64_t sendErrors_ = 0;
-  uint64_t lastSent_ = 0;
-  uint64_t highestSent_ = 0;
-  Ranges sent_;
+  SentLog sent_;
+  RecentlySent recent_;
   Ranges replayed_;
   Ranges overrun_;
   Ranges withheld_;
@@ -143,17 +150,14 @@ class Fork {
   int64_t overrunToldNs_ = 0;
 
   std::optional<ForkRefusal> refused_;
-  bool refusalTold_ = false;
+  int64_t doubtedNs_ = 0;
+  std::optional<ForkUnsendable> unsendable_;
+  int64_t heldUntilNs_ = 0;
+
+  ReportJudge judge_;
   std::optional<ReceiverReport> receiverReport_;
   uint64_t receiverReports_ = 0;
   uint64_t sentBeforeReport_ = 0;
-  int64_t nextReportNs_ = 0;
-  /** Compact NTP times of the sender reports that went with a BYE. */
-  std::array<uint32_t, kByesMax> byes_{};
-  size_t byeCount_ = 0;
-  int64_t nextByeNs_ = 0;
-  /** No report that came later would say more. */
-  bool settled_ = false;
 };
 
 }  // namespace tandem

@@ -64,8 +64,9 @@ bool fuzzRtcp(const uint8_t* data, size_t size) {
   std::vector<uint8_t> copy(data, data + size);
   if (!isRtcp(copy.data(), size)) return false;
   uint64_t sum = 0;
-  forEachReportBlock(copy.data(), size,
-                     [&sum](const ReportBlock& block) { sum += block.ssrc + block.jitter; });
+  forEachReportBlock(copy.data(), size, [&sum](const ReportBlock& block, uint32_t) {
+    sum += block.ssrc + block.jitter;
+  });
   findSenderReport(copy.data(), size);
   RtcpRewrite rules;
   rules.sender = static_cast<uint32_t>(sum);

@@ -13,16 +13,18 @@ namespace tandem {
 
 namespace {
 
-/** A message that meets this many pending ICMP errors in a row is given up, so that a flood of them
- * cannot hold the thread. */
-constexpr int kRetriesMax = 256;
+/** ICMP errors that one flush looks into, and that one message may meet in it: a flood of them
+ * holds up neither the thread nor the other messages. */
+constexpr int kRetriesPerFlush = 64;
+constexpr int kRetriesPerMessage = 8;
 constexpr size_t kErrorsPerRead = 16;
 constexpr size_t kQuotedBytes = 64;
-/** Reads of the error queue in one go. */
-constexpr int kErrorReadsMax = 64;
+/** Reads of the error queue in one go: more wait for the next wake-up. */
+constexpr int kErrorReadsMax = 4;
 
-/** Errors that were pending on the socket: they belong to an earlier packet, not to this one. */
-bool isPendingIcmp(int error) {
+/** Errors that may have been pending on the socket: those belong to an earlier packet, not to this
+ * one. */
+bool mayBePending(int error) {
   return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
          error == EHOSTDOWN || error == ENOPROTOOPT || error == EPROTO || error == EACCES ||
          error == EOPNOTSUPP || error == EMSGSIZE || error == ENONET;
@@ -53,7 +55,8 @@ void LegSocket::unregister(Fork& fork) {
 
 bool LegSocket::queue(ShardContext& context, Fork& fork, uint64_t index, bool replayed) {
   if (queued_ == kSendBatch) flush(context);
-  if (blocked_) return false;
+  // The flush may have shown that there is no way.
+  if (blocked_ || fork.isHeld(context)) return false;
   const Ring& ring = fork.port().ring();
   const Ring::Entry& entry = ring.at(index);
   vectors_[queued_] = {const_cast<uint8_t*>(ring.data(entry)), entry.size};
@@ -69,37 +72,55 @@ bool LegSocket::queue(ShardContext& context, Fork& fork, uint64_t index, bool re
 
 void LegSocket::flush(ShardContext& context) {
   const int fd = sockets_.rtp.fd.get();
-  size_t next = 0;
   int retries = 0;
-  while (next < queued_) {
+  int retriesOfMessage = 0;
+  bool someHeld = false;
+  for (size_t next = 0; next < queued_;) {
+    // What follows on a packet that was held back goes behind it, later.
+    if (someHeld && items_[next].fork->isHeld(context)) {
+      ++next;
+      continue;
+    }
+    size_t end = queued_;
+    if (someHeld) {
+      for (end = next + 1; end < queued_ && !items_[end].fork->isHeld(context);) ++end;
+    }
     const int done =
-        sendmmsg(fd, &messages_[next], static_cast<unsigned>(queued_ - next), MSG_DONTWAIT);
+        sendmmsg(fd, &messages_[next], static_cast<unsigned>(end - next), MSG_DONTWAIT);
     if (done > 0) {
-      for (const size_t end = next + static_cast<size_t>(done); next < end; ++next) {
+      for (const size_t sent = next + static_cast<size_t>(done); next < sent; ++next) {
         const Item& item = items_[next];
         item.fork->onSent(context, item.fork->port().ring().at(item.index), item.replayed);
       }
       context.counters.packetsToLegs += static_cast<uint64_t>(done);
-      retries = 0;
+      retriesOfMessage = 0;
       continue;
     }
     const int error = errno;
     if (error == EINTR) continue;
-    if (error == EAGAIN || error == ENOBUFS) {
+    if (error == EAGAIN || error == ENOBUFS || retries >= kRetriesPerFlush) {
       giveBack(context, next);
       break;
     }
-    if (isPendingIcmp(error) && ++retries <= kRetriesMax) {
-      // sendmmsg stops at a message because of an earlier one's ICMP error: that message has not
-      // been sent. An error that is this message's own comes again at once, with nothing in the
-      // queue.
-      const size_t drained = drainErrors(context, fd, true);
-      if (drained > 0 || error == ECONNREFUSED || retries == 1) continue;
+    // sendmmsg stops at a message because of an earlier one's ICMP error: that message has not been
+    // sent. An error that is this message's own comes again at once, with nothing in the queue.
+    const bool hadErrors = mayBePending(error) && drainErrors(context, fd, true) > 0;
+    const Item& item = items_[next];
+    if (error == EMSGSIZE && retriesOfMessage > 0) {
+      item.fork->onSendError();
+      ++context.counters.sendErrors;
+    } else if (mayBePending(error) && (hadErrors || retriesOfMessage == 0)) {
+      ++retries;
+      if (++retriesOfMessage <= kRetriesPerMessage) continue;
+      item.fork->holdBack(context, item.index);
+      someHeld = true;
+    } else {
+      item.fork->onUnsendable(context, item.index, error);
+      ++context.counters.sendErrors;
+      someHeld = true;
     }
-    items_[next].fork->onSendError();
-    ++context.counters.sendErrors;
     ++next;
-    retries = 0;
+    retriesOfMessage = 0;
   }
   queued_ = 0;
 }
@@ -118,7 +139,7 @@ void LegSocket::sendRtcp(ShardContext& context, Fork& fork, const uint8_t* data,
       ++context.counters.rtcpOut;
       return;
     }
-    if (!isPendingIcmp(errno)) break;
+    if (!mayBePending(errno)) break;
     drainErrors(context, fd, muxed);
   }
   ++context.counters.sendErrors;
@@ -153,10 +174,7 @@ void LegSocket::receive(ShardContext& context, int fd, ReadState& state) {
       }
     }
     ++context.counters.rtcpIn;
-    Fork* fork = found->second;
-    forEachReportBlock(datagram.data, datagram.size, [&](const ReportBlock& block) {
-      fork->onReceiverReport(context, block, datagram.arrivalNs);
-    });
+    found->second->onRtcp(context, datagram.data, datagram.size, datagram.arrivalNs);
   }
 }
 
@@ -207,13 +225,11 @@ void LegSocket::onIcmp(ShardContext& context, msghdr& header, const Address& to,
   const auto found = byRtp_.find(to);
   if (found == byRtp_.end()) return;
   Fork& fork = *found->second;
-  std::optional<uint16_t> sequence;
-  if (size >= kRtpHeaderBytes && !looksLikeRtcp(quoted, size)) {
-    // A late error about whoever was sent to at this address before.
-    if (read32(quoted + 8) != fork.port().ssrc()) return;
-    sequence = read16(quoted + 2);
-  }
-  fork.onRefused(context, sequence);
+  // Anybody can send ICMP: it proves something if it quotes what only those know who saw the
+  // packet.
+  const bool isOurs = size >= kRtpHeaderBytes && !looksLikeRtcp(quoted, size) &&
+                      read32(quoted + 8) == fork.port().ssrc();
+  fork.onUnreachable(context, isOurs ? std::optional(read16(quoted + 2)) : std::nullopt);
 }
 
 }  // namespace tandem

@@ -30,13 +30,25 @@ inline constexpr size_t kReadyMax = 64;
 /** Times that a fork says BYE to a recorder that does not report. */
 inline constexpr size_t kByesMax = 4;
 /** Messages in one sendmmsg. The kernel takes up to 1,024 (UIO_MAXIOV). */
-inline constexpr size_t kSendBatch = 512;
+inline constexpr size_t kSendBatch = 64;
+/** Packets to legs in one wake-up, or few more: then the parties' sockets are looked at again. */
+inline constexpr size_t kLegSlice = 128;
+/** Packets that all forks of a thread which are behind may send between two looks at their pace,
+ * and one of them. */
+inline constexpr size_t kCatchUpBudget = 1024;
+inline constexpr size_t kCatchUpBurst = 64;
+/** Sender reports in one tick, if not more are due on the average. */
+inline constexpr size_t kReportSlice = 32;
 
 inline constexpr int kReceiveBufferBytes = 256 * 1024;
 inline constexpr int kSharedBufferBytes = 4 * 1024 * 1024;
 
 /** Of one stream: two hours of audio of which every tenth packet is missing are 36,000. */
 inline constexpr size_t kRangesMax = 65536;
+/** Spans of numbers that a recorder has confirmed, or denied. */
+inline constexpr size_t kSpansMax = 65536;
+/** Copies out of order that a fork remembers until they are judged. */
+inline constexpr size_t kLateCopiesMax = 4096;
 /** Ranges that a fork never sends. */
 inline constexpr size_t kKeptOutMax = 64;
 inline constexpr size_t kSsrcChangesMax = 64;

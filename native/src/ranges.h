@@ -71,10 +71,7 @@ class Ranges {
   /** From this number on the list is exact; absent: all of it is. */
   const std::optional<uint64_t>& exactFrom() const { return exactFrom_; }
 
- private:
-  /** Of the bound, what is joined at once: so that the shift is rare. */
-  static constexpr size_t kJoinedPart = 16;
-
+  /** Interpolated between the ends of its range. */
   static int64_t timeOf(const Range& range, uint64_t sequence) {
     if (range.last == range.first) return range.firstAtNs;
     const double part =
@@ -82,6 +79,10 @@ class Ranges {
     return range.firstAtNs +
            static_cast<int64_t>(part * static_cast<double>(range.lastAtNs - range.firstAtNs));
   }
+
+ private:
+  /** Of the bound, what is joined at once: so that the shift is rare. */
+  static constexpr size_t kJoinedPart = 16;
 
   /** Behind the last range that begins at or before `sequence`. */
   std::vector<Range>::const_iterator endOf(uint64_t sequence) const {

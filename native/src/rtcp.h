@@ -71,7 +71,8 @@ inline size_t reportBlocksAt(const RtcpPacket& packet) {
   return 0;
 }
 
-/** Calls `visit(ReportBlock)` for every block of every SR and RR. */
+/** Calls `visit(ReportBlock, reporter)` for every block of every SR and RR; `reporter` is the SSRC
+ * of whoever reports. */
 template <typename Visit>
 void forEachReportBlock(uint8_t* data, size_t size, Visit&& visit) {
   RtcpReader reader(data, size);
@@ -83,7 +84,8 @@ void forEachReportBlock(uint8_t* data, size_t size, Visit&& visit) {
       const uint8_t* p = packet->data + at;
       const int32_t lost = static_cast<int32_t>(read32(p + 4) << 8) >> 8;
       visit(ReportBlock{read32(p), p[4], lost, read32(p + 8), read32(p + 12), read32(p + 16),
-                        read32(p + 20)});
+                        read32(p + 20)},
+            read32(packet->data + 4));
     }
   }
 }

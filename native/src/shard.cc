@@ -126,6 +126,7 @@ void Shard::loop() {
 }
 
 int Shard::timeoutMs() const {
+  if (hasWorkLeft()) return 0;
   int64_t due = INT64_MAX;
   if (!context_.catchingUp.empty()) due = nextPaceNs_;
   if (!forks_.empty() || !captures_.empty()) due = std::min(due, nextTickNs_);
@@ -134,28 +135,65 @@ int Shard::timeoutMs() const {
   return left <= 0 ? 0 : static_cast<int>((left + kNsPerMs - 1) / kNsPerMs);
 }
 
+// A slice of the work: what is left of it waits until the parties' sockets have been looked at.
 void Shard::sendToLegs() {
   for (Leg& leg : legs_) leg.socket->unblock();
-  for (Port* port : context_.dirty) {
-    port->dirty = false;
-    for (Fork* fork : port->forks()) fork->offer(context_);
-  }
-  context_.dirty.clear();
-  const bool pace = !context_.catchingUp.empty() && context_.monotonicNow >= nextPaceNs_;
-  if (pace) {
-    nextPaceNs_ = context_.monotonicNow + kPaceNs;
-    // By index: the list may grow while packets are queued.
-    for (size_t i = 0; i < context_.catchingUp.size(); ++i)
-      context_.catchingUp[i]->catchUp(context_);
-  }
+  context_.legSlice = kLegSlice;
+  offerToForks();
+  const bool roundEnds = paceForks();
   for (Leg& leg : legs_) leg.socket->flush(context_);
-  if (pace)
+  if (roundEnds)
     std::erase_if(context_.catchingUp, [this](Fork* fork) { return fork->settle(context_); });
   if (context_.monotonicNow >= nextTickNs_) runTick();
 }
 
+void Shard::offerToForks() {
+  size_t done = 0;
+  for (; done < context_.dirty.size(); ++done) {
+    Port& port = *context_.dirty[done];
+    bool isLevel = true;
+    for (Fork* fork : port.forks()) isLevel = fork->offer(context_) && isLevel;
+    if (!isLevel) break;
+    port.dirty = false;
+  }
+  context_.dirty.erase(context_.dirty.begin(),
+                       context_.dirty.begin() + static_cast<std::ptrdiff_t>(done));
+}
+
+bool Shard::paceForks() {
+  auto& forks = context_.catchingUp;
+  if (forks.empty()) paceLeft_ = 0;
+  if (paceLeft_ == 0 && context_.monotonicNow >= nextPaceNs_) {
+    nextPaceNs_ = context_.monotonicNow + kPaceNs;
+    paceLeft_ = forks.size();
+    paceBudget_ = kCatchUpBudget;
+  }
+  if (paceLeft_ == 0) return false;
+  const size_t share = std::clamp<size_t>(kCatchUpBudget / forks.size(), 1, kCatchUpBurst);
+  while (paceLeft_ > 0 && context_.legSlice > 0) {
+    const size_t before = context_.legSlice;
+    // The list may have grown or shrunk since.
+    forks[paceAt_++ % forks.size()]->catchUp(context_, share);
+    --paceLeft_;
+    paceBudget_ -= std::min(paceBudget_, before - context_.legSlice);
+    // Whose turn did not come has it first in the next round.
+    if (paceBudget_ == 0) paceLeft_ = 0;
+  }
+  return paceLeft_ == 0;
+}
+
+void Shard::finishForks(Port& port) {
+  context_.legSlice = SIZE_MAX;
+  for (Fork* fork : port.forks()) fork->offer(context_);
+  for (Leg& leg : legs_) leg.socket->flush(context_);
+  port.dirty = false;
+  std::erase(context_.dirty, &port);
+}
+
 void Shard::runTick() {
   nextTickNs_ = context_.monotonicNow + kTickNs;
+  const auto due = 2 * static_cast<int64_t>(forks_.size()) * kTickNs / context_.rtcpIntervalNs;
+  context_.reportSlice = std::max(kReportSlice, static_cast<size_t>(due));
   for (auto& [id, fork] : forks_) fork->tick(context_);
   for (auto& [id, capture] : captures_) capture->tick(context_);
 }
@@ -202,7 +240,7 @@ StreamReport Shard::closePort(uint32_t id) {
   Port& closing = port(id);
   closing.drain(context_);
   relay_.flush(context_);
-  sendToLegs();
+  finishForks(closing);
   while (!closing.forks().empty()) removeFork(closing.forks().back()->id());
   closing.routeNowhere(context_);
   for (auto& [otherId, other] : ports_) {

@@ -118,7 +118,12 @@ class Shard {
   void submit(const std::function<void()>& command);
   void loop();
   int timeoutMs() const;
+  bool hasWorkLeft() const { return !context_.dirty.empty() || paceLeft_ > 0; }
   void sendToLegs();
+  void offerToForks();
+  /** True when every fork that is behind has had its turn. */
+  bool paceForks();
+  void finishForks(Port& port);
   void runTick();
   void runCommand();
   void addCaptures();
@@ -136,6 +141,11 @@ class Shard {
   std::unordered_map<uint32_t, std::unique_ptr<Fork>> forks_;
   std::unordered_map<uint32_t, std::unique_ptr<Capture>> captures_;
   int64_t nextPaceNs_ = 0;
+  /** Forks behind that have not had their turn in this round, whose turn it is, and what they may
+   * send in all. */
+  size_t paceLeft_ = 0;
+  size_t paceAt_ = 0;
+  size_t paceBudget_ = 0;
   int64_t nextTickNs_ = 0;
 
   std::mutex arrivingMutex_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,8 @@ struct ShardContext {
   ReceiveBatch batch;
   Counters counters;
   RelaySocket* relay = nullptr;
-  /** Ports that took packets in this wake-up. */
+  /** Ports that took packets which their forks were not all offered yet, in the order in which
+   * these came. */
   std::vector<Port*> dirty;
   std::vector<Fork*> catchingUp;
   std::vector<Capture*> dirtyCaptures;
@@ -34,6 +36,12 @@ struct ShardContext {
   int64_t rtcpIntervalNs = 0;
   std::string cname;
   int64_t monotonicNow = 0;
+  /** Packets to legs, and reports to them, that may still be sent before others have their turn. */
+  size_t legSlice = 0;
+  size_t reportSlice = 0;
+  /** For what should not happen to all forks at once; nothing depends on nobody knowing it. */
+  std::minstd_rand random_{std::random_device{}()};
+  uint32_t random() { return static_cast<uint32_t>(random_()) << 1; }
 };
 
 /** Something that epoll wakes. Objects go only by command, and commands run when all that were
