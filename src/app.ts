@@ -1,17 +1,16 @@
 import { Registry } from 'prom-client';
-import { Alarms } from './alarm/alarms.ts';
-import { Webhook } from './alarm/webhook.ts';
+import { AlarmCenter } from './alarm-center.ts';
+import { webhookKeysOf } from './alarm/webhook-secrets.ts';
 import { systemClock } from './clock.ts';
 import type { Config, Environment } from './config.ts';
 import { HttpServer } from './control/http.ts';
-import type { Health } from './control/schemas/health.ts';
 import { Edge } from './edge/edge.ts';
 import { EmbeddedRecorders } from './embedded-recorders.ts';
+import { healthOf } from './health.ts';
 import { LedgerArchive } from './ledger-archive.ts';
 import type { Logger } from './logger.ts';
 import { MediaBridge } from './media/bridge.ts';
 import { createMetrics } from './metrics.ts';
-import type { Metrics } from './metrics.ts';
 import { networkMatcher } from './networks.ts';
 import { takePrecedence } from './edge/precedence.ts';
 import { recordingObserver } from './recording-observer.ts';
@@ -74,6 +73,7 @@ async function assemble(
   started: <P extends Part>(part: P) => P,
 ): Promise<App> {
   const { media, recording, resource, sip } = config;
+  const webhookKeys = webhookKeysOf(environment.webhookSecret);
   const bridges: MediaBridge[] = [];
   const edge = started(
     Edge.create(
@@ -197,20 +197,13 @@ async function assemble(
       },
     }),
   );
-  const webhook = webhookOf(config, environment, metrics, logger);
-  if (webhook !== undefined) started(webhook);
-  const alarms = new Alarms({
-    kept: config.alarms.kept,
-    clock: systemClock,
-    logger: logger.child({ part: 'alarm' }),
-    onAlarm: (alarm) => {
-      metrics.alarms.inc({ kind: alarm.kind });
-      webhook?.send(alarm);
-    },
-  });
-  resources.on('recorderPromoted', ({ recorder, recordId, callId, leg }) => {
-    alarms.raise('promotion', callId, leg, { recorder, recordId });
-  });
+  const alarmCenter = started(
+    new AlarmCenter({
+      ...{ config, webhookKeys, resources, metrics },
+      clock: systemClock,
+      logger: logger.child({ part: 'alarm' }),
+    }),
+  );
   const calls = started(
     new Calls(
       {
@@ -218,7 +211,10 @@ async function assemble(
         allocator: resources,
         client,
         clock: systemClock,
-        observer: recordingObserver(metrics, alarms, ledgers),
+        observer: recordingObserver({
+          alarmCenter,
+          ...{ metrics, ledgers, unproven: config.alarms.unproven },
+        }),
         settings: { ...recording, inviteTimeoutMs: sip.inviteTimeoutMs },
       },
       {
@@ -240,8 +236,14 @@ async function assemble(
       recorders: resources,
       metrics,
       logger: logger.child({ part: 'http' }),
-      health: () => healthOf(calls, resources, bridge),
-      alarms: () => alarms.list(),
+      health: () =>
+        healthOf({
+          problems: bridge.problems(),
+          recorders: resources.list(),
+          legsWithoutRecorder: legsWithoutRecorder(calls),
+          callsWithoutMedia: alarmCenter.mediaAlarms.count,
+        }),
+      alarms: () => alarmCenter.alarms.list(),
     }),
   );
   return App.of(urlOf(http.address), resources.list().length, parts);
@@ -252,36 +254,8 @@ function putFirst(edge: Edge, nice: number): boolean {
   return edge.takePrecedence(nice) && takePrecedence(process.pid, Math.trunc(nice / 2));
 }
 
-function webhookOf(
-  { alarms: { webhook } }: Config,
-  { webhookSecret }: Environment,
-  metrics: Metrics,
-  logger: Logger,
-): Webhook | undefined {
-  if (webhook === undefined) return undefined;
-  return new Webhook({
-    ...webhook,
-    secret: webhookSecret,
-    clock: systemClock,
-    logger: logger.child({ part: 'webhook' }),
-    onSent: () => {
-      metrics.webhooksSent.inc();
-    },
-    onDropped: (reason) => {
-      metrics.webhooksDropped.inc({ reason });
-    },
-  });
-}
-
-/** What an operator would want to be woken for. */
-function healthOf(calls: Calls, resources: ResourceManager, bridge: MediaBridge): Health {
-  const problems = bridge.problems();
-  const able = resources.list().filter(({ state }) => state === 'up').length;
-  if (able === 0) problems.push('no recorder is up');
-  else if (able === 1) problems.push('only one recorder is up: calls are recorded once');
-  const unrecorded = calls.legCounts().find(({ state }) => state === 'failed')?.count ?? 0;
-  if (unrecorded > 0) problems.push(`${unrecorded} legs have no recorder`);
-  return { status: problems.length === 0 ? 'ok' : 'degraded', problems };
+function legsWithoutRecorder(calls: Calls): number {
+  return calls.legCounts().find(({ state }) => state === 'failed')?.count ?? 0;
 }
 
 function urlOf({ host, port }: { host: string; port: number }): string {

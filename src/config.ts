@@ -59,6 +59,18 @@ const recorderEntry = z.strictObject({
   reports: z.enum(['auto', 'expected', 'none']).default('auto'),
 });
 
+const webhook = z.strictObject({
+  url: z.url({ protocol: /^https?$/ }).refine((url) => {
+    const { username, password } = new URL(url);
+    return username === '' && password === '';
+  }, 'no user and password in the URL'),
+  timeoutMs: ms(5_000, 60_000),
+  attempts: z.int().min(1).max(100).default(8),
+  retryInitialMs: ms(500),
+  retryMaxMs: ms(60_000),
+  queueMax: z.int().min(1).max(100_000).default(1_000),
+});
+
 const configSchema = z.strictObject({
   http: section({
     host: host.default('127.0.0.1'),
@@ -158,16 +170,15 @@ const configSchema = z.strictObject({
   }),
   alarms: section({
     kept: z.int().min(1).max(100_000).default(1_000),
-    webhook: z
-      .strictObject({
-        url: z.url({ protocol: /^https?$/ }),
-        timeoutMs: ms(5_000, 60_000),
-        attempts: z.int().min(1).max(100).default(8),
-        retryInitialMs: ms(500),
-        retryMaxMs: ms(60_000),
-        queueMax: z.int().min(1).max(100_000).default(1_000),
-      })
-      .optional(),
+    /** A leg that has a recorder again by then was on its way: no alarm. */
+    singleLegMs: ms(1_000),
+    /** Legs that the same befalls at shorter distances are named in one alarm. */
+    gatherMs: ms(2_000, 60_000),
+    /** Whether a leg that nobody confirmed is worth an alarm. */
+    unproven: z.boolean().default(true),
+    webhook: webhook.optional(),
+    /** More receivers. */
+    webhooks: z.array(webhook).max(20).default([]),
   }),
   log: section({
     level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
@@ -249,7 +260,7 @@ export function loadConfig(file: string | undefined): Config {
 export interface Environment {
   /** Bearer token of the HTTP API; required when it listens beyond loopback. */
   readonly httpToken: string | undefined;
-  /** Key that webhook bodies are signed with. */
+  /** Keys that webhooks are signed with: `whsec_` and base64, with spaces or commas between. */
   readonly webhookSecret: string | undefined;
   /** Another build of the edge addon (sanitizers). */
   readonly edgeAddon: string | undefined;

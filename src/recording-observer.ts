@@ -1,15 +1,21 @@
-import type { Metrics } from './metrics.ts';
-import type { Alarms } from './alarm/alarms.ts';
+import type { AlarmCenter } from './alarm-center.ts';
 import type { LedgerArchive } from './ledger-archive.ts';
+import type { Metrics } from './metrics.ts';
 import type { FailureReason } from './recording/interfaces.ts';
 import type { RecordingObserver } from './recording/observer.ts';
 
+export interface RecordingObserverOptions {
+  readonly metrics: Metrics;
+  readonly ledgers: LedgerArchive;
+  readonly alarmCenter: AlarmCenter;
+  /** Whether it is worth an alarm that a leg is neither complete nor known to lack anything. */
+  readonly unproven: boolean;
+}
+
 /** What recording tells, as metrics, alarms and files. */
-export function recordingObserver(
-  metrics: Metrics,
-  alarms: Alarms,
-  ledgers: LedgerArchive,
-): RecordingObserver {
+export function recordingObserver(options: RecordingObserverOptions): RecordingObserver {
+  const { metrics, ledgers, alarmCenter } = options;
+  const { alarms, recorderAlarms, unrecordedAlarms, mediaAlarms } = alarmCenter;
   return {
     callCreated: () => {
       metrics.callsCreated.inc();
@@ -18,6 +24,7 @@ export function recordingObserver(
       metrics.callsRejected.inc({ reason });
     },
     callEnded: (ledger) => {
+      mediaAlarms.callEnded(ledger.callId);
       ledgers.keep(ledger);
     },
     sessionEstablished: (setupMs) => {
@@ -29,27 +36,40 @@ export function recordingObserver(
     sessionEnded: (reason) => {
       metrics.recordingSessionsEnded.inc({ result: resultOf(reason) });
     },
-    failoverStarted: (_callId, { reason, detectionMs }) => {
+    failoverStarted: (callId, failover) => {
+      const { reason, detectionMs } = failover;
+      recorderAlarms.legLeft({ callId, ...failover });
       metrics.failovers.inc({ reason });
       metrics.failoverDetectionSeconds.observe({ reason }, detectionMs / 1_000);
     },
     failoverDone: (callId, failover) => {
-      const { reason, failoverMs, replayedPackets } = failover;
-      alarms.raise('failover', callId, failover.leg, { ...failover });
+      const { leg, reason, failoverMs, replayedPackets } = failover;
+      recorderAlarms.legMoved({ callId, ...failover });
+      unrecordedAlarms.recorded({ callId, leg });
       metrics.failoverDurationSeconds.observe({ reason }, (failoverMs ?? 0) / 1_000);
       metrics.replayedPackets.inc(replayedPackets);
     },
-    legEnded: (callId, leg, lostPackets, lostMs) => {
-      if (lostPackets > 0) alarms.raise('verdict', callId, leg, { lostPackets, lostMs });
+    legEnded: (callId, leg, lostPackets, lostMs, verdict) => {
+      recorderAlarms.legEnded({ callId, leg });
+      unrecordedAlarms.ended({ callId, leg });
+      const isUnproven = verdict === 'unproven' && options.unproven;
+      if (lostPackets > 0 || isUnproven) {
+        const said = verdict === undefined ? {} : { verdict };
+        alarms.raise('verdict', { callId, leg }, { lostPackets, lostMs, ...said });
+      }
       metrics.lostPackets.inc(lostPackets);
       metrics.lostMediaSeconds.inc(lostMs / 1_000);
     },
     legUnrecorded: (callId, leg, otherRecords) => {
-      alarms.raise(otherRecords ? 'single-leg' : 'leg-without-recorder', callId, leg, {});
+      unrecordedAlarms.unrecorded({ callId, leg }, otherRecords);
       metrics.scarceLegs.inc();
     },
-    legRecorded: () => undefined,
-    callWithoutMedia: () => undefined,
+    legRecorded: (callId, leg) => {
+      unrecordedAlarms.recorded({ callId, leg });
+    },
+    callWithoutMedia: (callId, parties) => {
+      mediaAlarms.withoutMedia(callId, parties);
+    },
   };
 }
 

@@ -1,13 +1,13 @@
-import { createHmac } from 'node:crypto';
 import type { Clock, Timer } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Alarm } from './alarms.ts';
+import { signatureOf } from './webhook-secrets.ts';
 
 export interface WebhookOptions {
   readonly url: string;
-  /** Key of the signature; undefined: not signed. */
-  readonly secret: string | undefined;
+  /** Each signs; none: not signed. */
+  readonly keys: readonly Buffer[];
   readonly timeoutMs: number;
   readonly attempts: number;
   readonly retryInitialMs: number;
@@ -15,96 +15,130 @@ export interface WebhookOptions {
   readonly queueMax: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Unlike any other, in this run and in others. */
+  readonly newId: () => string;
   readonly onSent: () => void;
   /** `reason`: the queue was full, or every attempt failed. */
   readonly onDropped: (reason: 'queue-full' | 'attempts') => void;
 }
 
+interface Message {
+  readonly id: string;
+  readonly alarm: Alarm;
+}
+
 /**
- * Posts alarms one after the other, each until it is taken (2xx) or its attempts are used up. The body is the alarm as JSON;
- * `Tandem-Signature: sha256=<hex>` is HMAC-SHA256 over exactly these bytes. Nothing waits for it.
+ * Posts alarms to one receiver one after the other, each until it is taken (2xx) or its attempts are used up. By Standard
+ * Webhooks: `webhook-id` stays the same for all attempts, `webhook-timestamp` is that of the attempt, and both are signed with
+ * the body, so that what was taken once or long ago can be refused. The body is the alarm as JSON. Nothing waits for it.
  */
 export class Webhook {
   readonly #options: WebhookOptions;
-  readonly #queue: Alarm[] = [];
+  readonly #queue: Message[] = [];
   #busy = false;
-  #timer: { timer: Timer; resolve: () => void } | undefined;
-  readonly #abort = new AbortController();
+  /** Ends what is being waited for now. */
+  #hurry: (() => void) | undefined;
+  #closed = false;
 
   constructor(options: WebhookOptions) {
     this.#options = options;
   }
 
   send(alarm: Alarm): void {
-    if (this.#abort.signal.aborted) return;
+    if (this.#closed) return;
     if (this.#queue.length >= this.#options.queueMax) {
       this.#options.onDropped('queue-full');
       return;
     }
-    this.#queue.push(alarm);
+    this.#queue.push({ id: this.#options.newId(), alarm });
     if (!this.#busy) void this.#drain();
   }
 
   /** What is still queued is dropped. Idempotent. */
   close(): void {
-    this.#abort.abort();
+    this.#closed = true;
     this.#queue.length = 0;
-    if (this.#timer === undefined) return;
-    this.#options.clock.clearTimeout(this.#timer.timer);
-    this.#timer.resolve();
+    this.#hurry?.();
   }
 
   async #drain(): Promise<void> {
     this.#busy = true;
-    for (let alarm = this.#queue[0]; alarm !== undefined; alarm = this.#queue[0]) {
-      await this.#deliver(alarm);
+    for (let message = this.#queue[0]; message !== undefined; message = this.#queue[0]) {
+      await this.#deliver(message);
       this.#queue.shift();
     }
     this.#busy = false;
   }
 
-  async #deliver(alarm: Alarm): Promise<void> {
-    const { attempts, logger, onDropped, onSent, retryInitialMs, retryMaxMs } = this.#options;
+  async #deliver(message: Message): Promise<void> {
+    const { attempts, logger, onDropped, onSent, retryInitialMs, retryMaxMs, url } = this.#options;
     for (let attempt = 0; attempt < attempts; attempt += 1) {
-      if (this.#abort.signal.aborted) return;
+      if (attempt > 0) await this.#wait(Math.min(retryInitialMs * 2 ** (attempt - 1), retryMaxMs));
+      if (this.#isClosed()) return;
       try {
-        await this.#post(alarm);
+        await this.#post(message);
         onSent();
         return;
       } catch (error) {
-        // The URL may carry a secret: only what went wrong is told.
-        logger.warn({ alarm: alarm.id, attempt, error: messageOf(error) }, 'webhook failed');
+        if (this.#isClosed()) return;
+        const alarm = message.alarm.id;
+        // Path and query may be a secret: only the host and what went wrong are told.
+        const receiver = new URL(url).host;
+        logger.warn({ alarm, attempt, receiver, error: messageOf(error) }, 'webhook failed');
       }
-      if (attempt + 1 < attempts)
-        await this.#wait(Math.min(retryInitialMs * 2 ** attempt, retryMaxMs));
     }
-    if (!this.#abort.signal.aborted) onDropped('attempts');
+    onDropped('attempts');
   }
 
-  async #post(alarm: Alarm): Promise<void> {
-    const { secret, timeoutMs, url } = this.#options;
+  async #post({ id, alarm }: Message): Promise<void> {
+    const { clock, keys, timeoutMs, url } = this.#options;
     const body = JSON.stringify(alarm);
+    const timestamp = String(Math.floor(clock.wallOf(clock.now()) / 1_000));
     const signature =
-      secret === undefined
+      keys.length === 0
         ? {}
-        : {
-            'tandem-signature': `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`,
-          };
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...signature },
-      body,
-      redirect: 'error',
-      signal: AbortSignal.any([this.#abort.signal, AbortSignal.timeout(timeoutMs)]),
-    });
-    await response.body?.cancel();
-    if (!response.ok) throw new Error(`status ${response.status}`);
+        : { 'webhook-signature': signatureOf(keys, `${id}.${timestamp}.${body}`) };
+    const patience = new AbortController();
+    const timer = clock.setTimeout(() => {
+      patience.abort(new Error(`no answer within ${timeoutMs} ms`));
+    }, timeoutMs);
+    this.#hurry = () => {
+      patience.abort();
+    };
+    try {
+      const response = await fetch(url, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          'webhook-id': id,
+          'webhook-timestamp': timestamp,
+          ...signature,
+        },
+        body,
+        // Who it was meant for was configured; elsewhere it may be read by others.
+        redirect: 'manual',
+        signal: patience.signal,
+      });
+      await response.body?.cancel();
+      if (!response.ok) throw new Error(`status ${response.status}`);
+    } finally {
+      this.#hurry = undefined;
+      clock.clearTimeout(timer);
+    }
   }
 
-  #wait(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#options.clock.setTimeout(resolve, delayMs);
-      this.#timer = { timer, resolve };
+  async #wait(delayMs: number): Promise<void> {
+    const { clock } = this.#options;
+    let timer: Timer | undefined;
+    await new Promise<void>((resolve) => {
+      timer = clock.setTimeout(resolve, delayMs);
+      this.#hurry = resolve;
     });
+    this.#hurry = undefined;
+    if (timer !== undefined) clock.clearTimeout(timer);
+  }
+
+  #isClosed(): boolean {
+    return this.#closed;
   }
 }

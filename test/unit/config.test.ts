@@ -38,6 +38,14 @@ describe('the configuration', () => {
     [{ media: { ring: { seconds: 'ten' } } }, 'media.ring.seconds: '],
     [{ media: { ports: { min: 3000, max: 2000 } } }, 'media.ports: max must be above min'],
     [{ recorders: { list: [{ id: 'r1' }] } }, 'recorders.list.0.uri: '],
+    [
+      { recorders: { list: [{ id: 'r1', uri: 'sip:x', reports: 'often' }] } },
+      'recorders.list.0.reports: ',
+    ],
+    [
+      { alarms: { webhooks: [{ url: 'https://x' }, { url: 'https://me:secret@x' }] } },
+      'alarms.webhooks.1.url: no user and password',
+    ],
     [{ recorders: { list: [{ id: 'r1', uri: 'sips:x' }] } }, 'recorders.list.0.uri: '],
     [{ recorders: { list: [{ id: 'r1', uri: 'sip:x;transport=tls' }] } }, 'recorders.list.0.uri: '],
     [{ recorders: { list: [{ id: 'r1', uri: 'sip:[::1' }] } }, 'recorders.list.0.uri: '],
