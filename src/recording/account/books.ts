@@ -56,8 +56,7 @@ export function deliveryOf(session: SessionRecord, party: Party, live: Forks): S
 }
 
 export function legDelivery(books: LegBooks, party: Party): LegDelivery {
-  const pending = { packets: pendingPackets(books, party), reports: [] };
-  const delivery = accountOf(books, party, pending);
+  const delivery = accountOf(books, party, pendingPackets(books, party));
   const { delivered, missing, reportedLost, wanted } = delivery;
   const lostPackets = count(missing) + reportedLost.atLeast;
   return {
@@ -69,11 +68,7 @@ export function legDelivery(books: LegBooks, party: Party): LegDelivery {
   };
 }
 
-export function accountOf(
-  books: LegBooks,
-  party: Party,
-  pending: Parameters<typeof account>[3],
-): Delivery {
+export function accountOf(books: LegBooks, party: Party, pending: readonly Range[]): Delivery {
   const window = streamWindow(books.window, party);
   return account(books.streams[party], window, deliveriesOf(books, party), pending);
 }
@@ -135,7 +130,7 @@ function lackingBefore(books: LegBooks, party: Party): Range[] {
   const withheld = union(...deliveries.map(({ fork }) => fork.withheld));
   const stream = books.streams[party];
   const wanted = wantedOf(stream, streamWindow(books.window, party), withheld);
-  const lacking = subtract(wanted, union(...deliveries.map(deliveredBy)));
+  const lacking = subtract(wanted, union(...deliveries.map((one) => deliveredBy(one))));
   return clip(lacking, stream.exactFrom ?? 0, Infinity);
 }
 

@@ -31,7 +31,7 @@ export interface Pending {
 }
 
 export interface Delivery {
-  /** Was to be recorded; `dropped` besides. */
+  /** Was to be recorded. */
   readonly wanted: readonly Range[];
   /** Handed to a recorder that was there, and not known to be lost on the way. */
   readonly delivered: readonly Range[];
@@ -40,7 +40,13 @@ export interface Delivery {
   readonly missing: readonly Range[];
   /** Besides these as many are missing in positions that no report names: so many at least, so many at most. */
   readonly reportedLost: { readonly atLeast: number; readonly atMost: number };
-  /** Packets of which nothing proves that they were received, nor that they were not; without what is pending. */
+  /** Where these positions are. */
+  readonly counted: readonly Range[];
+}
+
+/** What nothing proves of a delivery. */
+export interface Doubt {
+  /** Neither proven to be received nor not to be; without what is pending. */
   readonly unprovenPackets: number;
   /** There was something to record, and of nothing of it a report proves anything. */
   readonly nothingProven: boolean;
@@ -85,9 +91,13 @@ function doubtedBy(fork: ForkReport): Doubted {
 }
 
 /** What was handed to this recorder while it was there, less what is known to be lost on the way. */
-export function deliveredBy({ fork, deadFrom }: SessionDelivery): Range[] {
+export function deliveredBy(
+  delivery: SessionDelivery,
+  doubted = doubtedBy(delivery.fork),
+): Range[] {
+  const { fork, deadFrom } = delivery;
   const alive = deadFrom === undefined ? fork.sent : clip(fork.sent, 0, deadFrom - 1);
-  return subtract(union(alive, fork.confirmed), doubtedBy(fork).denied);
+  return subtract(union(alive, fork.confirmed), doubted.denied);
 }
 
 /**
@@ -113,77 +123,83 @@ export function reportedTo({ fork }: SessionDelivery): number | undefined {
   return receiverReport === undefined ? undefined : receiverReport.highestSequence + 1;
 }
 
-/** The account of one stream over all these sessions: those of a leg, or those of all legs of a call. */
+/**
+ * The account of one stream over all these sessions: those of a leg, or those of all legs of a call.
+ *
+ * @param pending packets that are still on their way out of the ring, or wait there for a recorder
+ */
 export function account(
   stream: StreamReport,
   window: StreamWindow,
   sessions: readonly SessionDelivery[],
-  pending: Pending,
+  pending: readonly Range[],
 ): Delivery {
-  const withheld = union(...sessions.map(({ fork }) => fork.withheld));
-  const wanted = wantedOf(stream, window, withheld);
-  const delivered = sessions.map(deliveredBy);
-  const deliveredByAny = union(...delivered);
+  const wanted = wantedOf(stream, window, union(...sessions.map(({ fork }) => fork.withheld)));
+  const doubted = sessions.map(({ fork }) => doubtedBy(fork));
+  const parts = sessions.map((session, index) => deliveredBy(session, doubted[index]));
+  const delivered = union(...parts);
   const confirmed = union(...sessions.map(({ fork }) => fork.confirmed));
+  const lacking = subtract(wanted, union(delivered, pending));
   // Before `exactFrom` there are numbers among these that never came: nothing can be held against anybody there.
-  const exactFrom = stream.exactFrom ?? 0;
-  const lacking = subtract(wanted, union(deliveredByAny, pending.packets));
-  const missing = union(clip(lacking, exactFrom, Infinity), droppedOf(stream, window));
-
-  const due = subtract(wanted, pending.packets);
-  // What came after its recorder's end is missing by number already.
-  const counted = sessions.map(({ fork, deadFrom = Infinity }) =>
-    clip(doubtedBy(fork).counted, 0, deadFrom - 1),
+  const exact =
+    stream.exactFrom === undefined ? lacking : clip(lacking, stream.exactFrom, Infinity);
+  const missing = union(exact, droppedOf(stream, window));
+  const all = { wanted, delivered, confirmed, missing };
+  if (doubted.every(({ counted }) => counted.length === 0)) {
+    return { ...all, counted: [], reportedLost: { atLeast: 0, atMost: 0 } };
+  }
+  const elsewhere = coveredTwice(parts);
+  const mayLack = subtract(wanted, union(pending, confirmed));
+  const bounds = sessions.map((session, index) =>
+    lostBounds(session, doubted[index]?.counted ?? [], mayLack, elsewhere),
   );
-  const bounds = lostBounds(sessions, counted, { due, confirmed, twice: coveredTwice(delivered) });
-  const open = clip(
-    subtract(due, union(confirmed, missing, pending.reports, ...counted)),
-    exactFrom,
-    Infinity,
-  );
-  const outline = exactFrom === 0 ? [] : clip(wanted, 0, exactFrom - 1);
-  const unplacedDrops = Math.max(0, stream.kernelDrops - count(stream.dropped));
-  const proven = [confirmed, ...counted].some((ranges) => intersect(wanted, ranges).length > 0);
   return {
-    wanted,
-    delivered: deliveredByAny,
-    confirmed,
-    missing,
-    reportedLost: bounds,
-    unprovenPackets: count(open) + bounds.atMost - bounds.atLeast + count(outline) + unplacedDrops,
-    nothingProven: wanted.length > 0 && !proven,
+    ...all,
+    counted: union(...bounds.map(({ counted }) => counted)),
+    reportedLost: {
+      atLeast: bounds.reduce((sum, { atLeast }) => sum + atLeast, 0),
+      atMost: bounds.reduce((sum, { atMost }) => sum + atMost, 0),
+    },
+  };
+}
+
+/** @param pending without what was sent and whose report is not due yet, either */
+export function doubtOf(stream: StreamReport, delivery: Delivery, pending: Pending): Doubt {
+  const { confirmed, counted, missing, reportedLost, wanted } = delivery;
+  const settled = union(confirmed, missing, counted, pending.packets, pending.reports);
+  const open = clip(subtract(wanted, settled), stream.exactFrom ?? 0, Infinity);
+  const outline = clip(wanted, 0, (stream.exactFrom ?? 0) - 1);
+  const unplacedDrops = Math.max(0, stream.kernelDrops - count(stream.dropped));
+  const proven = intersect(wanted, union(confirmed, counted));
+  return {
+    unprovenPackets:
+      count(open) + (reportedLost.atMost - reportedLost.atLeast) + count(outline) + unplacedDrops,
+    nothingProven: wanted.length > 0 && proven.length === 0,
   };
 }
 
 /**
- * How many packets are missing of those that reports only count. What another session has been sent besides may have arrived
- * there: it is not known missing; what another one has confirmed is not missing at all.
+ * How many packets of one session are missing of those that its reports only count. What another session has been sent
+ * besides may have arrived there: it is not known missing.
  */
 function lostBounds(
-  sessions: readonly SessionDelivery[],
-  counted: readonly (readonly Range[])[],
-  sets: {
-    readonly due: readonly Range[];
-    readonly confirmed: readonly Range[];
-    readonly twice: readonly Range[];
-  },
-): { atLeast: number; atMost: number } {
-  let atLeast = 0;
-  let atMost = 0;
-  for (const [index, { fork }] of sessions.entries()) {
-    const all = counted[index] ?? [];
-    if (all.length === 0) continue;
-    const here = subtract(intersect(all, sets.due), sets.confirmed);
-    const onlyHere = count(subtract(here, sets.twice));
-    // No report makes more of it than was sent, whatever it says.
-    const most = Math.min(fork.reportedLost.atMost, count(here));
-    const reportedOn = count(doubtedBy(fork).counted);
-    const elsewhere = reportedOn - onlyHere;
-    const least = Math.max(0, Math.min(fork.reportedLost.atLeast, reportedOn) - elsewhere);
-    atLeast += least;
-    atMost += Math.max(most, least);
-  }
-  return { atLeast, atMost };
+  { fork: { reportedLost }, deadFrom = Infinity }: SessionDelivery,
+  reportedOn: readonly Range[],
+  mayLack: readonly Range[],
+  elsewhere: readonly Range[],
+): { readonly counted: readonly Range[]; readonly atLeast: number; readonly atMost: number } {
+  // What came after its recorder's end is missing by number already.
+  const counted = clip(reportedOn, 0, deadFrom - 1);
+  const here = intersect(counted, mayLack);
+  const numbers = count(reportedOn);
+  const others = numbers - count(subtract(here, elsewhere));
+  // No report makes more of it than was sent, whatever it says.
+  const atLeast = Math.max(0, Math.min(reportedLost.atLeast, numbers) - others);
+  return {
+    counted,
+    atLeast,
+    atMost: Math.max(atLeast, Math.min(reportedLost.atMost, count(here))),
+  };
 }
 
 /** What at least two of the sets have. Each of them normalised. */

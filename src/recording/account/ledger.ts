@@ -5,8 +5,8 @@ import { parties } from '../interfaces.ts';
 import type { Party } from '../interfaces.ts';
 import { accountOf, deliveriesOf } from './books.ts';
 import type { LegBooks } from './books.ts';
-import { account } from './delivery.ts';
-import type { Delivery, Pending } from './delivery.ts';
+import { account, doubtOf } from './delivery.ts';
+import type { Delivery, Doubt, Pending, SessionDelivery } from './delivery.ts';
 import { pendingOf } from './proof.ts';
 import type { ReportHabit } from './proof.ts';
 import type { ByParty, Streams, WindowRecord } from './records.ts';
@@ -14,6 +14,7 @@ import { timeTable } from './times.ts';
 import { callVerdict, legVerdict } from './verdict.ts';
 import type { Findings, Verdict } from './verdict.ts';
 import { streamWindow } from './window.ts';
+import type { StreamWindow } from './window.ts';
 
 /** Inclusive extended sequence numbers; `firstAt`, `lastAt`: RFC 3339, when the ends arrived or would have. */
 export interface TimedRange extends Range {
@@ -86,10 +87,12 @@ export interface LedgerInput {
   readonly wallOf: (at: number) => number;
 }
 
+interface Judged extends Delivery, Doubt {}
+
 interface StreamAccount {
   readonly ledger: StreamLedger;
-  readonly legs: readonly Delivery[];
-  readonly union: Delivery;
+  readonly legs: readonly Judged[];
+  readonly union: Judged;
 }
 
 /** The account of every sequence number of a call. Pure. */
@@ -115,7 +118,7 @@ export function buildLedger(input: LedgerInput): Ledger {
 
 function findingsOf(
   streams: readonly StreamAccount[],
-  of: (stream: StreamAccount) => Delivery | undefined,
+  of: (stream: StreamAccount) => Judged | undefined,
 ): Findings {
   let missingMs = 0;
   let unproven = false;
@@ -135,13 +138,15 @@ function streamAccount(input: LedgerInput, party: Party): StreamAccount {
   const window = streamWindow(record, party);
   const pending = legs.map((leg) => pendingOf(leg.books, party, leg, now));
   const deliveries = legs.map(({ books }) => deliveriesOf(books, party));
-  const accounts = legs.map(({ books }, index) =>
-    accountOf(books, party, pending[index] ?? nothingPending),
-  );
+  const accounts = legs.map(({ books }, index) => {
+    const mine = pending[index] ?? nothingPending;
+    const delivery = accountOf(books, party, mine.packets);
+    return { ...delivery, ...doubtOf(stream, delivery, mine) };
+  });
   const forks = deliveries.flat().map(({ fork }) => fork);
   // What may still come on one leg is not missing, and what may still be confirmed on one is not unproven.
   const inAll =
-    legs.length === 0 ? nothingToRecord : account(stream, window, deliveries.flat(), both(pending));
+    legs.length === 0 ? nothingToRecord : unionOf(stream, window, deliveries.flat(), both(pending));
   const timed = timedBy(input, stream, forks);
   const lost = subtract(gaps(stream.received), union(stream.dropped));
   const unsent = subtract(union(...forks.map(({ overrun }) => overrun)), inAll.delivered);
@@ -183,15 +188,26 @@ function streamAccount(input: LedgerInput, party: Party): StreamAccount {
 }
 
 const nothingPending: Pending = { packets: [], reports: [] };
-const nothingToRecord: Delivery = {
+const nothingToRecord: Judged = {
   wanted: [],
   delivered: [],
   confirmed: [],
   missing: [],
   reportedLost: { atLeast: 0, atMost: 0 },
+  counted: [],
   unprovenPackets: 0,
   nothingProven: false,
 };
+
+function unionOf(
+  stream: StreamReport,
+  window: StreamWindow,
+  sessions: readonly SessionDelivery[],
+  pending: Pending,
+): Judged {
+  const delivery = account(stream, window, sessions, pending.packets);
+  return { ...delivery, ...doubtOf(stream, delivery, pending) };
+}
 
 function both(pending: readonly Pending[]): Pending {
   return {

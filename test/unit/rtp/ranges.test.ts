@@ -56,6 +56,24 @@ describe('ranges', () => {
     }
   });
 
+  it('unites any number of sets, in whatever order they are', () => {
+    const sets = [...randomSets(11)].slice(0, 300).map(([left, right]) => [...right, ...left]);
+    for (let index = 0; index + 5 < sets.length; index += 1) {
+      const some = sets.slice(index, index + (index % 6));
+      const all = some.reduce((sum, set) => sum.union(members(set)), new Set<number>());
+      const united = union(...some);
+      expect(members(united)).toEqual(all);
+      expect(normalise(united)).toEqual(united);
+    }
+  });
+
+  it('leaves what it is given as it was', () => {
+    const sets = [[range(1, 2)], [range(2, 9)]];
+    union(...sets);
+    normalise([...sets.flat()]);
+    expect(sets).toEqual([[range(1, 2)], [range(2, 9)]]);
+  });
+
   it('clips to a window and lists what lies between', () => {
     const ranges = [range(1, 5), range(8, 12), range(20, 20)];
     expect(clip(ranges, 4, 10)).toEqual([range(4, 5), range(8, 10)]);

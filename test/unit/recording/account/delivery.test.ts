@@ -1,13 +1,37 @@
 import { describe, expect, it } from 'vitest';
-import type { ForkReport, ReceiverReport, SequenceRange } from '../../../../src/edge/types.ts';
-import { account, surelyDeliveredBy } from '../../../../src/recording/account/delivery.ts';
-import type { Delivery, SessionDelivery } from '../../../../src/recording/account/delivery.ts';
+import type {
+  ForkReport,
+  ReceiverReport,
+  SequenceRange,
+  StreamReport,
+} from '../../../../src/edge/types.ts';
+import {
+  account as accountOf,
+  doubtOf,
+  surelyDeliveredBy,
+} from '../../../../src/recording/account/delivery.ts';
+import type {
+  Delivery,
+  Doubt,
+  Pending,
+  SessionDelivery,
+} from '../../../../src/recording/account/delivery.ts';
 import type { StreamWindow } from '../../../../src/recording/account/window.ts';
 import type { Range } from '../../../../src/rtp/ranges.ts';
 import { forkReport, range, streamReport } from '../../../support/reports.ts';
 
 const everything: StreamWindow = { paused: [] };
 const none = { packets: [], reports: [] };
+
+function account(
+  stream: StreamReport,
+  window: StreamWindow,
+  sessions: readonly SessionDelivery[],
+  pending: Pending,
+): Delivery & Doubt {
+  const delivery = accountOf(stream, window, sessions, pending.packets);
+  return { ...delivery, ...doubtOf(stream, delivery, pending) };
+}
 
 function report(highestSequence: number, final = false): { receiverReport: ReceiverReport } {
   return {
@@ -51,7 +75,7 @@ function judge(
   sessions: readonly SessionDelivery[],
   window = everything,
   packets: readonly Range[] = [],
-): Delivery {
+): Delivery & Doubt {
   return account(streamReport(received), window, sessions, { packets, reports: [] });
 }
 
@@ -156,7 +180,7 @@ describe('what was lost on the way', () => {
 
   it('is not missing when another session of the leg has been sent it, and is proven when that one confirms it', () => {
     const first = exact([range(100, 200)], [range(100, 149)], [range(150, 200)]);
-    const again = (confirmed: readonly SequenceRange[]): Delivery =>
+    const again = (confirmed: readonly SequenceRange[]): Delivery & Doubt =>
       judge(all, [{ fork: first }, { fork: exact([range(150, 300)], confirmed) }]);
     expect(again([])).toMatchObject({ missing: [], unprovenPackets: 151 });
     expect(again([range(150, 300)])).toMatchObject({ missing: [], unprovenPackets: 0 });
