@@ -203,6 +203,24 @@ describe('through mediasoup', () => {
   });
 });
 
+describe('what mediasoup does not forward', () => {
+  it('is counted by reason, and the rest arrives', async () => {
+    const { bridge } = await start();
+    const call = await callOf(bridge, { formats: '0' });
+    const sent = repeat([0, 96, 0, 97], 5);
+    await call.a.send(call.toA, sent);
+    await call.a.send(call.toA, repeat([0], 4), Buffer.alloc(0));
+    await call.a.send(call.toA, repeat([0], 3));
+    const got = await call.b.gets(13);
+    expect(got.map(({ payloadType }) => payloadType)).toEqual(repeat([0], 13));
+    expect(bridge.describeCall('c1').parties.a.report).toMatchObject({
+      packets: 27,
+      unforwarded: { payload_type: 10, empty: 4 },
+    });
+    expect(bridge.describeCall('c1').path).toBe('mediasoup');
+  });
+});
+
 describe('directly', () => {
   it('hands on bit for bit, RTCP too', async () => {
     const { bridge } = await start();

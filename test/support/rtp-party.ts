@@ -90,13 +90,13 @@ export class RtpParty extends EventEmitter<{ packet: [RtpSample]; rtcp: [Buffer]
     return plainSdp({ ...options, port, attributes });
   }
 
-  /** One packet for each payload type, 2 ms apart. Resolves to what was sent. */
-  async send(to: SocketAddress, payloadTypes: readonly number[]): Promise<Buffer[]> {
+  /** One packet for each payload type, 2 ms apart; `own`: the payload of all. Resolves to what was sent. */
+  async send(to: SocketAddress, payloadTypes: readonly number[], own?: Buffer): Promise<Buffer[]> {
     const sent: Buffer[] = [];
     for (const payloadType of payloadTypes) {
       const sequence = this.#sequence++;
       const timestamp = (this.#timestamp += 160);
-      const payload = Buffer.alloc(payloadType === 101 ? 4 : 20, sequence & 0xff);
+      const payload = own ?? Buffer.alloc(payloadType === 101 ? 4 : 20, sequence & 0xff);
       const { ssrc } = this;
       const packet = encodeRtp({
         payloadType,

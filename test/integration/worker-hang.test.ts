@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { hashPayload } from '../support/media-compare.ts';
+import { PlacedCall } from '../support/placed-call.ts';
+import { TandemProcess } from '../support/tandem-process.ts';
+
+const calls = 10;
+/** What may be missing of one stream: a quarter of a second, and as much again for a machine that is busy. */
+const lostMax = 25;
+let tandem: TandemProcess;
+
+beforeAll(async () => {
+  tandem = await TandemProcess.start({ media: { workers: 1 } });
+});
+
+afterAll(async () => {
+  await tandem.dispose();
+});
+
+function worker(): number {
+  const { pid } = tandem.child;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+  const found = children.find((child) =>
+    readFileSync(`/proc/${child}/comm`, 'utf8').startsWith('mediasoup-worke'),
+  );
+  return Number(found);
+}
+
+const health = () => tandem.api<{ status: string; problems: string[] }>('GET', '/healthz');
+
+it('carries the calls of a mediasoup worker that hangs, says so, and gives them to another', async () => {
+  const placed = await Promise.all(
+    Array.from({ length: calls }, (_, index) =>
+      PlacedCall.place(tandem, { id: `h${index}`, stream: { ssrc: 0x6000 + index } }),
+    ),
+  );
+  await Promise.all(placed.map((call) => call.recording()));
+  const talk = new AbortController();
+  const { signal } = talk;
+  const talking = placed.flatMap((call) => [
+    call.a.stream(call.ports.a, { signal }),
+    call.b.stream(call.ports.b, { signal }),
+  ]);
+  const heardMore = async (packets: number): Promise<void> => {
+    const ends = placed.flatMap(({ a, b }) => [a, b]);
+    const before = ends.map(({ received }) => received.length);
+    await tandem.until(
+      () => Promise.resolve(ends),
+      (now) => now.every(({ received }, index) => received.length >= before[index]! + packets),
+    );
+  };
+  await heardMore(10);
+
+  const hung = worker();
+  process.kill(hung, 'SIGSTOP');
+  const told = tandem.until(health, ({ problems }) =>
+    problems.some((problem) => problem.includes('mediasoup')),
+  );
+  expect((await told).status).toBe('degraded');
+  await tandem.until(
+    () => Promise.resolve(tandem.log.split('it flows again').length - 1),
+    (count) => count >= calls,
+  );
+  await heardMore(10);
+  expect(worker()).not.toBe(hung);
+  await tandem.until(health, ({ problems }) =>
+    problems.every((text) => !text.includes('mediasoup')),
+  );
+  for (const call of placed) expect((await call.state()).path).toBe('mediasoup');
+
+  talk.abort();
+  await Promise.all(talking);
+  // What is on its way arrives; nothing of it can be waited for by number.
+  await tandem.until(
+    () => tandem.api<string>('GET', '/metrics'),
+    (text) =>
+      Number(/^tandem_edge_packets_received_total (\d+)$/m.exec(text)?.[1]) >=
+      placed.reduce((sum, { a, b }) => sum + a.sent.length + b.sent.length, 0),
+  );
+  const metrics = await tandem.api<string>('GET', '/metrics');
+  expect(metrics).toContain('tandem_mediasoup_workers_hung_total 1');
+  expect(metrics).toContain(`tandem_media_interruption_seconds_count ${calls}`);
+  expect(tandem.log).toContain('nothing comes back out of mediasoup');
+
+  for (const { a, b } of placed) {
+    for (const [from, to] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const heard = to.received.map(({ payload }) => hashPayload(payload));
+      expect(new Set(heard).size).toBe(heard.length);
+      expect(new Set(to.received.map(({ ssrc }) => ssrc)).size).toBe(1);
+      expect(from.sent.length - heard.length).toBeLessThanOrEqual(lostMax);
+    }
+  }
+  const [call] = placed as [PlacedCall];
+  for (const leg of await call.end()) {
+    const recorded = new Set(call.recorded(leg).map(({ payloadHash }) => payloadHash));
+    for (const { payload } of call.a.sent) expect(recorded).toContain(hashPayload(payload));
+  }
+  await Promise.all(placed.slice(1).map((other) => other.end()));
+});
