@@ -29,6 +29,7 @@
         'src/trace_reception.cc',
         'src/tables.cc',
         'src/spans.cc',
+        'src/trace_relay.cc',
         'src/udp.cc',
       ],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf, TandemError } from './errors.ts';
-import { isNetwork } from './networks.ts';
+import { isMediaHost, isNetwork } from './networks.ts';
 
 /**
  * One schema gives validation, defaults and types. Every object is strict: an unknown key stops the start-up. Secrets come
@@ -12,6 +12,10 @@ import { isNetwork } from './networks.ts';
 
 const port = z.int().min(0).max(65_535);
 const host = z.string().min(1);
+/** It is announced in SDP, where 0.0.0.0 means hold to most (RFC 3264 section 8.4). */
+export const mediaHost = z
+  .string()
+  .refine(isMediaHost, 'an IP address that others can send to, not 0.0.0.0 or ::');
 const ms = (fallback: number, max = 3_600_000): z.ZodDefault<z.ZodInt> =>
   z.int().min(1).max(max).default(fallback);
 const section = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
@@ -96,9 +100,9 @@ const configSchema = z.strictObject({
       .default([]),
   }),
   media: section({
-    host: host.default('127.0.0.1'),
+    host: mediaHost.default('127.0.0.1'),
     /** Address for legs to recorders of the other address family, if there are any. */
-    legHost: host.optional(),
+    legHost: mediaHost.optional(),
     ports: portRange.default({ min: 20_000, max: 39_999 }),
     path: z.enum(['mediasoup', 'direct']).default('mediasoup'),
     latch: z.enum(['announced', 'any']).default('announced'),

@@ -1,11 +1,20 @@
 import { BlockList, isIP } from 'node:net';
 
+const unspecified = new BlockList();
+unspecified.addAddress('0.0.0.0', 'ipv4');
+unspecified.addAddress('::', 'ipv6');
+
 /** Whether text is an IP address, or a network as `10.1.0.0/16`. */
 export function isNetwork(text: string): boolean {
   const [address = '', bits, ...rest] = text.split('/');
   const family = isIP(address);
   if (family === 0 || rest.length > 0) return false;
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= bitsOf(family));
+}
+
+/** Whether others can be told to send there: an IP address, and not the one that stands for all of this machine's. */
+export function isMediaHost(text: string): boolean {
+  return isIP(text) !== 0 && !unspecified.check(text, nameOf(isIP(text)));
 }
 
 /** @param networks for each of which `isNetwork` holds */

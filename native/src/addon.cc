@@ -12,6 +12,7 @@
 #include "precedence.h"
 #include "tables.h"
 #include "trace_reception.h"
+#include "trace_relay.h"
 
 namespace tandem {
 
@@ -301,6 +302,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
                 return fuzzWith(info, fuzzRtcp);
               }));
   exports.Set("traceReception", Napi::Function::New(env, traceReception));
+  exports.Set("traceRelay", Napi::Function::New(env, traceRelay));
   return exports;
 }
 

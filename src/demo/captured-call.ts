@@ -4,6 +4,7 @@ import { findDatagram } from '../recorder/datagram.ts';
 import { CaptureFileReader } from '../recorder/pcap-reader.ts';
 import type { Payload } from '../recording/interfaces.ts';
 import { isRtcp, readRtpHeader } from '../rtp/header.ts';
+import { staticPayload } from '../rtp/static-payloads.ts';
 import type { MediaSource, ScheduledPacket } from './media-source.ts';
 
 interface CapturedStream {
@@ -14,18 +15,6 @@ interface CapturedStream {
 
 /** Below this a "stream" is a stray datagram that looks like RTP. */
 const packetsMin = 10;
-
-/** RFC 3551 section 6, as far as calls use it. */
-const staticPayloads: Readonly<Record<number, readonly [name: string, clockRate: number]>> = {
-  0: ['PCMU', 8_000],
-  3: ['GSM', 8_000],
-  4: ['G723', 8_000],
-  8: ['PCMA', 8_000],
-  9: ['G722', 8_000],
-  13: ['CN', 8_000],
-  15: ['G728', 8_000],
-  18: ['G729', 8_000],
-};
 
 /**
  * The two RTP streams of a captured call, with their own timing, SSRC, sequence and payload. The party that is heard first
@@ -112,14 +101,9 @@ function payloadsOf(streams: readonly CapturedStream[]): Payload[] {
   return [...counts]
     .sort(([, x], [, y]) => y - x)
     .map(([payloadType]) => {
-      const known = staticPayloads[payloadType];
-      if (known !== undefined) {
-        return { payloadType, encodingName: known[0], clockRate: known[1], channels: 1 };
-      }
-      return dynamicPayload(
-        payloadType,
-        streams.map((stream) => stream.packets.filter((one) => one.payloadType === payloadType)),
-      );
+      const packetsOf = ({ packets: all }: CapturedStream) =>
+        all.filter((one) => one.payloadType === payloadType);
+      return staticPayload(payloadType) ?? dynamicPayload(payloadType, streams.map(packetsOf));
     });
 }
 

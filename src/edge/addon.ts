@@ -19,6 +19,7 @@ import type {
   RoutedPort,
   SocketAddress,
   StreamReport,
+  UnforwardedReason,
 } from './types.ts';
 import type { WithPackedRanges } from './packed-ranges.ts';
 
@@ -102,6 +103,22 @@ export interface NativeTables {
   arrivals(rows: readonly Row[]): number[];
 }
 
+/** At `at` (ms) a packet is handed to mediasoup; or one comes back from it. */
+export type RelayStep =
+  | {
+      readonly at: number;
+      readonly sequence: number;
+      readonly payloadType: number;
+      readonly payloadBytes: number;
+    }
+  | { readonly back: true };
+
+/** What has been said of that packet, and whether mediasoup counts as silent by then. */
+export interface RelayTrace {
+  readonly unforwarded: '' | UnforwardedReason;
+  readonly silent: boolean;
+}
+
 export interface Addon {
   /** @param now Unix ms by the clock that the edge is to follow; the first edge of a process sets it */
   Edge: new (options: EdgeOptions, onEvent: (event: EdgeEvent) => void, now: number) => NativeEdge;
@@ -118,6 +135,8 @@ export interface Addon {
     steps: readonly (ReceptionStep | { readonly at: number })[],
     rangesBytesMax: number,
   ): ReceptionTrace[];
+  /** Packets as mediasoup's path takes them, step by step. For tests. */
+  traceRelay(steps: readonly RelayStep[], payloadTypes: readonly number[]): RelayTrace[];
 }
 
 const builtAddonPath = fileURLToPath(

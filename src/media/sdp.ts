@@ -4,7 +4,7 @@ import type { SocketAddress } from '../edge/types.ts';
 import { TandemError } from '../errors.ts';
 import type { Payload } from '../recording/interfaces.ts';
 import { readSdpLines, sdpInvalid, type SdpLine } from './sdp-lines.ts';
-import { staticPayload } from './static-payloads.ts';
+import { staticPayload } from '../rtp/static-payloads.ts';
 
 /**
  * A party's session description as far as it can be carried: one audio stream of plain RTP. What is not understood is
@@ -60,6 +60,9 @@ const understood = new Set([
   'recvonly',
   'inactive',
 ]);
+
+/** The edge computes with rates up to this; none in use comes near it. */
+const clockRateMax = 1_000_000;
 
 const directions: readonly string[] = ['sendrecv', 'sendonly', 'recvonly', 'inactive'];
 
@@ -252,9 +255,16 @@ function readAddress(
       details: { field: 'c', value: stated.value },
     });
   }
-  if (!usable) throw sdpInvalid('c', stated.value, `not an IPv${family} address`);
+  if (!usable) throw sdpInvalid('c', stated.value, notUsable(ip, family));
   if (isMulticast(ip)) throw sdpInvalid('c', stated.value, 'not the address of one party');
   return zero ? undefined : ip;
+}
+
+/** RFC 8866 section 5.7 allows host names. Which address one is now would be the call's only until it is asked again. */
+function notUsable(text: string, family: string | undefined): string {
+  return /^[\w-]*[A-Za-z][\w.-]*$/.test(text)
+    ? 'a host name; only IP addresses are taken here'
+    : `not an IPv${family} address`;
 }
 
 /** Or broadcast: what would be sent to more than the party itself. IPv4 224.0.0.0 and up, IPv6 ff00::/8. */
@@ -297,6 +307,8 @@ function readPayloads(
       type === 'a' && /^rtpmap:(?!\d{1,3} \S+\/\d{1,7}(\/\d{1,3})?$)/.test(value),
   );
   if (malformed) throw sdpInvalid('a=rtpmap', malformed.value, 'not of the form: type name/rate');
+  const wild = line.rtp.find(({ rate = 0 }) => rate > clockRateMax);
+  if (wild) throw sdpInvalid('a=rtpmap', wild.rate, `a clock rate above ${clockRateMax} Hz`);
   const numbers = [...new Set(section.formats.split(/ +/))].map((text) => {
     if (!/^\d{1,3}$/.test(text) || Number(text) > 127) {
       throw sdpInvalid('m', text, 'a payload type is a number from 0 to 127');

@@ -1,22 +1,12 @@
 import type { PartyName, PayloadEpoch, SessionStream } from '../recorder/session-file.ts';
 import { DisjointSets } from './disjoint-sets.ts';
 import type { Endpoints } from './endpoints.ts';
+import { allStaticPayloads } from '../rtp/static-payloads.ts';
 import { follows } from './stream-grouping.ts';
 import type { Lane, UnitedStream } from './united-stream.ts';
 
 type Payload = PayloadEpoch['payloads'][number];
 
-/** RFC 3551 section 6: payload types that need no negotiation. */
-const STATIC_PAYLOADS: readonly Payload[] = [
-  { payloadType: 0, encodingName: 'PCMU', clockRate: 8_000, channels: 1 },
-  { payloadType: 3, encodingName: 'GSM', clockRate: 8_000, channels: 1 },
-  { payloadType: 4, encodingName: 'G723', clockRate: 8_000, channels: 1 },
-  { payloadType: 8, encodingName: 'PCMA', clockRate: 8_000, channels: 1 },
-  { payloadType: 9, encodingName: 'G722', clockRate: 8_000, channels: 1 },
-  { payloadType: 13, encodingName: 'CN', clockRate: 8_000, channels: 1 },
-  { payloadType: 15, encodingName: 'G728', clockRate: 8_000, channels: 1 },
-  { payloadType: 18, encodingName: 'G729', clockRate: 8_000, channels: 1 },
-];
 const FIRST_DYNAMIC = 96;
 /** RFC 4733 section 2.3. */
 const TELEPHONE_EVENT_BYTES = 4;
@@ -90,7 +80,7 @@ function sessionOf({ input, track }: Pick<Lane, 'input' | 'track'>): SessionStre
 
 /** Without SDP: the static numbers, and a dynamic number that only ever carries four bytes is digits. */
 function guessPayloads(united: readonly UnitedStream[]): Payload[] {
-  const payloads = [...STATIC_PAYLOADS];
+  const payloads: Payload[] = allStaticPayloads();
   const bytesMax = new Map<number, number>();
   for (const { run } of united.flatMap((stream) => stream.lanes)) {
     for (const [type, use] of run.payloadTypes) {

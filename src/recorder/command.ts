@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { readEnvironment } from '../config.ts';
+import { mediaHost, readEnvironment } from '../config.ts';
 import { TandemError } from '../errors.ts';
 import { createLogger } from '../logger.ts';
 import { takePrecedence } from '../edge/precedence.ts';
@@ -49,7 +49,7 @@ const integer = (min: number, max: number) => z.coerce.number<string>().int().mi
 
 const schema = z.object({
   id: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/),
-  host: z.string().min(1),
+  host: mediaHost,
   'sip-port': integer(0, 65_535),
   transports: z
     .string()

@@ -4,6 +4,7 @@ import type { MediaDescription, SessionDescription } from 'sdp-transform';
 import type { SocketAddress } from '../edge/types.ts';
 import { messageOf, TandemError } from '../errors.ts';
 import type { MediaAddress, Payload } from '../recording/interfaces.ts';
+import { staticPayload } from '../rtp/static-payloads.ts';
 
 /** The SDP of recording sessions (RFC 7866 sections 7.1.1 and 7.2.1), as either side reads and writes it. */
 
@@ -39,19 +40,6 @@ export interface SdpOrigin {
   readonly version: number;
   readonly ip: string;
 }
-
-/** RFC 3551 table 4, as far as telephony goes: what stands without rtpmap. */
-const STATIC_PAYLOADS: ReadonlyMap<number, readonly [encodingName: string, clockRate: number]> =
-  new Map([
-    [0, ['PCMU', 8_000]],
-    [3, ['GSM', 8_000]],
-    [4, ['G723', 8_000]],
-    [8, ['PCMA', 8_000]],
-    [9, ['G722', 8_000]],
-    [13, ['CN', 8_000]],
-    [15, ['G728', 8_000]],
-    [18, ['G729', 8_000]],
-  ]);
 
 /** @throws SDP_INVALID with the reason. */
 export function readSdp(body: Buffer): MediaLine[] {
@@ -136,16 +124,16 @@ function readPayloads(media: MediaDescription, formats: string): Payload[] {
     const payloadType = Number(format);
     if (!/^\d{1,3}$/.test(format) || payloadType > 127) continue;
     const map = media.rtp.find(({ payload }) => payload === payloadType);
-    const fixed = STATIC_PAYLOADS.get(payloadType);
-    const encodingName = map?.codec ?? fixed?.[0];
+    const fixed = staticPayload(payloadType);
+    const encodingName = map?.codec ?? fixed?.encodingName;
     if (encodingName === undefined) continue;
     const channels = Number(textOf(map?.encoding));
     const fmtp = media.fmtp.find(({ payload }) => payload === payloadType)?.config;
     payloads.push({
       payloadType,
       encodingName,
-      clockRate: map?.rate ?? fixed?.[1] ?? 8_000,
-      channels: channels > 0 ? channels : 1,
+      clockRate: map?.rate ?? fixed?.clockRate ?? 8_000,
+      channels: channels > 0 ? channels : map === undefined ? (fixed?.channels ?? 1) : 1,
       ...(fmtp === undefined ? {} : { fmtp: textOf(fmtp) }),
     });
   }

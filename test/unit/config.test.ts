@@ -37,6 +37,10 @@ describe('the configuration', () => {
     [{ htp: {} }, 'htp: unknown key'],
     [{ media: { ring: { seconds: 'ten' } } }, 'media.ring.seconds: '],
     [{ media: { ports: { min: 3000, max: 2000 } } }, 'media.ports: max must be above min'],
+    [{ media: { host: '0.0.0.0' } }, 'media.host: an IP address that others can send to'],
+    [{ media: { host: '::' } }, 'media.host: an IP address that others can send to'],
+    [{ media: { host: 'media.example' } }, 'media.host: an IP address that others can send to'],
+    [{ media: { legHost: '0:0::0' } }, 'media.legHost: an IP address that others can send to'],
     [{ recorders: { list: [{ id: 'r1' }] } }, 'recorders.list.0.uri: '],
     [
       { recorders: { list: [{ id: 'r1', uri: 'sip:x', reports: 'often' }] } },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isNetwork, networkMatcher } from '../../src/networks.ts';
+import { isMediaHost, isNetwork, networkMatcher } from '../../src/networks.ts';
 
 describe('networks', () => {
   it.each(['10.0.0.1', '10.0.0.0/8', '2001:db8::1', '2001:db8::/32', '0.0.0.0/0'])(
@@ -20,6 +20,21 @@ describe('networks', () => {
     '10.0.0.0/-1',
   ])('may not be written "%s"', (text) => {
     expect(isNetwork(text)).toBe(false);
+  });
+
+  it.each([
+    ['192.0.2.1', true],
+    ['::1', true],
+    ['2001:db8::1', true],
+    ['fe80::1%eth0', true],
+    ['0.0.0.0', false],
+    ['::', false],
+    ['0:0:0:0:0:0:0:0', false],
+    ['::ffff:0.0.0.0', false],
+    ['media.example', false],
+    ['', false],
+  ])('tell of %s whether media can be sent there: %s', (text, can) => {
+    expect(isMediaHost(text)).toBe(can);
   });
 
   it('hold the addresses in them, and no others', () => {

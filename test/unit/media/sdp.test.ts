@@ -100,6 +100,26 @@ describe('RTCP address', () => {
   });
 });
 
+describe('a connection address that cannot be used', () => {
+  const reasonOf = (c: string): unknown => {
+    try {
+      offerOf(plainSdp({}).replace(/c=.*/, c));
+    } catch (error) {
+      return (error as TandemError).details?.reason;
+    }
+    return undefined;
+  };
+
+  it.each([
+    ['c=IN IP4 pbx.example.com', 'a host name; only IP addresses are taken here'],
+    ['c=IN IP6 1pbx', 'a host name; only IP addresses are taken here'],
+    ['c=IN IP4 999.1.1.1', 'not an IPv4 address'],
+    ['c=IN IP6 10.0.0.1', 'not an IPv6 address'],
+  ])('says why: %s', (c, reason) => {
+    expect(reasonOf(c)).toBe(reason);
+  });
+});
+
 describe('hold', () => {
   it.each(['sendrecv', 'sendonly', 'recvonly', 'inactive'] as const)('a=%s', (direction) => {
     expect(offerOf(plainSdp({ attributes: [direction] })).audio.direction).toBe(direction);
@@ -156,6 +176,7 @@ describe('an offer that is not SDP', () => {
     ['a payload type that is none', plainSdp({ formats: '0 *' }), 'm'],
     ['a dynamic payload type without rtpmap', plainSdp({ formats: '0 97' }), 'a=rtpmap'],
     ['a broken rtpmap', plainSdp({ attributes: ['rtpmap:0 PCMU'] }), 'a=rtpmap'],
+    ['a clock rate beyond reason', plainSdp({ attributes: ['rtpmap:0 PCMU/2000000'] }), 'a=rtpmap'],
     ['no clock rate', plainSdp({ attributes: ['rtpmap:0 PCMU/'] }), 'a=rtpmap'],
     ['a broken RTCP port', plainSdp({ attributes: ['rtcp:99999'] }), 'a=rtcp'],
     ['no port left for RTCP', plainSdp({ port: 65_535 }), 'm'],

@@ -21,9 +21,20 @@ const staticPayloads: Readonly<
   18: ['G729', 8_000, 1],
 };
 
-export function staticPayload(
-  payloadType: number,
-): { encodingName: string; clockRate: number; channels: number } | undefined {
+export interface StaticPayload {
+  readonly payloadType: number;
+  readonly encodingName: string;
+  readonly clockRate: number;
+  readonly channels: number;
+}
+
+export function staticPayload(payloadType: number): StaticPayload | undefined {
   const entry = staticPayloads[payloadType];
-  return entry && { encodingName: entry[0], clockRate: entry[1], channels: entry[2] };
+  if (entry === undefined) return undefined;
+  const [encodingName, clockRate, channels] = entry;
+  return { payloadType, encodingName, clockRate, channels };
+}
+
+export function allStaticPayloads(): StaticPayload[] {
+  return Object.keys(staticPayloads).flatMap((key) => staticPayload(Number(key)) ?? []);
 }
