@@ -62,6 +62,9 @@ function sinkOf(address: () => MediaAddress): RecordingSink {
       }
       return addresses;
     },
+    declined() {
+      // Audio alone is offered.
+    },
     snapshot() {
       // Metadata is not measured.
     },

@@ -13,6 +13,7 @@ namespace {
 constexpr size_t kReportBytesMax = 1'200;
 /** A sender that leaps about is not reported to for each of its packets. */
 constexpr int64_t kForcedReportEveryNs = 100 * kNsPerMs;
+constexpr int64_t kLookEveryNs = kNsPerSecond;
 
 }  // namespace
 
@@ -215,7 +216,18 @@ void Capture::flush(ShardContext& context) {
       {.type = Event::Type::kCaptureFailed, .id = id_, .address = {}, .error = error});
 }
 
+void Capture::look(ShardContext& context) {
+  const uint32_t before = file_->restored();
+  if (!file_->restoreIfDeleted()) flush(context);
+  if (file_->restored() == before) return;
+  context.events.emit({.type = Event::Type::kCaptureRestored, .id = id_, .address = {}});
+}
+
 void Capture::tick(ShardContext& context) {
+  if (context.monotonicNow >= nextLookNs_) {
+    nextLookNs_ = context.monotonicNow + kLookEveryNs;
+    look(context);
+  }
   for (auto& stream : streams_) stream->tick(context);
 }
 
@@ -223,6 +235,7 @@ void Capture::finish(ShardContext& context) {
   for (auto& stream : streams_) stream->drain(context);
   for (auto& stream : streams_) stream->sendBye(context);
   flush(context);
+  look(context);
 }
 
 CaptureReport Capture::report() const {
@@ -230,6 +243,7 @@ CaptureReport Capture::report() const {
   report.captureId = id_;
   report.fileBytes = file_->bytes();
   report.failed = file_->failed();
+  report.restored = file_->restored();
   for (const auto& stream : streams_) report.streams.push_back(stream->report());
   return report;
 }

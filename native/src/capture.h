@@ -113,11 +113,15 @@ class Capture {
   CaptureReport report() const;
 
  private:
+  /** Somebody may delete the file while it is written. */
+  void look(ShardContext& context);
+
   const uint32_t id_;
   std::unique_ptr<PcapngFile> file_;
   std::vector<std::unique_ptr<CaptureStream>> streams_;
   bool dirty_ = false;
   bool failureTold_ = false;
+  int64_t nextLookNs_ = 0;
 };
 
 }  // namespace tandem

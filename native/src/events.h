@@ -16,7 +16,8 @@ struct Event {
     kForkLive,
     kForkOverrun,
     kForkEnded,
-    kCaptureFailed
+    kCaptureFailed,
+    kCaptureRestored
   };
 
   Type type;

@@ -503,6 +503,7 @@ Napi::Value toJs(Napi::Env env, const CaptureReport& report) {
   set(object, "captureId", report.captureId);
   set(object, "fileBytes", report.fileBytes);
   if (report.failed != 0) object.Set("failed", strerrorname_np(report.failed));
+  set(object, "restored", report.restored);
   Napi::Array streams = Napi::Array::New(env, report.streams.size());
   for (uint32_t i = 0; i < report.streams.size(); ++i) {
     const CaptureStreamReport& stream = report.streams[i];
@@ -588,6 +589,10 @@ Napi::Value toJs(Napi::Env env, const Event& event) {
       object.Set("type", "capture-failed");
       set(object, "captureId", event.id);
       object.Set("errno", strerrorname_np(event.error));
+      break;
+    case Event::Type::kCaptureRestored:
+      object.Set("type", "capture-restored");
+      set(object, "captureId", event.id);
       break;
   }
   return object;

@@ -1,9 +1,12 @@
 #include "pcapng.h"
 
 #include <fcntl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "bytes.h"
 #include "error.h"
@@ -26,6 +29,8 @@ constexpr uint16_t kOptionTimeResolution = 9;
 
 /** Written early when a wake-up brings more than this. */
 constexpr size_t kBufferBytes = 256 * 1024;
+
+constexpr uint32_t kRestoredMax = 3;
 
 constexpr size_t kUdpHeaderBytes = 8;
 constexpr uint8_t kUdpProtocol = 17;
@@ -80,11 +85,32 @@ size_t writeHeaders(uint8_t* out, const Address& from, const Address& to, const 
   return ipBytes + kUdpHeaderBytes;
 }
 
+UniqueFd create(const std::string& path) {
+  return UniqueFd(open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+}
+
+/** Where `path` was, with its folder; invalid, with errno, when that cannot be. */
+UniqueFd copyTo(const std::string& path, int from, uint64_t size) {
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
+  UniqueFd to = create(path);
+  off_t at = 0;
+  while (to.valid() && static_cast<uint64_t>(at) < size) {
+    const ssize_t count = sendfile(to.get(), from, &at, size - static_cast<uint64_t>(at));
+    if (count > 0 || (count < 0 && errno == EINTR)) continue;
+    const int why = count < 0 ? errno : EIO;
+    unlink(path.c_str());
+    to.reset();
+    errno = why;
+  }
+  return to;
+}
+
 }  // namespace
 
 PcapngFile::PcapngFile(const std::string& path, const std::string& comment,
                        const std::vector<std::string>& interfaces)
-    : fd_(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)) {
+    : path_(path), fd_(create(path)) {
   if (!fd_.valid()) failErrno("open " + path);
   buffer_.reserve(kBufferBytes + 70'000);
   beginBlock(kSectionHeader);
@@ -132,6 +158,22 @@ void PcapngFile::append(uint32_t interface, int64_t wallNs, const Address& from,
   pad();
   endBlock();
   if (buffer_.size() >= kBufferBytes) flush();
+}
+
+bool PcapngFile::restoreIfDeleted() {
+  struct stat seen {};
+  if (failed_ != 0 || fstat(fd_.get(), &seen) != 0 || seen.st_nlink > 0) return true;
+  UniqueFd again;
+  // Whoever goes on deleting it means it.
+  errno = ENOENT;
+  if (restored_ < kRestoredMax) again = copyTo(path_, fd_.get(), written_);
+  if (again.valid()) {
+    fd_ = std::move(again);
+    ++restored_;
+    return true;
+  }
+  failed_ = errno;
+  return false;
 }
 
 int PcapngFile::flush() {

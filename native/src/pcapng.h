@@ -26,8 +26,13 @@ class PcapngFile {
   /** Returns 0, or the errno that ended the writing, once and for all. */
   int flush();
 
+  /** For a file that was deleted while it is written: makes it again, with all that it held, at
+   * most a few times. False if that fails, which ends the writing. */
+  bool restoreIfDeleted();
+
   uint64_t bytes() const { return written_; }
   int failed() const { return failed_; }
+  uint32_t restored() const { return restored_; }
 
  private:
   void put16(uint16_t value);
@@ -37,11 +42,13 @@ class PcapngFile {
   void endBlock();
   void pad();
 
+  std::string path_;
   UniqueFd fd_;
   std::vector<uint8_t> buffer_;
   size_t blockAt_ = 0;
   uint64_t written_ = 0;
   int failed_ = 0;
+  uint32_t restored_ = 0;
 };
 
 }  // namespace tandem

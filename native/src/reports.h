@@ -146,6 +146,7 @@ struct CaptureReport {
   uint32_t captureId = 0;
   uint64_t fileBytes = 0;
   int failed = 0;
+  uint32_t restored = 0;
   std::vector<CaptureStreamReport> streams;
 };
 

@@ -293,7 +293,9 @@ export type EdgeEvent =
   | { readonly type: 'fork-overrun'; readonly forkId: number; readonly packets: number }
   /** The recorder of a fork that was ended has reported all that it received. */
   | { readonly type: 'fork-ended'; readonly forkId: number }
-  | { readonly type: 'capture-failed'; readonly captureId: number; readonly errno: string };
+  | { readonly type: 'capture-failed'; readonly captureId: number; readonly errno: string }
+  /** Its file was deleted while it was written, and is there again with all that it held. */
+  | { readonly type: 'capture-restored'; readonly captureId: number };
 
 /** Where the sender's SDP says that it is; RTP from other IP addresses is refused when latch is `announced`. */
 export interface CaptureRemote {
@@ -329,6 +331,8 @@ export interface CaptureReport {
   readonly captureId: number;
   readonly fileBytes: number;
   readonly failed?: string;
+  /** How often somebody deleted the file and it was made again. */
+  readonly restored: number;
   readonly streams: readonly {
     readonly label: string;
     readonly packets: number;

@@ -1,5 +1,6 @@
-import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { CaptureReport } from '../edge/types.ts';
 import { messageOf } from '../errors.ts';
 import { MediaScan } from './media-scan.ts';
 import type { ScannedStream } from './media-scan.ts';
@@ -16,6 +17,8 @@ import {
 import type { SessionDescription } from './session-file.ts';
 import { makeWav } from './make-wav.ts';
 import type { WavResult } from './make-wav.ts';
+import { recordingVerdict, streamVerdict } from './verdict.ts';
+import type { RecordingFacts, StreamFacts } from './verdict.ts';
 
 export interface FinishRequest {
   readonly folder: string;
@@ -25,6 +28,8 @@ export interface FinishRequest {
   readonly endReason: string;
   /** The capture stopped before the session did: the errno. */
   readonly captureFailed?: string;
+  /** What the edge took; absent after a crash. */
+  readonly capture?: CaptureReport;
 }
 
 const gapsShownMax = 1_000;
@@ -35,13 +40,16 @@ const gapsShownMax = 1_000;
  */
 export function finishRecording(request: FinishRequest): void {
   const { folder, session } = request;
+  // Somebody may have taken it away.
+  mkdirSync(folder, { recursive: true });
   const partial = join(folder, MEDIA_PARTIAL_FILE);
   const media = join(folder, MEDIA_FILE);
   if (existsSync(partial)) renameSync(partial, media);
   const scan = new MediaScan(session.streams);
   const problem = existsSync(media) ? scanThrough(media, scan) : undefined;
   const wav = wavOf(media, folder, session, scan);
-  const lostMs = scan.streams.reduce((sum, stream) => sum + lostMsOf(stream), 0);
+  const facts = factsOf(request, scan, problem !== undefined);
+  const declined = session.declined ?? [];
   const document = {
     recordId: session.recordId,
     recorder: session.recorder,
@@ -51,29 +59,65 @@ export function finishRecording(request: FinishRequest): void {
     startedAt: new Date(session.startedAt).toISOString(),
     endedAt: new Date(request.endedAt).toISOString(),
     endReason: request.endReason,
-    durationMs: Math.max(0, Math.round(scan.lastAt - (scan.firstAt ?? scan.lastAt))),
-    streams: session.streams.map(({ label, party, epochs }, index) => ({
-      label,
-      party,
-      epochs,
-      ...describe(scan.streams[index] as ScannedStream),
-    })),
+    durationMs: durationMsOf(request, scan),
+    streams: session.streams.map(({ label, party, epochs }, index) => {
+      const { refused, kernelDrops } = request.capture?.streams[index] ?? {};
+      return {
+        label,
+        party,
+        epochs,
+        verdict: streamVerdict(facts.streams[index] as StreamFacts, facts.damaged),
+        ...describe(scan.streams[index] as ScannedStream),
+        ...(refused === undefined ? {} : { refused, kernelDrops }),
+      };
+    }),
+    ...(declined.length === 0
+      ? {}
+      : { notRecorded: declined.map((one) => ({ ...one, at: new Date(one.at).toISOString() })) }),
     capture: {
       file: MEDIA_FILE,
       bytes: existsSync(media) ? statSync(media).size : 0,
       ...(problem === undefined ? {} : { problem }),
       ...(request.captureFailed === undefined ? {} : { failed: request.captureFailed }),
+      ...((request.capture?.restored ?? 0) === 0 ? {} : { restored: request.capture?.restored }),
     },
     wav,
-    verdict:
-      request.captureFailed !== undefined
-        ? `stopped: ${request.captureFailed}`
-        : lostMs === 0
-          ? 'complete'
-          : `missing ${Math.round(lostMs)} ms`,
+    verdict: recordingVerdict(facts),
   };
   writeWhole(join(folder, RECORDING_FILE), `${JSON.stringify(document, null, 2)}\n`);
   rmSync(join(folder, SESSION_PARTIAL_FILE), { force: true });
+}
+
+function factsOf(request: FinishRequest, scan: MediaScan, damaged: boolean): RecordingFacts {
+  const { session, capture, captureFailed } = request;
+  return {
+    captureFailed,
+    damaged,
+    streams: session.streams.map(({ label, inactive }, index) => {
+      const scanned = scan.streams[index] as ScannedStream;
+      return {
+        label,
+        packets: scanned.rtpPackets,
+        lostMs: lostMsOf(scanned),
+        inactive: inactive === true,
+        taken: capture?.streams[index],
+      };
+    }),
+    declined: (session.declined ?? [])
+      .filter(({ mediaType }) => mediaType === 'audio')
+      .map(({ label }) => label),
+  };
+}
+
+/** By the clock that nobody sets, where it is known; by the times in the capture after a crash. */
+function durationMsOf({ capture }: FinishRequest, scan: MediaScan): number {
+  const firsts = capture?.streams.flatMap(({ firstAt }) => firstAt ?? []) ?? [];
+  const lasts = capture?.streams.flatMap(({ lastAt }) => lastAt ?? []) ?? [];
+  const ms =
+    firsts.length > 0
+      ? Math.max(...lasts) - Math.min(...firsts)
+      : scan.lastAt - (scan.firstAt ?? scan.lastAt);
+  return Math.max(0, Math.round(ms));
 }
 
 function scanThrough(media: string, scan: MediaScan): CaptureProblem | undefined {

@@ -8,6 +8,8 @@ import type { Placed } from './stream-track.ts';
 
 /** SSRCs of one stream; more than that is noise. */
 const SSRCS_MAX = 64;
+/** Sockets are read one after the other. A capture of someone else may come from several queues. */
+const OUT_OF_ORDER_MS_MAX = 1_000;
 /** Seconds from 1900 (NTP) to 1970. */
 const NTP_EPOCH_S = 2_208_988_800;
 
@@ -27,6 +29,8 @@ export interface ScannedStream {
   /** Packets by encoding name. */
   readonly encodings: Map<string, number>;
   rtcpPackets: number;
+  /** On tracks or not. */
+  rtpPackets: number;
 }
 
 /** Reads a capture through once, and puts every RTP packet on its stream's track. */
@@ -42,11 +46,14 @@ export class MediaScan {
       tracks: new Map(),
       encodings: new Map(),
       rtcpPackets: 0,
+      rtpPackets: 0,
     }));
   }
 
   *packets(reader: CaptureFileReader): Generator<ScannedPacket, void> {
+    const clock = new SteadyTimes();
     for (const packet of reader.packets()) {
+      const at = clock.timeOf(packet.at);
       const streamIndex = packet.interface.index;
       const stream = this.streams[streamIndex];
       const datagram = findDatagram(packet.data, packet.interface.linkType);
@@ -58,14 +65,15 @@ export class MediaScan {
         continue;
       }
       const header = readRtpHeader(packet.data, payloadStart, payloadEnd);
+      if (header !== undefined) stream.rtpPackets += 1;
       const track = header === undefined ? undefined : trackOf(stream, header.ssrc);
       if (header === undefined || track === undefined) continue;
-      this.firstAt ??= packet.at;
-      this.lastAt = Math.max(this.lastAt, packet.at);
+      this.firstAt ??= at;
+      this.lastAt = Math.max(this.lastAt, at);
       const codec = this.#codecOf(streamIndex, header.payloadType, packet.at);
       const { sequence, timestamp } = header;
       const clockRate = codec?.clockRate ?? 8_000;
-      const placed = track.push({ at: packet.at, sequence, timestamp, clockRate });
+      const placed = track.push({ at, sequence, timestamp, clockRate });
       const encodingName = codec?.encodingName.toUpperCase();
       const name = encodingName ?? `payload type ${String(header.payloadType)}`;
       stream.encodings.set(name, (stream.encodings.get(name) ?? 0) + 1);
@@ -87,6 +95,22 @@ export class MediaScan {
       found = epoch.payloads.find((payload) => payload.payloadType === payloadType) ?? found;
     }
     return found;
+  }
+}
+
+/** Packets lie in the order in which they came: a time before the last one's is of a clock that was set back. */
+class SteadyTimes {
+  #setBackMs = 0;
+  #last = -Infinity;
+
+  timeOf(wallMs: number): number {
+    const at = wallMs + this.#setBackMs;
+    if (at < this.#last - OUT_OF_ORDER_MS_MAX) {
+      this.#setBackMs = this.#last - wallMs;
+      return this.#last;
+    }
+    this.#last = Math.max(this.#last, at);
+    return at;
   }
 }
 

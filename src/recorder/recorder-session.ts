@@ -7,10 +7,20 @@ import { messageOf, TandemError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { MediaAddress, Payload } from '../recording/interfaces.ts';
 import { senderOf } from '../siprec/metadata.ts';
-import type { MetadataSnapshot, OfferedStream, RecordingSink } from '../siprec/srs-session.ts';
+import type {
+  DeclinedLine,
+  MetadataSnapshot,
+  OfferedStream,
+  RecordingSink,
+} from '../siprec/srs-session.ts';
 import type { FinishRequest } from './finish-recording.ts';
 import { MEDIA_PARTIAL_FILE, METADATA_FILE, writeSession, writeWhole } from './session-file.ts';
-import type { PartyName, SessionDescription, SessionStream } from './session-file.ts';
+import type {
+  DeclinedStream,
+  PartyName,
+  SessionDescription,
+  SessionStream,
+} from './session-file.ts';
 
 export interface RecorderSessionOptions {
   readonly recordId: string;
@@ -28,6 +38,8 @@ export interface RecorderSessionOptions {
   readonly onAbandoned: () => void;
 }
 
+/** More than an offer may have. */
+const DECLINED_MAX = 64;
 /** A stream that is not sent yet, from nowhere. */
 const nowhere: SocketAddress = { ip: '127.0.0.1', port: 9 };
 
@@ -42,16 +54,20 @@ interface Capture {
 export class RecorderSession implements RecordingSink {
   readonly #options: RecorderSessionOptions;
   readonly #startedAt: number;
+  readonly #startedWallMs: number;
   readonly #streams: SessionStream[] = [];
   /** By stream, as the last offer has them: a label is scoped to the message that carries it. */
   readonly #labels: string[] = [];
+  readonly #declined = new Map<number, DeclinedStream>();
   #sessionId: string | null = null;
+  #metadataXml: Buffer | undefined;
   #capture: Capture | undefined;
   #captureFailed: string | undefined;
 
   private constructor(options: RecorderSessionOptions) {
     this.#options = options;
     this.#startedAt = options.clock.now();
+    this.#startedWallMs = options.clock.wallOf(this.#startedAt);
   }
 
   /** @throws TandemError CALL_EXISTS, STORAGE_FULL, STORAGE_UNWRITABLE */
@@ -81,32 +97,45 @@ export class RecorderSession implements RecordingSink {
   offered(streams: readonly OfferedStream[]): ReadonlyMap<number, MediaAddress> {
     if (this.#capture === undefined) return this.#open(streams).local;
     const capture = this.#capture;
-    const { clock, edge, folder, logger } = this.#options;
-    for (const { position, label, remote, reportRanges, payloads } of streams) {
+    const { clock, edge } = this.#options;
+    for (const { position, label, remote, active, reportRanges, payloads } of streams) {
       const index = capture.indexes.get(position);
       if (index === undefined) continue;
       this.#labels[index] = label;
-      const stream = this.#streams[index] as SessionStream;
+      const stream = this.#activated(index, active);
       const known = stream.epochs.at(-1)?.payloads;
       if (JSON.stringify(known) !== JSON.stringify(payloads)) {
-        const epochs = [...stream.epochs, { at: clock.now(), payloads }];
+        const epochs = [...stream.epochs, { at: clock.wallOf(clock.now()), payloads }];
         this.#streams[index] = { ...stream, epochs };
       }
       if (remote !== undefined) {
         edge.setCaptureRemote(capture.id, index, { ...remote, reportRanges });
       }
     }
-    try {
-      this.#write();
-    } catch (error) {
-      logger.error({ folder, error: messageOf(error) }, 'session not described on disk');
-    }
+    this.#describeOnDisk();
     // Streams that a re-offer adds have no place in a capture that is open.
     return capture.local;
   }
 
+  declined(lines: readonly DeclinedLine[]): void {
+    const { clock, logger } = this.#options;
+    const before = this.#declined.size;
+    for (const { position, label, mediaType, protocol } of lines) {
+      if (this.#declined.has(position) || this.#declined.size >= DECLINED_MAX) continue;
+      const at = clock.wallOf(clock.now());
+      this.#declined.set(position, { label, mediaType, protocol, at });
+      logger.warn({ label, mediaType, protocol }, 'stream is offered and not recorded');
+    }
+    if (this.#declined.size > before) this.#describeOnDisk();
+  }
+
+  /** The edge had to make the capture again: somebody deleted it, and the other files with it. */
+  restored(): void {
+    this.#describeOnDisk();
+    this.#writeMetadata();
+  }
+
   snapshot({ xml, metadata }: MetadataSnapshot): void {
-    const { folder, logger } = this.#options;
     this.#sessionId = metadata.sessions[0]?.sessionId ?? this.#sessionId;
     for (const [index, stream] of this.#streams.entries()) {
       const sender = senderOf(metadata, this.#labels[index] ?? stream.label);
@@ -120,12 +149,9 @@ export class RecorderSession implements RecordingSink {
       };
       this.#streams[index] = { ...stream, party };
     }
-    try {
-      writeWhole(join(folder, METADATA_FILE), xml);
-      this.#write();
-    } catch (error) {
-      logger.error({ folder, error: messageOf(error) }, 'metadata not written');
-    }
+    this.#metadataXml = xml;
+    this.#writeMetadata();
+    this.#describeOnDisk();
   }
 
   /** The edge can write no more. */
@@ -135,15 +161,15 @@ export class RecorderSession implements RecordingSink {
 
   ended(reason: string): void {
     const { clock, edge, folder, onEnded } = this.#options;
-    if (this.#capture !== undefined) {
-      const { failed } = edge.closeCapture(this.#capture.id);
-      this.#captureFailed ??= failed;
-    }
+    const capture = this.#capture === undefined ? undefined : edge.closeCapture(this.#capture.id);
+    this.#captureFailed ??= capture?.failed;
+    if (capture !== undefined && capture.restored > 0) this.restored();
     onEnded({
       folder,
       session: this.#describe(),
-      endedAt: clock.now(),
+      endedAt: clock.wallOf(clock.now()),
       endReason: reason,
+      ...(capture === undefined ? {} : { capture }),
       ...(this.#captureFailed === undefined ? {} : { captureFailed: this.#captureFailed }),
     });
   }
@@ -162,9 +188,10 @@ export class RecorderSession implements RecordingSink {
 
   #open(streams: readonly OfferedStream[]): Capture {
     const { edge, folder, host, latch, recordId, clock } = this.#options;
-    const now = clock.now();
-    for (const { label, payloads } of streams) {
-      this.#streams.push({ label, party: null, epochs: [{ at: now, payloads }] });
+    const at = clock.wallOf(clock.now());
+    for (const { label, payloads, active } of streams) {
+      const epochs = [{ at, payloads }];
+      this.#streams.push({ label, party: null, epochs, ...(active ? {} : { inactive: true }) });
       this.#labels.push(label);
     }
     let opened;
@@ -191,6 +218,32 @@ export class RecorderSession implements RecordingSink {
     return capture;
   }
 
+  #activated(index: number, active: boolean): SessionStream {
+    const { inactive, ...stream } = this.#streams[index] as SessionStream;
+    const result = inactive === true && !active ? { ...stream, inactive } : stream;
+    this.#streams[index] = result;
+    return result;
+  }
+
+  #writeMetadata(): void {
+    const { folder, logger } = this.#options;
+    if (this.#metadataXml === undefined) return;
+    try {
+      writeWhole(join(folder, METADATA_FILE), this.#metadataXml);
+    } catch (error) {
+      logger.error({ folder, error: messageOf(error) }, 'metadata not written');
+    }
+  }
+
+  #describeOnDisk(): void {
+    const { folder, logger } = this.#options;
+    try {
+      this.#write();
+    } catch (error) {
+      logger.error({ folder, error: messageOf(error) }, 'session not described on disk');
+    }
+  }
+
   #write(): void {
     writeSession(this.#options.folder, this.#describe());
   }
@@ -204,8 +257,9 @@ export class RecorderSession implements RecordingSink {
       sipCallId,
       source,
       sessionId: this.#sessionId,
-      startedAt: this.#startedAt,
+      startedAt: this.#startedWallMs,
       streams: this.#streams,
+      declined: [...this.#declined.values()],
     };
   }
 }

@@ -258,9 +258,17 @@ export class Recorder {
   }
 
   #handleEdgeEvent(event: EdgeEvent): void {
-    if (event.type !== 'capture-failed') return;
+    if (event.type !== 'capture-failed' && event.type !== 'capture-restored') return;
     for (const [recordId, { session, dialog }] of this.#running) {
       if (session.captureId !== event.captureId) continue;
+      if (event.type === 'capture-restored') {
+        this.#logger.error(
+          { recordId },
+          'recording was deleted while it ran, and is written again',
+        );
+        session.restored();
+        continue;
+      }
       this.#logger.error({ recordId, errno: event.errno }, 'recording cannot be written any more');
       session.fail(event.errno);
       void dialog.hangUp(503, event.errno === 'ENOSPC' ? 'disk full' : 'storage failed');

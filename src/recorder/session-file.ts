@@ -22,10 +22,22 @@ export interface PayloadEpoch {
   readonly payloads: readonly Payload[];
 }
 
+/** What the client offered to send and the recorder did not take. */
+export interface DeclinedStream {
+  readonly label: string;
+  readonly mediaType: string;
+  /** `RTP/AVP` ... */
+  readonly protocol: string;
+  /** Unix ms. */
+  readonly at: number;
+}
+
 export interface SessionStream {
   readonly label: string;
   readonly party: PartyName | null;
   readonly epochs: readonly PayloadEpoch[];
+  /** Never offered but as inactive: no media was to come. */
+  readonly inactive?: boolean;
 }
 
 /** What is known of a running session beside its media: enough to finish its files after a crash. */
@@ -41,6 +53,7 @@ export interface SessionDescription {
   readonly startedAt: number;
   /** In the order of the interfaces in the capture file. */
   readonly streams: readonly SessionStream[];
+  readonly declined?: readonly DeclinedStream[];
 }
 
 /** Replaces a file as a whole: a reader sees the old one or the new one. */

@@ -28,6 +28,14 @@ export interface OfferedStream {
   readonly payloads: readonly Payload[];
 }
 
+/** An m-line that is to be sent and gets port 0. */
+export interface DeclinedLine {
+  readonly position: number;
+  readonly label: string;
+  readonly mediaType: string;
+  readonly protocol: string;
+}
+
 export interface MetadataSnapshot {
   readonly xml: Buffer;
   readonly metadata: RecordingMetadata;
@@ -37,6 +45,8 @@ export interface MetadataSnapshot {
 export interface RecordingSink {
   /** Streams as offered, again with each offer. Gives the address to send to by position; others are refused. */
   offered(streams: readonly OfferedStream[]): ReadonlyMap<number, MediaAddress>;
+  /** What is offered now and not taken; told after `offered`, when there is any. */
+  declined(lines: readonly DeclinedLine[]): void;
   /** A full snapshot. */
   snapshot(snapshot: MetadataSnapshot): void;
   /** The session is over, whoever ended it. Called once, after `offered` gave addresses. */
@@ -51,6 +61,11 @@ const aliveTimeoutMs = 5_000;
 /** Media that cannot be recorded: not audio, or encrypted with keys that we were not given. */
 function isRecordable({ mediaType, protocol }: MediaLine): boolean {
   return mediaType === 'audio' && /^RTP\/AVPF?$/i.test(protocol);
+}
+
+/** The SRC is to send on it. */
+function isSent({ address, direction }: MediaLine): boolean {
+  return address !== undefined && (direction === 'sendonly' || direction === 'sendrecv');
 }
 
 /** One recording session of the SRS: the answers it gives and what it learns in the dialog. */
@@ -100,6 +115,7 @@ export class SrsSession {
     this.#sink = sink;
     this.#lines = [...lines];
     this.#local = local;
+    this.#tellDeclined();
     return this.#write(this.#lines.map((line, position) => this.#answerLine(line, position)));
   }
 
@@ -239,6 +255,16 @@ export class SrsSession {
       isRecordable(line) ? [streamOf(line, at)] : [],
     );
     this.#local = this.#sink?.offered(streams) ?? this.#local;
+    this.#tellDeclined();
+  }
+
+  #tellDeclined(): void {
+    const lines = this.#lines.flatMap((line, position) => {
+      const { mediaType, protocol, label = String(position + 1) } = line;
+      const taken = isRecordable(line) && this.#local.has(position);
+      return taken || !isSent(line) ? [] : [{ position, label, mediaType, protocol }];
+    });
+    if (lines.length > 0) this.#sink?.declined(lines);
   }
 
   /**
@@ -304,12 +330,12 @@ export function statusOf({ code }: TandemError): number {
 }
 
 function streamOf(line: MediaLine, position: number): OfferedStream {
-  const { address, label, direction, payloads } = line;
+  const { address, label, payloads } = line;
   return {
     position,
     label: label ?? String(position + 1),
     ...(address === undefined ? {} : { remote: address }),
-    active: address !== undefined && (direction === 'sendonly' || direction === 'sendrecv'),
+    active: isSent(line),
     reportRanges: rangeReportsOf(line).length > 0,
     payloads,
   };

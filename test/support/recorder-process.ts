@@ -17,11 +17,18 @@ export interface RecordingDocument {
   readonly streams: readonly {
     readonly label: string;
     readonly party: { readonly aor: string; readonly name?: string } | null;
+    readonly verdict: string;
+    readonly refused?: Readonly<Record<string, number>>;
     readonly packets: number;
     readonly lostPackets: number;
     readonly codecs: Readonly<Record<string, number>>;
   }[];
-  readonly capture: { readonly bytes: number; readonly failed?: string };
+  readonly notRecorded?: readonly { readonly label: string; readonly protocol: string }[];
+  readonly capture: {
+    readonly bytes: number;
+    readonly failed?: string;
+    readonly restored?: number;
+  };
   readonly wav: { readonly file: string | null; readonly channels?: number };
 }
 

@@ -51,6 +51,7 @@ function sinkOf(address: MediaAddress): RecordingSink {
   return {
     offered: (streams: readonly OfferedStream[]) =>
       new Map(streams.map(({ position }) => [position, address])),
+    declined: () => undefined,
     snapshot: () => undefined,
     ended: () => undefined,
     abandoned: () => undefined,

@@ -13,10 +13,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { CaptureReport } from '../../../src/edge/types.ts';
 import { finishRecording } from '../../../src/recorder/finish-recording.ts';
 import { findLeftovers } from '../../../src/recorder/leftovers.ts';
 import { writeSession } from '../../../src/recorder/session-file.ts';
 import type { SessionDescription } from '../../../src/recorder/session-file.ts';
+import type { Taken } from '../../../src/recorder/verdict.ts';
 import { writeRtpPacket } from '../../../src/rtp/header.ts';
 import { writePcapng } from '../../support/pcapng.ts';
 
@@ -72,8 +74,15 @@ function crash(description = session()): void {
   writeSession(folder, description);
 }
 
-function finish(): void {
-  finishRecording({ folder, session: session(), endedAt: startedAt + 1_000, endReason: 'bye' });
+function finish(capture?: CaptureReport, description = session()): void {
+  const ended = { endedAt: startedAt + 1_000, endReason: 'bye' };
+  const known = capture === undefined ? {} : { capture };
+  finishRecording({ folder, session: description, ...ended, ...known });
+}
+
+function taken(facts: Partial<Taken>): Taken {
+  const nothing = { packets: 0, bytes: 0, rtcpPackets: 0, lostPackets: 0, kernelDrops: 0 };
+  return { label: '', ...nothing, refused: {}, ...facts };
 }
 
 function recording(): Record<string, unknown> {
@@ -160,7 +169,66 @@ describe('finishing a recording', () => {
     writeSession(folder, session());
     finish();
     expect(readdirSync(folder)).toEqual(['recording.json']);
-    expect(recording()).toMatchObject({ wav: { file: null }, durationMs: 0 });
+    expect(recording()).toMatchObject({
+      wav: { file: null },
+      durationMs: 0,
+      verdict: 'no-media',
+      streams: [{ verdict: 'no-media' }, { verdict: 'no-media' }],
+    });
+  });
+
+  test('says what the edge refused and dropped, and measures by the clock that nobody sets', () => {
+    crash();
+    const firstAt = startedAt + 5;
+    const refused = { stranger: 250 };
+    const streams = [
+      taken({ label: '1', packets: 50, firstAt, lastAt: firstAt + 980 }),
+      taken({ label: '2', packets: 49, firstAt, lastAt: firstAt + 981, refused, kernelDrops: 1 }),
+    ];
+    finish({ captureId: 1, fileBytes: 1, restored: 0, streams });
+    expect(recording()).toMatchObject({
+      durationMs: 981,
+      streams: [
+        { verdict: 'complete', refused: {}, kernelDrops: 0 },
+        { verdict: 'missing 20 ms', refused, kernelDrops: 1 },
+      ],
+    });
+  });
+
+  test('says so when what was taken is not on disk any more, though the folder is gone, too', () => {
+    const streams = ['1', '2'].map((label) => taken({ label, packets: 700 }));
+    rmSync(folder, { recursive: true });
+    finish({ captureId: 1, fileBytes: 1, restored: 0, streams });
+    expect(recording()).toMatchObject({
+      verdict: 'missing 1400 packets',
+      streams: [{ verdict: 'missing 700 packets' }, { verdict: 'missing 700 packets' }],
+    });
+  });
+
+  test('names what was offered and not recorded', () => {
+    crash();
+    const declined = [{ label: '3', mediaType: 'audio', protocol: 'RTP/AVP', at: startedAt }];
+    finish(undefined, session({ declined }));
+    expect(recording()).toMatchObject({
+      verdict: 'not recorded: 3',
+      notRecorded: [{ label: '3', protocol: 'RTP/AVP', at: '2026-11-21T00:00:00.000Z' }],
+    });
+  });
+
+  test('places packets after the clock was set back where they belong', () => {
+    const packets = Array.from({ length: 100 }, (_, sequence) => {
+      const header = { payloadType: 0, sequence, timestamp: sequence * 160, ssrc: 1 };
+      const payload = writeRtpPacket({ ...header, marker: false }, Buffer.alloc(160, 0xff));
+      const setBackMs = sequence < 50 ? 0 : 3_600_000;
+      return { at: startedAt + 20 * sequence - setBackMs, from: 0, payload };
+    });
+    writePcapng(join(folder, 'media.partial.pcapng'), ['1', '2'], packets);
+    writeSession(folder, session());
+    finish();
+    const { durationMs, wav } = recording() as { durationMs: number; wav: { durationMs: number } };
+    expect(wav.durationMs).toBe(2_000);
+    expect(durationMs).toBeGreaterThan(1_900);
+    expect(durationMs).toBeLessThan(2_000);
   });
 });
 

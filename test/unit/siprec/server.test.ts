@@ -28,6 +28,7 @@ beforeEach(() => {
       sessions.set(user, session);
       return Promise.resolve({
         offered: () => new Map(streams.map(({ position }) => [position, media(7_000)])),
+        declined: () => undefined,
         snapshot: () => log.push(`metadata of ${user}`),
         ended: () => log.push(`${user} ended`),
         abandoned: () => log.push(`${user} abandoned`),
