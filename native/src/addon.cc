@@ -13,6 +13,7 @@
 #include "tables.h"
 #include "trace_reception.h"
 #include "trace_relay.h"
+#include "trace_reports.h"
 
 namespace tandem {
 
@@ -303,6 +304,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
               }));
   exports.Set("traceReception", Napi::Function::New(env, traceReception));
   exports.Set("traceRelay", Napi::Function::New(env, traceRelay));
+  exports.Set("traceReports", Napi::Function::New(env, traceReports));
   return exports;
 }
 

@@ -2,12 +2,14 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "normaliser.h"
 #include "range_reporter.h"
 #include "ranges.h"
 #include "reception.h"
+#include "report_judge.h"
 #include "ring.h"
 #include "rtcp.h"
 #include "rtcp_rewrite.h"
@@ -22,6 +24,40 @@ void require(bool invariant) {
 
 /** Small, so that reports are split often. */
 constexpr size_t kRangeReportBytes = 64;
+
+/** Whatever is said, nothing is confirmed or lost that was not sent. */
+void fuzzJudge(std::vector<uint8_t>& compound) {
+  struct Recorder {
+    SentLog sent;
+    ReportJudge judge{3, sent};
+    uint64_t number = kFirstCycle;
+    int compounds = 0;
+  };
+  static auto recorder = std::make_unique<Recorder>();
+  // What is held against each other grows with what was sent.
+  if (++recorder->compounds > 300) recorder = std::make_unique<Recorder>();
+  SentLog& sent = recorder->sent;
+  ReportJudge& judge = recorder->judge;
+  uint64_t& number = recorder->number;
+  for (int i = 0; i < 20; ++i) {
+    number += 1 + number % 7 / 6 + (number % 9001 == 0 ? 30'000 : 0);
+    sent.add(number, 0);
+    if (number % 11 == 0) sent.add(number - number % 5, 0);
+  }
+  judge.onRanges(compound.data(), compound.size());
+  forEachReportBlock(compound.data(), compound.size(),
+                     [&sent, &judge](const ReportBlock& block, uint32_t reporter) {
+                       const auto report = judge.onReport(block, reporter);
+                       require(!report || sent.contains(report->highest));
+                       require(!report || (report->fractionLost >= 0 && report->fractionLost <= 1));
+                     });
+  const SpanList all = sent.within({0, UINT64_MAX - 1});
+  const SpanList& confirmed = judge.confirmed().list();
+  const SpanList& denied = judge.denied().list();
+  require(difference(confirmed, all).empty() && difference(denied, all).empty());
+  require(intersection(confirmed, denied).empty());
+  require(judge.lost().atLeast <= judge.lost().atMost && judge.lost().atMost <= sizeOf(all));
+}
 
 }  // namespace
 
@@ -67,6 +103,7 @@ bool fuzzRtcp(const uint8_t* data, size_t size) {
   forEachReportBlock(copy.data(), size, [&sum](const ReportBlock& block, uint32_t) {
     sum += block.ssrc + block.jitter;
   });
+  fuzzJudge(copy);
   findSenderReport(copy.data(), size);
   RtcpRewrite rules;
   rules.sender = static_cast<uint32_t>(sum);

@@ -183,7 +183,11 @@ void ReportJudge::onNewTarget() {
 ReportJudge::Bounds ReportJudge::lost() const {
   if (reportsRanges_) return {};
   const Bounds open = openLost();
-  return {closed_.atLeast + open.atLeast, closed_.atMost + open.atMost};
+  // A number that was first sent after it had been passed may be in two intervals.
+  const uint64_t unconfirmed =
+      sent_.empty() ? 0 : sent_.countWithin({0, sent_.highest()}) - sizeOf(confirmed_.list());
+  const uint64_t atMost = std::min(closed_.atMost + open.atMost, unconfirmed);
+  return {std::min(closed_.atLeast + open.atLeast, atMost), atMost};
 }
 
 SpanList ReportJudge::behind() const {

@@ -55,7 +55,8 @@ std::optional<SentLog::Copies> SentLog::between(uint64_t after, uint64_t upTo) c
   for (const Late& late : late_) {
     const bool isWithin = late.number > after && late.number <= upTo;
     if (isWithin && !late.isRepetition) --inOrder;
-    if (isWithin && late.isRepetition && late.highestThen < upTo) severally.push_back(late.number);
+    if (isWithin && late.isRepetition && late.number < upTo && late.highestThen < upTo)
+      severally.push_back(late.number);
     if (late.highestThen < after || late.highestThen > upTo) continue;
     ++perhaps;
     if (late.highestThen > after && late.highestThen < upTo) ++surely;
@@ -68,8 +69,8 @@ std::optional<SentLog::Copies> SentLog::between(uint64_t after, uint64_t upTo) c
   std::sort(severally.begin(), severally.end());
   const auto end = std::unique(severally.begin(), severally.end());
   const auto several = static_cast<uint64_t>(end - severally.begin());
-  return Copies{numbers, numbers - several + lateFirst, inOrder + surely, inOrder + perhaps,
-                repeated};
+  const uint64_t open = numbers - std::min<uint64_t>(numbers, 1);
+  return Copies{open, open - several + lateFirst, inOrder + surely, inOrder + perhaps, repeated};
 }
 
 template <typename Suits>

@@ -30,7 +30,7 @@ class SentLog {
   /** What a recorder may have counted between the moments at which `after` and `upTo` were the
    * highest that it had. */
   struct Copies {
-    /** Numbers in between. */
+    /** Numbers in between that may be lost: `upTo` is not. */
     uint64_t numbers;
     /** Of which so many were sent once, for all that is known: not fewer than they are. */
     uint64_t single;

@@ -119,6 +119,18 @@ export interface RelayTrace {
   readonly silent: boolean;
 }
 
+/** What a recorder's reports prove, as far as they came. */
+export interface ReportsTrace {
+  /** Of the last receiver report that was believed, if there was one in that step. */
+  readonly highest?: number;
+  readonly fractionLost?: number;
+  readonly reportsRanges: boolean;
+  readonly confirmed: readonly (readonly [number, number])[];
+  readonly denied: readonly (readonly [number, number])[];
+  readonly atLeast: number;
+  readonly atMost: number;
+}
+
 export interface Addon {
   /** @param now Unix ms by the clock that the edge is to follow; the first edge of a process sets it */
   Edge: new (options: EdgeOptions, onEvent: (event: EdgeEvent) => void, now: number) => NativeEdge;
@@ -137,6 +149,11 @@ export interface Addon {
   ): ReceptionTrace[];
   /** Packets as mediasoup's path takes them, step by step. For tests. */
   traceRelay(steps: readonly RelayStep[], payloadTypes: readonly number[]): RelayTrace[];
+  /**
+   * Steps: an extended number that is sent, RTCP that comes back, or null, another receiver from there on. An account for each
+   * RTCP. For tests.
+   */
+  traceReports(ssrc: number, steps: readonly (number | Buffer | null)[]): ReportsTrace[];
 }
 
 const builtAddonPath = fileURLToPath(

@@ -49,3 +49,40 @@ function readChunks(chunks: Buffer, count: number): boolean[] {
   if (bits.length < count) throw new Error('fewer bits than numbers');
   return bits.slice(0, count);
 }
+
+export type Chunk =
+  { readonly run: number; readonly came: boolean } | { readonly bits: readonly boolean[] };
+
+/** A Loss RLE block, put together by hand; `thinning` is T of section 4.1. */
+export function lossRle(
+  ssrc: number,
+  begin: number,
+  end: number,
+  chunks: readonly Chunk[],
+  thinning = 0,
+): Buffer {
+  const words = chunks.map((chunk) =>
+    'run' in chunk
+      ? (chunk.came ? 0x4000 : 0) | chunk.run
+      : chunk.bits.reduce((bits, bit, index) => bits | (bit ? 0x4000 >> index : 0), 0x8000),
+  );
+  if (words.length % 2 !== 0) words.push(0);
+  const block = Buffer.alloc(12 + 2 * words.length);
+  block.writeUInt8(1, 0);
+  block.writeUInt8(thinning, 1);
+  block.writeUInt16BE(block.length / 4 - 1, 2);
+  block.writeUInt32BE(ssrc, 4);
+  block.writeUInt16BE(begin & 0xffff, 8);
+  block.writeUInt16BE(end & 0xffff, 10);
+  words.forEach((word, index) => block.writeUInt16BE(word, 12 + 2 * index));
+  return block;
+}
+
+/** An XR packet of such blocks. */
+export function extendedReport(sender: number, ...blocks: readonly Buffer[]): Buffer {
+  const header = Buffer.from([0x80, 207, 0, 0, 0, 0, 0, 0]);
+  header.writeUInt32BE(sender, 4);
+  const packet = Buffer.concat([header, ...blocks]);
+  packet.writeUInt16BE(packet.length / 4 - 1, 2);
+  return packet;
+}
