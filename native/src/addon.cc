@@ -83,6 +83,7 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
                                 InstanceMethod<&EdgeAddon::setRemote>("setRemote"),
                                 InstanceMethod<&EdgeAddon::setRoutes>("setRoutes"),
                                 InstanceMethod<&EdgeAddon::relayStalls>("relayStalls"),
+                                InstanceMethod<&EdgeAddon::lastHeard>("lastHeard"),
                                 InstanceMethod<&EdgeAddon::closePort>("closePort"),
                                 InstanceMethod<&EdgeAddon::streamReports>("streamReports"),
                                 InstanceMethod<&EdgeAddon::sequencesAt>("sequencesAt"),
@@ -193,6 +194,9 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   }
   Napi::Value setRoutes(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { edge.setRoutes(readPortRoutes(info[0])); });
+  }
+  Napi::Value lastHeard(const Napi::CallbackInfo& info) {
+    return answer(info, [](Edge& edge) { return edge.lastHeard(); });
   }
   Napi::Value relayStalls(const Napi::CallbackInfo& info) {
     return answer(info, [](Edge& edge) { return edge.relayStalls(); });

@@ -185,6 +185,12 @@ void Edge::setRoutes(const std::vector<PortRoute>& routes) {
   });
 }
 
+std::vector<LastHeard> Edge::lastHeard() {
+  std::vector<LastHeard> all;
+  for (auto& shard : shards_) shard->run([&all](Shard& s) { s.addLastHeard(all); });
+  return all;
+}
+
 std::vector<RelayStallReport> Edge::relayStalls() {
   std::vector<RelayStallReport> all;
   for (auto& shard : shards_) shard->run([&all](Shard& s) { s.addRelayStalls(all); });

@@ -84,6 +84,8 @@ class Edge {
   void setRemote(uint32_t portId, const PortRemote& remote);
   /** Those of one thread between two packets. */
   void setRoutes(const std::vector<PortRoute>& routes);
+  /** Of all ports, in no order. */
+  std::vector<LastHeard> lastHeard();
   /** Ports that go around mediasoup without having been told to. */
   std::vector<RelayStallReport> relayStalls();
   StreamReport closePort(uint32_t portId);

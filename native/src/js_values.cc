@@ -456,6 +456,15 @@ Napi::Value toJs(Napi::Env env, const std::vector<std::optional<uint64_t>>& sequ
   return list;
 }
 
+Napi::Value toJs(Napi::Env env, const std::vector<LastHeard>& all) {
+  Napi::Float64Array numbers = Napi::Float64Array::New(env, all.size() * 2);
+  for (size_t i = 0; i < all.size(); ++i) {
+    numbers[2 * i] = all[i].portId;
+    numbers[2 * i + 1] = toMs(all[i].atNs);
+  }
+  return numbers;
+}
+
 Napi::Value toJs(Napi::Env env, const std::vector<RelayStallReport>& all) {
   Napi::Array list = Napi::Array::New(env, all.size());
   for (uint32_t i = 0; i < all.size(); ++i) {

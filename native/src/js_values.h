@@ -44,6 +44,8 @@ Napi::Value toJs(Napi::Env env, const std::vector<uint32_t>& ids);
 Napi::Value toJs(Napi::Env env, const std::vector<std::optional<uint64_t>>& sequences);
 Napi::Value toJs(Napi::Env env, const std::vector<ForkSigns>& all);
 Napi::Value toJs(Napi::Env env, const std::vector<RelayStallReport>& all);
+/** A Float64Array, two numbers a port, in the order of the struct; times in Unix ms. */
+Napi::Value toJs(Napi::Env env, const std::vector<LastHeard>& all);
 Napi::Value toJs(Napi::Env env, const OpenedCapture& capture);
 Napi::Value toJs(Napi::Env env, const CaptureReport& report);
 Napi::Value toJs(Napi::Env env, const Counters& counters);

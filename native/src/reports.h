@@ -53,6 +53,12 @@ struct RelayStall {
   int64_t atNs;
 };
 
+struct LastHeard {
+  uint32_t portId;
+  /** 0: nothing yet. */
+  int64_t atNs;
+};
+
 /** Of one port. */
 struct RelayStallReport {
   uint32_t portId;

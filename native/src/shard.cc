@@ -376,6 +376,10 @@ void Shard::addForkSigns(std::vector<ForkSigns>& all) const {
   for (const auto& [id, fork] : forks_) all.push_back(fork->signs());
 }
 
+void Shard::addLastHeard(std::vector<LastHeard>& all) const {
+  for (const auto& [id, port] : ports_) all.push_back({id, port->lastHeardNs()});
+}
+
 void Shard::addRelayStalls(std::vector<RelayStallReport>& all) const {
   for (const auto& [id, port] : ports_) {
     if (port->way().stall()) all.push_back({id, *port->way().stall()});

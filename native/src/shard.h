@@ -105,6 +105,7 @@ class Shard {
   CaptureReport closeCapture(uint32_t id);
   Capture& capture(uint32_t id);
   void addForkSigns(std::vector<ForkSigns>& all) const;
+  void addLastHeard(std::vector<LastHeard>& all) const;
   void addRelayStalls(std::vector<RelayStallReport>& all) const;
   Counters counters() const;
 

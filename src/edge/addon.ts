@@ -45,6 +45,8 @@ export interface NativeEdge {
   setRemote(portId: number, remote: PortRemote): void;
   setRoutes(routes: readonly RoutedPort[]): void;
   relayStalls(): RelayStall[];
+  /** Of each port its id, and when its newest packet came. */
+  lastHeard(): Float64Array;
   closePort(portId: number): NativeStreamReport;
   streamReports(portIds: readonly number[]): NativeStreamReport[];
   sequencesAt(portIds: readonly number[], at: number): (number | undefined)[];

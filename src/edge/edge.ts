@@ -116,6 +116,16 @@ export class Edge {
     });
   }
 
+  /** By port, when its newest packet came: Unix ms, 0 before there is one. Of all ports, and cheap. */
+  lastHeard(): Map<number, number> {
+    const numbers = guard(() => this.#native.lastHeard());
+    const heard = new Map<number, number>();
+    for (let at = 0; at + 1 < numbers.length; at += 2) {
+      heard.set(numbers[at] as number, numbers[at + 1] as number);
+    }
+    return heard;
+  }
+
   /** Of all threads: see `PortRoute`. */
   relayStalls(): RelayStall[] {
     return guard(() => this.#native.relayStalls());

@@ -276,6 +276,14 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     });
   }
 
+  lastHeard(): Map<string, Record<Party, number>> {
+    const heard = this.#options.edge.lastHeard();
+    const at = (call: BridgeCall, party: Party): number => heard.get(portId(call, party)) ?? 0;
+    return new Map(
+      [...this.#calls].map(([callId, call]) => [callId, { a: at(call, 'a'), b: at(call, 'b') }]),
+    );
+  }
+
   /** Empty until answered, and while the parties exchange no media (port 0). */
   recordedStreams(callId: string): readonly RecordedStream[] {
     const call = this.#find(callId);
@@ -424,7 +432,11 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
 
   /** What cannot be brought back is ended, so that nobody takes it for a call. */
   #lose(callId: string, reason: string): void {
-    this.closeCall(callId);
+    try {
+      this.closeCall(callId);
+    } catch (error) {
+      this.#options.logger.error({ callId, err: error }, 'its ports could not be closed');
+    }
     this.emit('callLost', { callId, reason });
   }
 }

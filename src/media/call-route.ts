@@ -86,9 +86,9 @@ export class CallRoute {
   lose(slot: WorkerSlot, diedAt: number): boolean {
     if (this.#closed || this.#relay?.slot !== slot) return false;
     const from = this.#away?.from ?? this.#lastEgressBefore(diedAt);
+    this.#away ??= { from, at: this.#options.clock.now() };
     // Also when the edge has done so: the dead worker's ports may be another call's at once.
     this.#setRoutes((party) => this.#around(party));
-    this.#away ??= { from, at: this.#options.clock.now() };
     return true;
   }
 

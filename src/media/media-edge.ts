@@ -29,6 +29,8 @@ export interface MediaEdge {
   relayStalls(): readonly RelayStall[];
   closePort(portId: number): StreamReport;
   streamReports(portIds: readonly number[]): readonly StreamReport[];
+  /** By port, when its newest packet came: Unix ms, 0 before there is one. */
+  lastHeard(): ReadonlyMap<number, number>;
   /** Of each port, the oldest packet in its ring that arrived at or after `at`; one past the newest when none did. */
   sequencesAt(portIds: readonly number[], at: number): readonly (number | undefined)[];
   takeStock(portIds: readonly number[], forkIds: readonly number[]): Stock;

@@ -1,10 +1,11 @@
+import type { EventEmitter } from 'node:events';
 import type { Clock, Timer } from '../clock.ts';
 import type { RelayStall } from '../edge/types.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { CallRoute } from './call-route.ts';
 import type { MediaEdge } from './media-edge.ts';
-import type { WorkerPool, WorkerSlot } from './worker-pool.ts';
+import type { WorkerPool, WorkerPoolEvents, WorkerSlot } from './worker-pool.ts';
 
 const recoveriesAtOnce = 16;
 /** The edge tells of stalls by events, too, but an event may be dropped. */
@@ -12,12 +13,12 @@ const lookEveryMs = 500;
 
 export interface CarriedCall {
   readonly callId: string;
-  readonly route: CallRoute;
+  readonly route: Pick<CallRoute, 'lose' | 'stall' | 'recover'>;
   readonly portIds: readonly number[];
 }
 
 export interface RecoveryOptions {
-  readonly pool: WorkerPool;
+  readonly pool: Pick<WorkerPool, 'examine'> & EventEmitter<WorkerPoolEvents>;
   readonly edge: Pick<MediaEdge, 'relayStalls'>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -42,7 +43,7 @@ export class Recovery {
     const { pool, onWorkerDied } = this.#options;
     pool.on('died', (slot, at) => {
       onWorkerDied();
-      void this.#recover(this.#options.calls().filter(({ route }) => route.lose(slot, at)));
+      void this.#recover(this.#options.calls().filter((call) => this.#lose(call, slot, at)));
     });
     this.#lookLater();
   }
@@ -75,6 +76,16 @@ export class Recovery {
       this.look();
       this.#lookLater();
     }, lookEveryMs);
+  }
+
+  /** What fails here fails again when it is to be brought back, and is told then. */
+  #lose({ callId, route }: CarriedCall, slot: WorkerSlot, at: number): boolean {
+    try {
+      return route.lose(slot, at);
+    } catch (error) {
+      this.#options.logger.error({ callId, err: error }, 'no way around mediasoup');
+      return true;
+    }
   }
 
   async #examine(slot: WorkerSlot, stalled: readonly CarriedCall[]): Promise<void> {

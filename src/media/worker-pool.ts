@@ -58,8 +58,12 @@ export class WorkerSlot {
   }
 }
 
-/** `died`: everything on the slot is gone, at `at` (Unix ms); its successor is already being started. */
-export class WorkerPool extends EventEmitter<{ died: [slot: WorkerSlot, at: number] }> {
+export interface WorkerPoolEvents {
+  /** Everything on the slot is gone, at `at` (Unix ms); its successor is already being started. */
+  died: [slot: WorkerSlot, at: number];
+}
+
+export class WorkerPool extends EventEmitter<WorkerPoolEvents> {
   readonly #options: WorkerPoolOptions;
   /** By index: a slot, or the promise of its successor. */
   readonly #slots: (WorkerSlot | Promise<WorkerSlot>)[] = [];

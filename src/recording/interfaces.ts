@@ -137,6 +137,11 @@ export interface Bridge {
   describeCall(callId: string): CallMedia;
   /** Any number of calls with few visits to the edge: in their order, undefined where there is no such call (any more). */
   describeCalls(callIds: readonly string[]): readonly (CallMedia | undefined)[];
+  /**
+   * By call, when each party's newest packet came: Unix ms, 0 before there is one. Of all calls, and cheap, which their
+   * description is not: the edge copies every range for it.
+   */
+  lastHeard(): ReadonlyMap<string, Readonly<Record<Party, number>>>;
   /** The streams to record, by party. Known once answered. */
   recordedStreams(callId: string): readonly RecordedStream[];
   /** Where this call's copies leave from and where the recorder's RTCP must come back to, by party. */

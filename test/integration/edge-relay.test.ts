@@ -164,6 +164,20 @@ describe('media that does not come back out of mediasoup', () => {
   });
 });
 
+it('tells of all ports when their newest packet came', async () => {
+  expect(rig.edge.lastHeard()).toEqual(
+    new Map([
+      [portA.portId, 0],
+      [portB.portId, 0],
+    ]),
+  );
+  await a.send(portA.rtp, rtp({ sequence: 1 }));
+  await transportA.gets(1);
+  expect(rig.edge.lastHeard().get(portA.portId)).toBe(
+    rig.streamReport(portA.portId).received.at(-1)?.lastAt,
+  );
+});
+
 describe('media that comes back, or that mediasoup does not forward', () => {
   /** Twice as long as it takes to miss it. */
   const long = 25;

@@ -130,6 +130,13 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     );
   }
 
+  lastHeard(): Map<string, Record<Party, number>> {
+    const heard = ({ received }: Stream): number => received.at(-1)?.lastAt ?? 0;
+    return new Map(
+      [...this.calls].map(([callId, { a, b }]) => [callId, { a: heard(a), b: heard(b) }]),
+    );
+  }
+
   recordedStreams(callId: string): readonly RecordedStream[] {
     this.#call(callId);
     return parties.map((party, index) => ({ party, index, ssrc: index + 1, payloads: [] }));

@@ -145,6 +145,12 @@ export class StubEdge implements MediaEdge {
     });
   }
 
+  lastHeard(): Map<number, number> {
+    return new Map(
+      [...this.open].map((portId) => [portId, this.arrivals.get(portId)?.at(-1) ?? 0]),
+    );
+  }
+
   sequencesAt(portIds: readonly number[], at: number): (number | undefined)[] {
     return portIds.map((portId) => {
       const arrivals = this.arrivals.get(portId);

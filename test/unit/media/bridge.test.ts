@@ -114,6 +114,18 @@ describe('a call', () => {
     expect(bridge.describeCalls([])).toEqual([]);
   });
 
+  it('tells when each party was last heard', async () => {
+    await openCall('c1');
+    await openCall('c2');
+    edge.arrivals.set(1, [10, 30]).set(4, [20]);
+    expect(bridge.lastHeard()).toEqual(
+      new Map([
+        ['c1', { a: 30, b: 0 }],
+        ['c2', { a: 0, b: 20 }],
+      ]),
+    );
+  });
+
   it('ends once, with the last account, and frees its ports', async () => {
     await answeredCall();
     expect(bridge.closeCall('c1')).toMatchObject({ callId: 'c1', parties: { a: {}, b: {} } });
