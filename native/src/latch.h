@@ -11,9 +11,10 @@ namespace tandem {
 enum class LatchPolicy : uint8_t { kAnnounced, kAny };
 
 /**
- * Which source a port listens to. A party may move to another port of its own address; another
- * address needs the latched one to have fallen silent, and is never taken under `announced` (RTP
- * bleed).
+ * Which source a port listens to. The address that was announced has it as soon as it sends.
+ * Another one gets in as symmetric RTP needs it, which is while none that has it is heard: under
+ * `announced` from the announced IP address only (RTP bleed), under `any` from anywhere. Whoever
+ * had it when another address was announced has had it: what it still sends does not bring it back.
  */
 class Latch {
  public:
@@ -27,41 +28,51 @@ class Latch {
 
   void announce(const Address& remote) {
     if (announced_ && *announced_ == remote) return;
+    // Who came before anything was announced may be the one.
+    if (announced_ && latched_) release();
     announced_ = remote;
+  }
+
+  /** Whoever has it has had it. */
+  void release() {
+    former_ = latched_;
     latched_.reset();
   }
 
   /** `sameStream`: the packet carries the SSRC that is in use. */
-  Verdict check(const Address& from, bool sameStream, int64_t nowNs) {
+  Verdict check(const Address& from, bool sameStream, int64_t atNs) {
     if (latched_ && from == *latched_) {
-      lastNs_ = nowNs;
+      lastNs_ = atNs;
       return {};
     }
+    if (isAnnounced(from)) return take(from, atNs);
     if (policy_ == LatchPolicy::kAnnounced) {
       if (!announced_) return {Refusal::kNotReady, Change::kNone};
       if (!from.sameIp(*announced_)) return {Refusal::kStranger, Change::kNone};
     }
-    if (!latched_) return take(from, nowNs, Change::kLatched);
-    const int64_t silenceNs = nowNs - lastNs_;
-    const bool sameIp = from.sameIp(*latched_);
-    const bool mayMove =
-        sameIp ? sameStream || silenceNs >= kSilenceNs
-               : silenceNs >= kOtherIpSilenceNs || (sameStream && silenceNs >= kSilenceNs);
-    if (!mayMove) return {Refusal::kSecondSource, Change::kNone};
-    return take(from, nowNs, Change::kMoved);
+    const int64_t silenceNs = atNs - lastNs_;
+    if (former_ && from == *former_ && announced_ && !mayReturn(silenceNs))
+      return {Refusal::kSecondSource, Change::kNone};
+    if (latched_ && silenceNs < silenceNeededNs(from, sameStream))
+      return {Refusal::kSecondSource, Change::kNone};
+    return take(from, atNs);
   }
 
-  /** For RTCP muxed with RTP: taken from where RTP may come from, without latching on it. */
+  /** For RTCP muxed with RTP: taken from where RTP comes from, without latching on it. */
   Refusal admits(const Address& from) const {
     if (latched_ && from == *latched_) return Refusal::kNone;
+    if (isAnnounced(from)) return Refusal::kNone;
     if (policy_ == LatchPolicy::kAnnounced) {
       if (!announced_) return Refusal::kNotReady;
-      return from.sameIp(*announced_) ? Refusal::kNone : Refusal::kStranger;
+      if (!from.sameIp(*announced_)) return Refusal::kStranger;
     }
-    return !latched_ || from.sameIp(*latched_) ? Refusal::kNone : Refusal::kStranger;
+    if (!latched_) return Refusal::kNone;
+    return from.sameIp(*latched_) ? Refusal::kSecondSource : Refusal::kStranger;
   }
 
   const std::optional<Address>& latched() const { return latched_; }
+  const std::optional<Address>& announced() const { return announced_; }
+  bool isAnnounced(const Address& from) const { return announced_ && *announced_ == from; }
   /** Where to send: to the source if known, else to what was announced. */
   const Address* destination() const {
     if (latched_) return &*latched_;
@@ -69,18 +80,34 @@ class Latch {
   }
 
  private:
-  static constexpr int64_t kSilenceNs = 100 * kNsPerMs;
+  /** Silence of the one that has it, after which its stream may come from elsewhere, another stream
+   * from its own IP address, and from another one. Longer than comfort noise is apart. */
+  static constexpr int64_t kMovedSilenceNs = 100 * kNsPerMs;
+  static constexpr int64_t kSilenceNs = 500 * kNsPerMs;
   static constexpr int64_t kOtherIpSilenceNs = 1000 * kNsPerMs;
 
-  Verdict take(const Address& from, int64_t nowNs, Change change) {
+  int64_t silenceNeededNs(const Address& from, bool sameStream) const {
+    if (sameStream) return kMovedSilenceNs;
+    return from.sameIp(*latched_) ? kSilenceNs : kOtherIpSilenceNs;
+  }
+
+  /** Under `any`, what is announced may never be right (NAT): then the source is as it was. */
+  bool mayReturn(int64_t silenceNs) const {
+    return policy_ == LatchPolicy::kAny && silenceNs >= kSilenceNs;
+  }
+
+  Verdict take(const Address& from, int64_t atNs) {
+    const Change change = latched_ ? Change::kMoved : Change::kLatched;
     latched_ = from;
-    lastNs_ = nowNs;
+    if (former_ && *former_ == from) former_.reset();
+    lastNs_ = atNs;
     return {Refusal::kNone, change};
   }
 
   LatchPolicy policy_;
   std::optional<Address> announced_;
   std::optional<Address> latched_;
+  std::optional<Address> former_;
   int64_t lastNs_ = 0;
 };
 

@@ -1,11 +1,9 @@
 #include "port.h"
 
 #include <algorithm>
+#include <array>
 
 #include "fork.h"
-#include "relay.h"
-#include "rtcp.h"
-#include "rtcp_rewrite.h"
 
 namespace tandem {
 
@@ -13,6 +11,12 @@ namespace {
 
 /** Between two events of one kind from one port: a source that flaps must not flood the queue. */
 constexpr int64_t kTellAgainNs = 100 * kNsPerMs;
+
+bool mayTell(int64_t& lastNs, int64_t atNs) {
+  if (lastNs != 0 && atNs - lastNs < kTellAgainNs) return false;
+  lastNs = atNs;
+  return true;
+}
 
 }  // namespace
 
@@ -22,27 +26,47 @@ Port::Port(uint32_t id, UdpPair sockets, LatchPolicy latch, const RingLimits& ri
       ssrc_(ssrc),
       egressSsrc_(egressSsrc),
       sockets_(std::move(sockets)),
-      latch_(latch),
-      rtcpLatch_(latch),
+      source_(latch),
       ring_(ring) {}
 
 void Port::setRemote(const PortRemote& remote) {
-  latch_.announce(remote.rtp);
-  rtcpLatch_.announce(remote.rtcp);
-  muxed_ = remote.rtp == remote.rtcp;
+  source_.announce(remote.rtp, remote.rtcp);
   send_ = remote.send;
   clockRates_ = remote.clockRates;
   hasRemote_ = true;
 }
 
 void Port::routeNowhere(ShardContext& context) {
+  if (leadsTo_ != nullptr) std::erase(leadsTo_->ledHere_, this);
+  leadsTo_ = nullptr;
   peer_ = nullptr;
   way_.leadNowhere(context);
 }
 
-void Port::routeDirect(ShardContext& context, Port& peer) {
-  routeNowhere(context);
+void Port::routeDirect(Port& peer) {
   peer_ = &peer;
+  linkTo(peer);
+}
+
+void Port::routeThrough(ShardContext& context, const Address& relay, Port* peer,
+                        const std::bitset<128>& payloadTypes) {
+  way_.leadThrough(context, relay, peer, payloadTypes);
+  if (peer != nullptr) linkTo(*peer);
+}
+
+void Port::routeAround(ShardContext& context, Port& peer) {
+  way_.leadAround(context, peer);
+  linkTo(peer);
+}
+
+void Port::linkTo(Port& peer) {
+  leadsTo_ = &peer;
+  peer.ledHere_.push_back(this);
+}
+
+void Port::leave(ShardContext& context) {
+  routeNowhere(context);
+  while (!ledHere_.empty()) ledHere_.back()->routeNowhere(context);
 }
 
 size_t Port::receiveRtp(ShardContext& context) {
@@ -55,9 +79,11 @@ size_t Port::receiveRtp(ShardContext& context) {
   size_t taken = 0;
   for (size_t i = 0; i < count; ++i) {
     Datagram& datagram = context.batch[i];
+    dropsUntold_ += datagram.droppedBefore;
     if (looksLikeRtcp(datagram.data, datagram.size)) {
       acceptRtcp(context, datagram, true);
     } else if (acceptRtp(context, datagram, headers[taken])) {
+      datagram.droppedBefore = std::exchange(dropsUntold_, 0);
       toPeer[taken] = {datagram.data, datagram.size};
       accepted[taken++] = static_cast<uint8_t>(i);
     }
@@ -71,6 +97,8 @@ size_t Port::receiveRtp(ShardContext& context) {
 void Port::drain(ShardContext& context) {
   for (size_t i = 0; i < kDrainMax && receiveRtp(context) == kReceiveBatch; ++i) {
   }
+  // What was dropped last no datagram tells of.
+  countDrops(context, dropsOf(sockets_.rtp.fd.get()) - rtpReads_.drops);
 }
 
 bool Port::acceptRtp(ShardContext& context, const Datagram& datagram, RtpHeader& header) {
@@ -80,8 +108,8 @@ bool Port::acceptRtp(ShardContext& context, const Datagram& datagram, RtpHeader&
     refuse(context, malformed);
     return false;
   }
-  const bool sameStream = ingress_.started() && ingress_.sourceSsrc() == header.ssrc;
-  const Latch::Verdict verdict = latch_.check(datagram.from, sameStream, datagram.arrivalNs);
+  const Latch::Verdict verdict =
+      source_.checkRtp(datagram.from, isOfStream(header.ssrc), datagram.arrivalNs);
   if (verdict.refusal != Refusal::kNone) {
     refuse(context, verdict.refusal);
     return false;
@@ -92,8 +120,7 @@ bool Port::acceptRtp(ShardContext& context, const Datagram& datagram, RtpHeader&
              mayTell(lastMoveToldNs_, datagram.arrivalNs)) {
     context.events.emit({.type = Event::Type::kMoved, .id = id_, .address = datagram.from});
   }
-  ++packets_;
-  bytes_ += datagram.size;
+  account_.accept(datagram.size);
   ++context.counters.packetsIn;
   context.counters.bytesIn += datagram.size;
   return true;
@@ -102,7 +129,7 @@ bool Port::acceptRtp(ShardContext& context, const Datagram& datagram, RtpHeader&
 void Port::store(ShardContext& context, const Datagram& datagram, const RtpHeader& header) {
   const Normaliser::Output out = ingress_.process(header, datagram.arrivalNs, clockRates_);
   if (out.changedFrom)
-    noteChange(context, *out.changedFrom, header, out.extended, datagram.arrivalNs);
+    noteChange(context, {datagram.arrivalNs, *out.changedFrom, header.ssrc, out.extended});
 
   const Ring::Entry entry{datagram.arrivalNs, out.extended, 0, static_cast<uint16_t>(datagram.size),
                           header.headerBytes};
@@ -113,13 +140,8 @@ void Port::store(ShardContext& context, const Datagram& datagram, const RtpHeade
   write16(packet + 2, out.sequence);
   write32(packet + 4, out.timestamp);
   write32(packet + 8, ssrc_);
+  account_.add(out.extended, datagram.arrivalNs, datagram.droppedBefore);
 
-  const bool behind = !received_.list().empty() && out.extended < received_.list().back().last;
-  if (!received_.add(out.extended, datagram.arrivalNs)) {
-    ++duplicates_;
-  } else if (behind) {
-    ++reordered_;
-  }
   if (way_.leads()) way_.carryRtp(context, packet, header, datagram);
   if (!dirty) {
     dirty = true;
@@ -127,67 +149,19 @@ void Port::store(ShardContext& context, const Datagram& datagram, const RtpHeade
   }
 }
 
-void Port::noteChange(ShardContext& context, uint32_t from, const RtpHeader& header,
-                      uint64_t extended, int64_t atNs) {
-  ++changeCount_;
-  changes_.push_back({atNs, from, header.ssrc, extended});
-  if (changes_.size() > kSsrcChangesMax) changes_.pop_front();
-  if (!mayTell(lastChangeToldNs_, atNs)) return;
+void Port::noteChange(ShardContext& context, const SsrcChange& change) {
+  account_.addChange(change);
+  if (!mayTell(lastChangeToldNs_, change.atNs)) return;
   context.events.emit({.type = Event::Type::kSsrcChanged,
                        .id = id_,
                        .address = {},
-                       .from = from,
-                       .to = header.ssrc});
-}
-
-void Port::onRtcpReady(ShardContext& context) {
-  const uint32_t dropsBefore = rtcpReads_.drops;
-  const size_t count = context.batch.receive(sockets_.rtcp.fd.get(), rtcpReads_);
-  countDrops(context, rtcpReads_.drops - dropsBefore);
-  for (size_t i = 0; i < count; ++i) acceptRtcp(context, context.batch[i], false);
-}
-
-void Port::acceptRtcp(ShardContext& context, Datagram& datagram, bool muxed) {
-  if (datagram.truncated || !isRtcp(datagram.data, datagram.size)) {
-    refuse(context, Refusal::kMalformedRtcp);
-    return;
-  }
-  const uint32_t sender = datagram.size >= 8 ? read32(datagram.data + 4) : 0;
-  const bool sameStream = ingress_.started() && ingress_.sourceSsrc() == sender;
-  const Refusal refusal =
-      muxed ? latch_.admits(datagram.from)
-            : rtcpLatch_.check(datagram.from, sameStream, datagram.arrivalNs).refusal;
-  if (refusal != Refusal::kNone) {
-    refuse(context, refusal);
-    return;
-  }
-  ++context.counters.rtcpIn;
-  if (peer_ != nullptr) {
-    peer_->sendRtcp(context, datagram.data, datagram.size);
-  } else if (way_.leads()) {
-    RtcpRewrite rules;
-    rules.sender = ssrc_;
-    rules.timestampOffset = ingress_.timestampOffset();
-    rules.reported = egressSsrc_;
-    rules.reportedAs = egress_.started() ? std::optional(egress_.sourceSsrc()) : std::nullopt;
-    rules.sequenceOffset = static_cast<uint16_t>(-egress_.sequenceOffset());
-    const size_t size = rewriteRtcp(datagram.data, datagram.size, rules);
-    if (size > 0) way_.carryRtcp(context, datagram, size);
-  }
+                       .from = change.from,
+                       .to = change.to});
 }
 
 void Port::fromRelay(ShardContext& context, Datagram& datagram) {
   if (looksLikeRtcp(datagram.data, datagram.size)) {
-    if (!isRtcp(datagram.data, datagram.size)) return;
-    ++context.counters.rtcpIn;
-    RtcpRewrite rules;
-    rules.sender = egressSsrc_;
-    rules.timestampOffset = egress_.timestampOffset();
-    rules.reported = ssrc_;
-    rules.reportedAs = ingress_.started() ? std::optional(ingress_.sourceSsrc()) : std::nullopt;
-    rules.sequenceOffset = static_cast<uint16_t>(-ingress_.sequenceOffset());
-    const size_t size = rewriteRtcp(datagram.data, datagram.size, rules);
-    if (size > 0) sendRtcp(context, datagram.data, size);
+    rtcpFromRelay(context, datagram);
     return;
   }
   RtpHeader header;
@@ -205,64 +179,19 @@ void Port::fromRelay(ShardContext& context, Datagram& datagram) {
 }
 
 void Port::sendRtp(ShardContext& context, const iovec* packets, size_t count) {
-  const Address* to = latch_.destination();
-  if (!hasRemote_ || !send_ || to == nullptr || to->port() == 0) return;
-  const int fd = sockets_.rtp.fd.get();
-  size_t sent = 0;
-  if (count == 1) {
-    sent = sendto(fd, packets[0].iov_base, packets[0].iov_len, MSG_DONTWAIT, to->raw(),
-                  to->length()) >= 0
-               ? 1
-               : 0;
-  } else {
-    std::array<mmsghdr, kReceiveBatch> messages{};
-    for (size_t i = 0; i < count; ++i) {
-      messages[i].msg_hdr.msg_name = const_cast<sockaddr*>(to->raw());
-      messages[i].msg_hdr.msg_namelen = to->length();
-      messages[i].msg_hdr.msg_iov = const_cast<iovec*>(&packets[i]);
-      messages[i].msg_hdr.msg_iovlen = 1;
-    }
-    // One that fails is left out; the others still go.
-    for (size_t next = 0; next < count;) {
-      const int done =
-          sendmmsg(fd, &messages[next], static_cast<unsigned>(count - next), MSG_DONTWAIT);
-      if (done > 0) sent += static_cast<size_t>(done);
-      next += done > 0 ? static_cast<size_t>(done) : 1;
-    }
-  }
-  egressPackets_ += sent;
-  egressErrors_ += count - sent;
-  context.counters.packetsToParties += sent;
-  context.counters.sendErrors += count - sent;
-  if (sent > 0) lastEgressNs_ = nowNs();
-}
-
-void Port::sendRtcp(ShardContext& context, const uint8_t* data, size_t size) {
-  if (!hasRemote_) return;
-  const Address* to = muxed_ ? latch_.destination() : rtcpLatch_.destination();
-  if (to == nullptr || to->port() == 0) return;
-  const int fd = muxed_ ? sockets_.rtp.fd.get() : sockets_.rtcp.fd.get();
-  if (sendto(fd, data, size, MSG_DONTWAIT, to->raw(), to->length()) >= 0) {
-    ++context.counters.rtcpOut;
-  } else {
-    ++context.counters.sendErrors;
-  }
+  if (!hasRemote_ || !send_) return;
+  if (const auto to = source_.rtpDestination())
+    toParty_.sendRtp(context, sockets_.rtp.fd.get(), *to, packets, count);
 }
 
 void Port::refuse(ShardContext& context, Refusal reason) {
-  refused_.add(reason);
+  account_.refuse(reason);
   context.countRefusal(reason);
 }
 
 void Port::countDrops(ShardContext& context, uint32_t drops) {
-  kernelDrops_ += drops;
+  account_.addDrops(drops);
   context.counters.kernelDrops += drops;
-}
-
-bool Port::mayTell(int64_t& last, int64_t nowNs) const {
-  if (last != 0 && nowNs - last < kTellAgainNs && nowNs >= last) return false;
-  last = nowNs;
-  return true;
 }
 
 StreamReport Port::report() const {
@@ -272,23 +201,11 @@ StreamReport Port::report() const {
     report.sourceSsrc = ingress_.sourceSsrc();
     report.lastPayloadType = ingress_.payloadType();
   }
-  report.latched = latch_.latched();
-  report.packets = packets_;
-  report.bytes = bytes_;
-  report.duplicates = duplicates_;
-  report.reordered = reordered_;
-  report.refused = refused_;
-  report.unforwarded = way_.unforwarded();
-  report.kernelDrops = kernelDrops_;
-  report.received = received_.list();
-  report.rangesJoined = received_.joined();
-  report.exactFrom = received_.exactFrom();
-  report.ssrcChanges.assign(changes_.begin(), changes_.end());
-  report.ssrcChangeCount = changeCount_;
+  report.latched = source_.latched();
   report.packetMs = ingress_.packetMs();
-  report.egressPackets = egressPackets_;
-  report.egressErrors = egressErrors_;
-  report.lastEgressNs = lastEgressNs_;
+  report.unforwarded = way_.unforwarded();
+  account_.report(report);
+  toParty_.report(report);
   if (!ring_.empty()) report.ringFirst = ring_.at(ring_.first()).extended;
   return report;
 }

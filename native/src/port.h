@@ -1,14 +1,14 @@
 #pragma once
 
-#include <array>
-#include <deque>
-#include <functional>
 #include <optional>
 #include <vector>
 
 #include "clock_rates.h"
+#include "ingress_account.h"
 #include "latch.h"
 #include "normaliser.h"
+#include "party_egress.h"
+#include "peer_source.h"
 #include "ranges.h"
 #include "relay_way.h"
 #include "reports.h"
@@ -27,7 +27,7 @@ struct PortRemote {
 
 /**
  * One party's pinned pair of sockets: takes its packets, gives them to the other party, to the
- * relay and into the ring, and sends to the party what is for it.
+ * relay and into the ring, and sends to the party what is for it. Its RTCP is in port_rtcp.cc.
  */
 class Port {
  public:
@@ -41,20 +41,24 @@ class Port {
   Source& rtcpSource() { return rtcpReady_; }
 
   void setRemote(const PortRemote& remote);
+  /** Ends what one of the others began. */
   void routeNowhere(ShardContext& context);
-  void routeDirect(ShardContext& context, Port& peer);
-  bool routesTo(const Port& peer) const { return peer_ == &peer || way_.leadsTo(peer); }
-  /** Instead of the direct route: `routeNowhere` ends either. */
+  void routeDirect(Port& peer);
+  void routeThrough(ShardContext& context, const Address& relay, Port* peer,
+                    const std::bitset<128>& payloadTypes);
+  void routeAround(ShardContext& context, Port& peer);
+  /** Routes that lead here lead nowhere. */
+  void leave(ShardContext& context);
   RelayWay& way() { return way_; }
 
-  /** Takes what still waits in the RTP socket. */
+  /** Takes what still waits in the RTP socket, for the last time. */
   void drain(ShardContext& context);
 
   /** What the relay's far side, or the other port in its stead, sent for the party. */
   void fromRelay(ShardContext& context, Datagram& datagram);
 
   const Ring& ring() const { return ring_; }
-  const Ranges& received() const { return received_; }
+  const Ranges& received() const { return account_.received(); }
   const Normaliser& normaliser() const { return ingress_; }
   const ClockRates& clockRates() const { return clockRates_; }
   std::vector<Fork*>& forks() { return forks_; }
@@ -72,17 +76,22 @@ class Port {
  private:
   void onRtpReady(ShardContext& context) { receiveRtp(context); }
   size_t receiveRtp(ShardContext& context);
-  void onRtcpReady(ShardContext& context);
   bool acceptRtp(ShardContext& context, const Datagram& datagram, RtpHeader& header);
-  void acceptRtcp(ShardContext& context, Datagram& datagram, bool muxed);
   void store(ShardContext& context, const Datagram& datagram, const RtpHeader& header);
+  void sendRtp(ShardContext& context, const iovec* packets, size_t count);
+
+  void onRtcpReady(ShardContext& context);
+  void acceptRtcp(ShardContext& context, Datagram& datagram, bool onRtpSocket);
+  void rtcpFromRelay(ShardContext& context, Datagram& datagram);
+  void sendRtcp(ShardContext& context, const uint8_t* data, size_t size);
+
+  bool isOfStream(uint32_t ssrc) const {
+    return ingress_.started() && ingress_.sourceSsrc() == ssrc;
+  }
   void refuse(ShardContext& context, Refusal reason);
   void countDrops(ShardContext& context, uint32_t drops);
-  void sendRtp(ShardContext& context, const iovec* packets, size_t count);
-  void sendRtcp(ShardContext& context, const uint8_t* data, size_t size);
-  void noteChange(ShardContext& context, uint32_t from, const RtpHeader& header, uint64_t extended,
-                  int64_t atNs);
-  bool mayTell(int64_t& last, int64_t nowNs) const;
+  void noteChange(ShardContext& context, const SsrcChange& change);
+  void linkTo(Port& peer);
 
   const uint32_t id_;
   const uint32_t ssrc_;
@@ -90,36 +99,29 @@ class Port {
   UdpPair sockets_;
   Ready<Port, &Port::onRtpReady> rtpReady_{*this};
   Ready<Port, &Port::onRtcpReady> rtcpReady_{*this};
+  ReadState rtpReads_;
+  ReadState rtcpReads_;
+  /** Dropped by the kernel at the RTP socket since the last packet that was taken. */
+  uint32_t dropsUntold_ = 0;
 
-  Latch latch_;
-  Latch rtcpLatch_;
+  PeerSource source_;
   bool hasRemote_ = false;
   bool send_ = false;
-  bool muxed_ = false;
   ClockRates clockRates_;
+  /** Whose party hears this one directly. */
   Port* peer_ = nullptr;
   RelayWay way_{*this};
+  /** Where the route leads in the end, whichever it is, and whose routes lead here. */
+  Port* leadsTo_ = nullptr;
+  std::vector<Port*> ledHere_;
 
   Normaliser ingress_;
   /** Smooths a new consumer SSRC of a restarted mediasoup worker over, towards the party. */
   Normaliser egress_;
+  IngressAccount account_;
+  PartyEgress toParty_;
   Ring ring_;
   std::vector<Fork*> forks_;
-
-  uint64_t packets_ = 0;
-  uint64_t bytes_ = 0;
-  uint64_t duplicates_ = 0;
-  uint64_t reordered_ = 0;
-  uint64_t kernelDrops_ = 0;
-  ReadState rtpReads_;
-  ReadState rtcpReads_;
-  RefusalCounts refused_;
-  Ranges received_;
-  std::deque<SsrcChange> changes_;
-  uint64_t changeCount_ = 0;
-  uint64_t egressPackets_ = 0;
-  uint64_t egressErrors_ = 0;
-  int64_t lastEgressNs_ = 0;
   int64_t lastMoveToldNs_ = 0;
   int64_t lastChangeToldNs_ = 0;
 };

@@ -31,7 +31,6 @@ class RelayWay {
   void leadNowhere(ShardContext& context);
 
   bool leads() const { return to_ || around_; }
-  bool leadsTo(const Port& peer) const { return peer_ == &peer; }
 
   /** @param packet as it is in the ring, `datagram` as it came: the latter may be changed */
   void carryRtp(ShardContext& context, const uint8_t* packet, const RtpHeader& header,

@@ -242,10 +242,7 @@ StreamReport Shard::closePort(uint32_t id) {
   relay_.flush(context_);
   finishForks(closing);
   while (!closing.forks().empty()) removeFork(closing.forks().back()->id());
-  closing.routeNowhere(context_);
-  for (auto& [otherId, other] : ports_) {
-    if (other->routesTo(closing)) other->routeNowhere(context_);
-  }
+  closing.leave(context_);
   StreamReport report = closing.report();
   ports_.erase(id);
   return report;
@@ -259,13 +256,13 @@ void Shard::setRoute(const PortRoute& route) {
     case PortRoute::Kind::kNone:
       break;
     case PortRoute::Kind::kDirect:
-      from.routeDirect(context_, *peer);
+      from.routeDirect(*peer);
       break;
     case PortRoute::Kind::kRelay:
-      from.way().leadThrough(context_, *route.to, peer, route.payloadTypes);
+      from.routeThrough(context_, *route.to, peer, route.payloadTypes);
       break;
     case PortRoute::Kind::kBypass:
-      from.way().leadAround(context_, *peer);
+      from.routeAround(context_, *peer);
       break;
   }
 }

@@ -2,9 +2,11 @@
 
 #include "arrival_clock.h"
 #include "error.h"
+#include "ingress_account.h"
 #include "js_values.h"
 #include "latch.h"
 #include "normaliser.h"
+#include "peer_source.h"
 #include "ranges.h"
 
 namespace tandem {
@@ -83,6 +85,70 @@ Napi::Value arrivals(const Napi::CallbackInfo& info) {
   });
 }
 
+std::string describe(const std::optional<Address>& address) {
+  return address ? address->ip() + ":" + std::to_string(address->port()) : "";
+}
+
+std::string describe(const Latch::Verdict& verdict) {
+  static constexpr const char* kChanges[] = {"taken", "latched", "moved"};
+  return verdict.refusal == Refusal::kNone ? kChanges[static_cast<size_t>(verdict.change)]
+                                           : kRefusalNames[static_cast<size_t>(verdict.refusal)];
+}
+
+/** Steps of a party's addresses: `announce` with `rtp` and `rtcp`, or a packet, `rtp`, `rtcp` or
+ * `muxed`, with `from`, `at` in ms and `sameStream`. @returns what came of each, and where RTP and
+ * RTCP go then */
+Napi::Value peerSource(const Napi::CallbackInfo& info) {
+  PeerSource source(readLatch(info[0]));
+  const auto steps = info[1].As<Napi::Array>();
+  Napi::Array results = Napi::Array::New(info.Env(), steps.Length());
+  for (uint32_t i = 0; i < steps.Length(); ++i) {
+    const Napi::Object step = readObject(steps.Get(i), "step");
+    const std::string kind = readString(step.Get("kind"), "kind");
+    Latch::Verdict verdict;
+    if (kind == "announce") {
+      source.announce(readSocketAddress(step.Get("rtp"), "rtp"),
+                      readSocketAddress(step.Get("rtcp"), "rtcp"));
+    } else {
+      const Address from = readSocketAddress(step.Get("from"), "from");
+      const bool sameStream = step.Get("sameStream").ToBoolean();
+      const int64_t atNs = fromMs(step.Get("at").ToNumber().DoubleValue());
+      if (kind == "rtp") {
+        verdict = source.checkRtp(from, sameStream, atNs);
+      } else {
+        verdict.refusal = source.checkRtcp(from, kind == "muxed", sameStream, atNs);
+      }
+    }
+    Napi::Array row = Napi::Array::New(info.Env(), 3);
+    row.Set(0u, describe(verdict));
+    row.Set(1u, describe(source.rtpDestination()));
+    row.Set(2u, describe(source.rtcpDestination()));
+    results.Set(i, row);
+  }
+  return results;
+}
+
+/** Rows of extended number and of datagrams dropped before it. @returns the ranges that are missing
+ * by our fault */
+Napi::Value dropped(const Napi::CallbackInfo& info) {
+  IngressAccount account;
+  int64_t atNs = kNsPerSecond;
+  eachRow(info, info[0], [&](auto cell) {
+    account.add(static_cast<uint64_t>(cell(0)), atNs += 20 * kNsPerMs,
+                static_cast<uint32_t>(cell(1)));
+    return info.Env().Undefined();
+  });
+  StreamReport report;
+  account.report(report);
+  Napi::Array list = Napi::Array::New(info.Env(), report.dropped.size());
+  for (uint32_t i = 0; i < report.dropped.size(); ++i) {
+    const Range& range = report.dropped[i];
+    list.Set(
+        i, rowOf(info.Env(), {static_cast<double>(range.first), static_cast<double>(range.last)}));
+  }
+  return list;
+}
+
 template <Napi::Value (*Table)(const Napi::CallbackInfo&)>
 Napi::Value guardedTable(const Napi::CallbackInfo& info) {
   try {
@@ -99,6 +165,8 @@ void defineTables(Napi::Env env, Napi::Object& exports) {
   tables.Set("normalise", Napi::Function::New<guardedTable<normalise>>(env));
   tables.Set("ranges", Napi::Function::New<guardedTable<ranges>>(env));
   tables.Set("arrivals", Napi::Function::New<guardedTable<arrivals>>(env));
+  tables.Set("peerSource", Napi::Function::New<guardedTable<peerSource>>(env));
+  tables.Set("dropped", Napi::Function::New<guardedTable<dropped>>(env));
   exports.Set("tables", tables);
 }
 

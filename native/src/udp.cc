@@ -1,5 +1,6 @@
 #include "udp.h"
 
+#include <linux/sock_diag.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -36,6 +37,13 @@ UdpSocket bindUdp(Address local, const UdpOptions& options) {
   socklen_t length = Address::capacity();
   if (getsockname(fd.get(), local.raw(), &length) != 0) failErrno("getsockname");
   return {std::move(fd), local};
+}
+
+uint32_t dropsOf(int fd) {
+  uint32_t info[SK_MEMINFO_VARS] = {};
+  socklen_t length = sizeof info;
+  if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length) != 0) failErrno("SO_MEMINFO");
+  return info[SK_MEMINFO_DROPS];
 }
 
 PortRange::PortRange(uint16_t min, uint16_t max) : first_(static_cast<uint16_t>(min + (min & 1))) {

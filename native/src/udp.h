@@ -30,6 +30,9 @@ struct UdpOptions {
  * port is taken. */
 UdpSocket bindUdp(Address local, const UdpOptions& options);
 
+/** Datagrams that the kernel has dropped at this socket so far. */
+uint32_t dropsOf(int fd);
+
 /** Hands out pairs of ports in rotation, so that a port just freed is not at once another call's.
  */
 class PortRange {

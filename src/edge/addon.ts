@@ -10,6 +10,7 @@ import type {
   EdgeEvent,
   EdgeOptions,
   ForkReport,
+  LatchPolicy,
   OpenCaptureOptions,
   OpenedCapture,
   OpenedPort,
@@ -88,6 +89,16 @@ export interface ReceptionTrace {
 
 type Row = readonly number[];
 
+/** Times in ms. `muxed`: RTCP that came on the RTP socket. */
+export type PeerSourceStep =
+  | { readonly kind: 'announce'; readonly rtp: SocketAddress; readonly rtcp: SocketAddress }
+  | {
+      readonly kind: 'rtp' | 'rtcp' | 'muxed';
+      readonly from: SocketAddress;
+      readonly at: number;
+      readonly sameStream: boolean;
+    };
+
 export interface NativeTables {
   /** Rows of ssrc, sequence, timestamp, arrival in ms, payload digest; back: extended number, timestamp, SSRC before or 0. */
   normalise(packets: readonly Row[]): [number, number, number][];
@@ -101,6 +112,10 @@ export interface NativeTables {
     readonly joined: number;
     readonly exactFrom?: number;
   };
+  /** What became of each packet, and where RTP and RTCP go then, as `ip:port`. */
+  peerSource(latch: LatchPolicy, steps: readonly PeerSourceStep[]): [string, string, string][];
+  /** Rows of an extended number and of what the kernel dropped before it; back: ranges that are missing by our fault. */
+  dropped(rows: readonly Row[]): [number, number][];
   /** Rows of the machine's clock, the edge's, a stamp by the machine's, and when it came at the earliest: all in ms. */
   arrivals(rows: readonly Row[]): number[];
 }

@@ -115,23 +115,42 @@ describe.each(['127.0.0.1', '::1'])('a port on %s', (ip) => {
     expect(report.ssrcChangeCount).toBe(0);
   });
 
-  it('follows a party that moves to another port of its address', async () => {
+  it('gives the port to the announced address as soon as it sends, whoever was first', async () => {
+    const first = await rig.peer();
+    await first.send(port.rtp, rtp({ sequence: 5_000, ssrc: 99 }));
+    await rig.event('latched', ({ address }) => address.port === first.address.port);
+    await party.send(port.rtp, rtp({ sequence: 1 }));
+    await first.send(port.rtp, rtp({ sequence: 5_001, ssrc: 99 }));
+    expect((await rig.event('moved')).address).toEqual(party.address);
+    const report = await refusals(1);
+    expect(report).toMatchObject({
+      packets: 2,
+      latched: party.address,
+      refused: { second_source: 1 },
+    });
+  });
+
+  it('follows a party that moves to another port of its address, once the first is silent', async () => {
     await party.send(port.rtp, rtp({ sequence: 1 }));
     await packets(1);
     const moved = await rig.peer();
-    await moved.send(port.rtp, rtp({ sequence: 2 }));
+    await rig.until(
+      () => {
+        void moved.send(port.rtp, rtp({ sequence: 2 }));
+        return rig.streamReport(port.portId);
+      },
+      ({ latched }) => latched?.port === moved.address.port,
+    );
     expect((await rig.event('moved')).address).toEqual(moved.address);
-    expect((await packets(2)).latched).toEqual(moved.address);
   });
 
-  it('refuses a second source while the first one is heard', async () => {
-    await party.send(port.rtp, rtp({ sequence: 1 }));
-    await packets(1);
+  it('refuses a second source while the first one is heard, even under its SSRC', async () => {
     const other = await rig.peer();
-    await other.send(port.rtp, rtp({ sequence: 5_000, ssrc: 99 }));
-    const report = await refusals(1);
-    expect(report.refused).toEqual({ second_source: 1 });
-    expect(report.packets).toBe(1);
+    await party.send(port.rtp, rtp({ sequence: 1 }));
+    await other.send(port.rtp, rtp({ sequence: 2 }), rtp({ sequence: 5_000, ssrc: 99 }));
+    await party.send(port.rtp, rtp({ sequence: 2 }));
+    const report = await refusals(2);
+    expect(report.refused).toEqual({ second_source: 2 });
     expect(report.latched).toEqual(party.address);
   });
 
@@ -146,6 +165,61 @@ describe.each(['127.0.0.1', '::1'])('a port on %s', (ip) => {
       },
       ({ latched }) => latched?.port === other.address.port,
     );
+  });
+
+  it('does not fall back to the old source when the party gives another address', async () => {
+    await party.send(port.rtp, rtp({ sequence: 1 }));
+    await packets(1);
+    const next = await rig.peer();
+    rig.edge.setRemote(port.portId, {
+      rtp: next.address,
+      rtcp: next.address,
+      send: true,
+      clockRates: {},
+    });
+    await party.send(port.rtp, rtp({ sequence: 2 }));
+    await refusals(1);
+    await next.send(port.rtp, rtp({ sequence: 9_000, ssrc: 5 }));
+    await party.send(port.rtp, rtp({ sequence: 3 }));
+    const report = await refusals(2);
+    expect(report).toMatchObject({
+      packets: 2,
+      latched: next.address,
+      refused: { second_source: 2 },
+    });
+  });
+
+  it('is not moved by one packet that is 150 numbers old', async () => {
+    const sent = rtpRun(1_000, 200);
+    await party.send(port.rtp, ...sent, sent[50]!, ...rtpRun(1_200, 100));
+    await recorder.gets(301);
+    const report = await packets(301);
+    expect(report).toMatchObject({ duplicates: 1 });
+    expect(report.received).toMatchObject([{ first: 65_536 + 1_000, last: 65_536 + 1_299 }]);
+  });
+
+  it('keeps every packet of a sender that starts anew 50 numbers back', async () => {
+    await party.send(port.rtp, ...rtpRun(1_000, 100));
+    const again = Array.from({ length: 100 }, (_, i) =>
+      rtp({ sequence: 1_050 + i, timestamp: 3_000_000_000 + 160 * i }),
+    );
+    await party.send(port.rtp, ...again);
+    expect((await recorder.gets(200)).map(sequenceOf)).toEqual(
+      Array.from({ length: 200 }, (_, i) => 1_000 + i),
+    );
+    expect((await packets(200)).duplicates).toBe(0);
+  });
+
+  it('tells 10,000 gaps as they are', async () => {
+    for (let first = 0; first < 20_000; first += 400) {
+      const batch = Array.from({ length: 200 }, (_, i) => rtp({ sequence: first + 2 * i }));
+      await party.send(port.rtp, ...batch);
+      await packets((first + 400) / 2);
+    }
+    const report = rig.streamReport(port.portId);
+    expect(report.received).toHaveLength(10_000);
+    expect(report.rangesJoined).toBe(0);
+    expect(report.exactFrom).toBeUndefined();
   });
 
   it('forgets the latch when the party gives another address', async () => {

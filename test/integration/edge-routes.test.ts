@@ -53,11 +53,9 @@ describe.each(['127.0.0.1', '::1'])('the direct path on %s', (ip) => {
   });
 
   it('sends to where the party is heard from, not to where it said', async () => {
-    await b.send(portB.rtp, rtp({ sequence: 1 }));
-    await a.gets(1);
     const moved = await rig.peer();
     await moved.send(portB.rtp, rtp({ sequence: 2 }));
-    await a.gets(2);
+    await a.gets(1);
     await a.send(portA.rtp, rtp({ sequence: 3 }));
     expect((await moved.gets(1)).map(sequenceOf)).toEqual([3]);
     expect(b.received).toHaveLength(0);
