@@ -7,6 +7,7 @@
 namespace tandem {
 
 void IngressAccount::add(uint64_t extended, int64_t atNs, uint32_t droppedBefore) {
+  lastNs_ = atNs;
   const bool isBehind = !received_.list().empty() && extended < received_.list().back().last;
   if (droppedBefore > 0) attribute(extended, atNs, droppedBefore);
   if (!received_.add(extended, atNs)) {

@@ -27,6 +27,8 @@ class IngressAccount {
   void addChange(const SsrcChange& change);
 
   const Ranges& received() const { return received_; }
+  /** 0: nothing came yet. */
+  int64_t lastNs() const { return lastNs_; }
   void report(StreamReport& report) const;
 
  private:
@@ -44,6 +46,7 @@ class IngressAccount {
   Ranges dropped_;
   std::deque<SsrcChange> changes_;
   uint64_t changeCount_ = 0;
+  int64_t lastNs_ = 0;
 };
 
 }  // namespace tandem

@@ -65,10 +65,8 @@ class Port {
   bool dirty = false;
 
   StreamReport report() const;
-  /** When the newest packet came; 0: none yet. */
-  int64_t lastHeardNs() const {
-    return received_.list().empty() ? 0 : received_.list().back().lastAtNs;
-  }
+  /** When the last packet came; 0: none yet. */
+  int64_t lastHeardNs() const { return account_.lastNs(); }
   /** Of the oldest packet in the ring that arrived then or later; one past the newest when none
    * did. Absent before the first packet. */
   std::optional<uint64_t> sequenceAt(int64_t atNs) const;
