@@ -108,6 +108,11 @@ describe.each(['127.0.0.1', '::1'])('the direct path on %s', (ip) => {
       () => rig.streamReport(portA.portId).packets,
       (packets) => packets === 1,
     );
+    // What was on its way to the party would have come before this.
+    const other = await rig.peer();
+    const last = rtp({ sequence: 77, ssrc: 77 });
+    await other.send(b.address, last);
+    expect(await b.gets(1)).toEqual([last]);
   });
 });
 

@@ -2,7 +2,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,6 +11,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { MergeReport } from '../../src/merge/merge-report.ts';
 import { hashPayload, readRtpWithTshark } from '../support/media-compare.ts';
 import { rtp } from '../support/rtp-fixtures.ts';
+import { until } from '../support/recorder-process.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const packets = 1_000;
@@ -147,8 +148,11 @@ describe.skipIf(!canShape)('tandem merge of tcpdump captures', () => {
       if (index % 10 === 0) await delay(5);
     }
     socket.close();
-    // What is on the wire is captured by now: the last packet of the second half's good link.
-    await delay(200);
+    // All is captured when the last packet of the second half's good link is.
+    const lastPayload = Buffer.alloc(160, (packets - 1) & 0xff);
+    lastPayload.writeUInt32BE((packets - 1) * 7_919, 0);
+    const capture = join(dir, 'leg1.pcap');
+    await until(() => readFileSync(capture).includes(lastPayload), 'the last packet is captured');
     for (const host of hosts) await host.stopCapture();
 
     const [one, two, out] = ['leg1.pcap', 'leg2.pcap', 'out'].map((name) => join(dir, name));

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { watch } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { MergeReport } from '../../src/merge/merge-report.ts';
@@ -410,8 +410,9 @@ describe('bad input of tandem merge', () => {
     );
 
     expect(code).toBe(3);
-    expect(report!.inputs.map(({ name, merged }) => [name.replace(dir, ''), merged])).toEqual([
-      [expect.stringMatching(/[^b]\/one\.pcap$/), true],
+    // By as much of their paths as tells them apart.
+    expect(report!.inputs.map(({ name, merged }) => [name, merged])).toEqual([
+      [`${basename(dir)}/one.pcap`, true],
       ['two.pcap', false],
       ['sub/one.pcap', true],
     ]);

@@ -121,9 +121,9 @@ describe.each(transports)('a foreign recording client over %s', (transport) => {
     await silent.client.end('silent');
     const { verdict } = await recorder.recording('silent');
     expect(verdict).toBe('complete');
-    // Nor does the BYE that nobody answers hold up the recorder's end.
+    // Nor does the BYE that nobody answers hold up the recorder's end for its 32 s.
     const stoppedAt = performance.now();
     expect(await recorder.stop()).toBe(0);
-    expect(performance.now() - stoppedAt).toBeLessThan(10_000);
+    expect(performance.now() - stoppedAt).toBeLessThan(25_000);
   });
 });

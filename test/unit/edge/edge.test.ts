@@ -6,7 +6,8 @@ import { TandemError } from '../../../src/errors.ts';
 let edge: Edge | undefined;
 
 function start(options: Partial<EdgeOptions> = {}): Edge {
-  const min = 20_000 + 2 * Math.floor(Math.random() * 10_000);
+  // Below the ports that the system hands out to others.
+  const min = 20_000 + 2 * Math.floor(Math.random() * 6_000);
   edge = Edge.create(
     {
       threads: 2,

@@ -11,6 +11,7 @@ import { serialize } from '../../../src/sip/message/serialize.ts';
 import { parseSipUri } from '../../../src/sip/message/uri.ts';
 import { formatVia, parseVia } from '../../../src/sip/message/via.ts';
 import { parsed, request, wire } from './support/messages.ts';
+import { cpuMs } from '../../support/cpu.ts';
 
 describe('headers', () => {
   it('finds compact and long forms in any case', () => {
@@ -206,9 +207,9 @@ describe('messages', () => {
   });
 
   it('takes a datagram of line ends for a keep-alive, and is quick about it', () => {
-    const before = performance.now();
+    const before = cpuMs();
     expect(parseDatagram(Buffer.from('\r\n'.repeat(30_000)), DEFAULT_SIP_LIMITS)).toBeUndefined();
-    expect(performance.now() - before).toBeLessThan(50);
+    expect(cpuMs() - before).toBeLessThan(50);
   });
 });
 
