@@ -81,7 +81,7 @@ export default defineConfig(
   },
   {
     // Indices and regex groups that a check above them has proved.
-    files: ['test/**/*.ts', 'bench/**/*.ts'],
+    files: ['test/**/*.ts', 'bench/**/*.ts', 'simulate/**/*.ts'],
     rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
   },
   {

@@ -24,6 +24,7 @@ const steps = [
   { name: 'lint', command: bin('eslint'), args: ['--max-warnings=0', '.'] },
   { name: 'types', command: bin('tsc'), args: ['-p', '.'] },
   { name: 'unused', command: bin('knip'), args: [] },
+  { name: 'simulate', command: process.execPath, args: [launcher, 'simulate', '--seeds', '300'] },
   { name: 'test', command: process.execPath, args: [launcher, 'test'] },
   { name: 'test-asan', command: process.execPath, args: [launcher, 'test:asan'] },
 ];

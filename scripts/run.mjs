@@ -35,6 +35,7 @@ const tasks = {
     command: (args) => ['test/fuzz/main.ts', ...args],
     environment: sanitizerEnvironment,
   },
+  simulate: { groups: ['build'], addons: [], command: (args) => ['simulate/main.ts', ...args] },
   test: {
     groups: ['build', 'test'],
     addons: ['release'],

@@ -1,0 +1,87 @@
+import type { LegState } from '../../src/recording/call-state.ts';
+import type { CallTruth } from '../truth.ts';
+import type { World } from '../world.ts';
+import { recordedCalls } from './checker.ts';
+import type { Checker } from './checker.ts';
+
+/** An INVITE that nobody answers, the next one, and the distance of tries. */
+const unrecordedMsMax = 16_000;
+/** Ten reports that stay out, at the most seldom that they come, and what follows. */
+const unstoredMsMax = 25_000;
+
+/** No leg is without a recorder while one was able and willing; nor on one that stores nothing, where it could be known. */
+export function legIsRecorded(): Checker {
+  const since = new Map<string, number>();
+  const told = new Set<string>();
+  const tell = (key: string, text: string): string[] => {
+    if (told.has(key)) return [];
+    told.add(key);
+    return [text];
+  };
+  return {
+    name: 'leg is recorded',
+    during: (world) => {
+      const now = world.clock.now();
+      return recordedCalls(world).flatMap(({ truth, legs }) => {
+        if (truth.wish !== 'on' || truth.deleted !== 'no') {
+          for (const { leg } of legs) since.delete(`${truth.id} ${leg}`);
+          return [];
+        }
+        return legs.flatMap((leg) => {
+          const key = `${truth.id} ${leg.leg}`;
+          if (!isLacking(world, truth, leg, now)) {
+            since.delete(key);
+            return [];
+          }
+          const from = since.get(key) ?? now;
+          since.set(key, from);
+          const idle = willing(world, legs, leg, from);
+          const most = isRecording(leg) ? unstoredMsMax : unrecordedMsMax;
+          if (now - from < most || idle === undefined) return [];
+          const text = isRecording(leg)
+            ? `says ${leg.state} on ${leg.recorder ?? 'none'}, which stores nothing`
+            : leg.state;
+          return tell(
+            key,
+            `${key}: ${text} for ${now - from} ms, and ${idle} was able and willing`,
+          );
+        });
+      });
+    },
+  };
+}
+
+function isRecording({ state }: LegState): boolean {
+  return state === 'recording' || state === 'paused';
+}
+
+function isLacking(world: World, truth: CallTruth, leg: LegState, now: number): boolean {
+  if (!isRecording(leg)) return true;
+  const recorder = world.recorders.get(leg.recorder ?? '');
+  if (recorder === undefined) return true;
+  // Nothing tells of a recorder that never reports, or does not say the truth, whether it stores.
+  if (recorder.options.reports === 'none' || world.troubles.isLiar(recorder.options.id))
+    return false;
+  if (!isSpeaking(truth, now)) return false;
+  const storedAt = recorder.sessions.find(({ file }) => file.recordId === leg.recordId)?.storedAt;
+  return now - (storedAt ?? -Infinity) > 2_000;
+}
+
+function isSpeaking(truth: CallTruth, now: number): boolean {
+  return (['a', 'b'] as const).some(
+    (party) => now - (truth.heard[party].at(-1)?.at ?? -Infinity) < 500,
+  );
+}
+
+/** A recorder that nothing was wrong with all that time, and that the other leg is not on. */
+function willing(
+  world: World,
+  legs: readonly LegState[],
+  leg: LegState,
+  from: number,
+): string | undefined {
+  const taken = legs.filter((one) => one !== leg).map(({ recorder }) => recorder);
+  return [...world.recorders.keys()].find(
+    (id) => id !== leg.recorder && !taken.includes(id) && world.troubles.isWellSince(id, from),
+  );
+}

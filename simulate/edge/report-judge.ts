@@ -1,0 +1,172 @@
+import type { ForkReport, ReceiverReport, SequenceRange } from '../../src/edge/types.ts';
+import type { RecorderReport } from '../packet.ts';
+import { extendNear } from '../packet.ts';
+import { TimedRanges } from './timed-ranges.ts';
+
+/** From such a gap on a recorder counts anew (RFC 3550 A.1). */
+const dropoutMax = 3_000;
+
+interface Sent {
+  readonly at: number;
+  times: number;
+  sentAt: number;
+}
+
+interface Interval {
+  readonly at: number;
+  readonly highest: number;
+  readonly cumulativeLost: number;
+}
+
+/** What a recorder's reports prove of what was sent to it. */
+export class ReportJudge {
+  readonly confirmed = new TimedRanges();
+  readonly denied = new TimedRanges();
+  reports = 0;
+  reportsRanges = false;
+  last: ReceiverReport | undefined;
+  readonly #straggleMs: number;
+  readonly #sent = new Map<number, Sent>();
+  #closedLost = 0;
+  /** Of the counting that goes on: less when what was late came after all. */
+  #openLost = 0;
+  #firstSent = 0;
+  #highestSent = 0;
+  #interval: Interval | undefined;
+  /** When a number at or below the interval's highest was last sent again. */
+  #resentAt = -Infinity;
+  /** When a report last told of loss. */
+  #lossAt = -Infinity;
+
+  /** @param straggleMs a copy that comes so late after others may still fill the gap that a report told of */
+  constructor(straggleMs: number) {
+    this.#straggleMs = straggleMs;
+  }
+
+  /** @param at when the packet arrived */
+  onSent(extended: number, at: number, now: number): void {
+    if (this.#sent.size === 0) this.#firstSent = extended;
+    const known = this.#sent.get(extended);
+    if (known === undefined) this.#sent.set(extended, { at, times: 1, sentAt: now });
+    else {
+      known.times += 1;
+      known.sentAt = now;
+    }
+    if (extended <= (this.#interval?.highest ?? -1)) this.#resentAt = now;
+    this.#highestSent = Math.max(this.#highestSent, extended);
+  }
+
+  /** Undefined: nothing that was sent explains it. */
+  judge(report: RecorderReport, near: number, now: number): ReceiverReport | undefined {
+    const highest = extendNear(near, report.highestSequence);
+    if (highest > this.#highestSent || highest < this.#firstSent) return undefined;
+    const fractionLost =
+      report.ranges === undefined
+        ? this.#judgeCounts(highest, report.cumulativeLost, now)
+        : this.#judgeRanges(report, highest);
+    this.reports += 1;
+    this.last = { at: now, highestSequence: highest, fractionLost, jitterMs: 0 };
+    return this.last;
+  }
+
+  /** Of what was reported on and is neither confirmed nor denied. */
+  get reportedLost(): ForkReport['reportedLost'] {
+    if (this.reportsRanges || this.last === undefined) return { atLeast: 0, atMost: 0 };
+    let open = 0;
+    for (const extended of this.#sent.keys()) {
+      if (extended <= this.last.highestSequence && !this.confirmed.has(extended)) open += 1;
+    }
+    const atLeast = this.#closedLost + Math.max(0, this.#openLost);
+    return { atLeast: Math.min(open, atLeast), atMost: open };
+  }
+
+  lists(): { confirmed: SequenceRange[]; denied: SequenceRange[] } {
+    return { confirmed: this.confirmed.list(), denied: this.denied.list() };
+  }
+
+  #judgeRanges(report: RecorderReport, highest: number): number {
+    const { begin, numbers, received } = report.ranges as NonNullable<RecorderReport['ranges']>;
+    this.reportsRanges = true;
+    const first = extendNear(highest, begin);
+    let came = 0;
+    let lost = 0;
+    let next = 0;
+    const deny = (until: number): void => {
+      for (; next < until; next += 1) {
+        const sent = this.#sent.get(first + next);
+        if (sent === undefined || this.confirmed.has(first + next)) continue;
+        this.denied.add(first + next, sent.at);
+        lost += 1;
+      }
+    };
+    for (const range of received) {
+      deny(range.first);
+      for (next = range.first; next <= range.last; next += 1) {
+        const sent = this.#sent.get(first + next);
+        if (sent === undefined) continue;
+        came += 1;
+        this.confirmed.add(first + next, sent.at);
+        this.denied.delete(first + next);
+      }
+    }
+    deny(numbers);
+    return came + lost === 0 ? 0 : lost / (came + lost);
+  }
+
+  /** Receiver reports count and name nothing: only an interval of which nothing can be missing is proof. */
+  #judgeCounts(highest: number, cumulativeLost: number, now: number): number {
+    const before = this.#interval;
+    this.#interval = { at: now, highest, cumulativeLost };
+    // Which packet it began to count with is not known: what came before proves nothing.
+    if (before === undefined) {
+      this.#lossAt = now;
+      return 0;
+    }
+    const numbers = highest - before.highest;
+    const lost = cumulativeLost - before.cumulativeLost;
+    // It counts anew, or tells of something else.
+    if (numbers < 0 || numbers >= dropoutMax || lost > numbers) {
+      this.#closedLost += Math.max(0, this.#openLost);
+      this.#openLost = 0;
+      this.#lossAt = now;
+      return 0;
+    }
+    const received = numbers - lost;
+    const { copies, sent } = this.#count(before.highest + 1, highest);
+    this.#openLost += Math.max(sent - received, Math.min(0, copies - received));
+    const filled = now - Math.max(this.#resentAt, this.#lossAt) < this.#straggleMs;
+    if (received !== copies || this.#widestGap(before.highest, highest) >= dropoutMax) {
+      this.#lossAt = now;
+    } else if (!filled) this.#confirm(before.highest + 1, highest);
+    return copies === 0 ? 0 : Math.min(1, Math.max(0, (copies - received) / copies));
+  }
+
+  #confirm(first: number, last: number): void {
+    for (let extended = first; extended <= last; extended += 1) {
+      const sent = this.#sent.get(extended);
+      if (sent !== undefined) this.confirmed.add(extended, sent.at);
+    }
+  }
+
+  #count(first: number, last: number): { sent: number; copies: number } {
+    let sent = 0;
+    let copies = 0;
+    for (let extended = first; extended <= last; extended += 1) {
+      const times = this.#sent.get(extended)?.times ?? 0;
+      sent += times > 0 ? 1 : 0;
+      copies += times;
+    }
+    return { sent, copies };
+  }
+
+  #widestGap(first: number, last: number): number {
+    let widest = 0;
+    let before = first;
+    for (let extended = first + 1; extended <= last; extended += 1) {
+      if (!this.#sent.has(extended)) continue;
+      widest = Math.max(widest, extended - before);
+      before = extended;
+    }
+    return widest;
+  }
+}

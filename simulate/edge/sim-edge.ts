@@ -1,0 +1,313 @@
+import type {
+  AddForkOptions,
+  EdgeEvent,
+  ForkReport,
+  ForkSigns,
+  OpenedPort,
+  OpenPortOptions,
+  PortRemote,
+  RelayStall,
+  RoutedPort,
+  SocketAddress,
+  Stock,
+  StreamReport,
+} from '../../src/edge/types.ts';
+import { TandemError } from '../../src/errors.ts';
+import type { MediaEdge } from '../../src/media/media-edge.ts';
+import type { SimClock } from '../clock.ts';
+import type { SimNetwork } from '../network/sim-network.ts';
+import { keyOf } from '../packet.ts';
+import type { PartyPacket } from '../packet.ts';
+import { SimFork } from './sim-fork.ts';
+import type { ForkHost } from './sim-fork.ts';
+import { SimPort } from './sim-port.ts';
+
+export interface SimEdgeOptions {
+  readonly clock: SimClock;
+  readonly network: SimNetwork;
+  readonly host: string;
+  readonly ringMs: number;
+  readonly catchUpRate: number;
+  readonly rtcpIntervalMs: number;
+  /** See `ForkHost`. */
+  readonly straggleMs: number;
+  readonly portsMax?: number;
+  readonly forksMax?: number;
+  readonly onEvent: (event: EdgeEvent) => void;
+}
+
+const tickMs = 10;
+const legPortFirst = 9_000;
+const streams = 2;
+
+/** The edge of the simulation: what the native one does, on simulated time and network. */
+export class SimEdge implements MediaEdge {
+  readonly #options: SimEdgeOptions;
+  readonly #ports = new Map<number, SimPort>();
+  readonly #forks = new Map<number, SimFork>();
+  readonly #host: ForkHost;
+  /** Where our own host does not send, and the error that says so. */
+  readonly #unsendable = new Map<string, string>();
+  #nextId = 1;
+  #ticking = false;
+
+  constructor(options: SimEdgeOptions) {
+    this.#options = options;
+    const { clock, network, catchUpRate, rtcpIntervalMs, straggleMs } = options;
+    this.#host = {
+      catchUpRate,
+      rtcpIntervalMs,
+      straggleMs,
+      now: () => clock.now(),
+      emit: (event) => {
+        this.#emit(event);
+      },
+      sendRtp: (fork, { extended, packet }) => {
+        const error = this.#unsendable.get(fork.rtp.ip);
+        if (error !== undefined) return error;
+        network.send(this.#legAddress(fork.streamIndex).rtp, fork.rtp, {
+          kind: 'rtp',
+          ssrc: fork.port.ssrc,
+          sequence: extended & 0xffff,
+          extended,
+          id: packet.id,
+        });
+        return undefined;
+      },
+      sendRtcp: (fork, report) => {
+        if (this.#unsendable.has(fork.rtp.ip)) return;
+        network.send(this.#legAddress(fork.streamIndex).rtcp, fork.rtcp, report);
+      },
+    };
+    for (let index = 0; index < streams; index += 1) this.#listen(index);
+  }
+
+  get ports(): number {
+    return this.#ports.size;
+  }
+
+  get forks(): readonly SimFork[] {
+    return [...this.#forks.values()];
+  }
+
+  /** A party's packet comes in. Returns its place in the stream; undefined when it was not taken. */
+  receive(portId: number, packet: PartyPacket): number | undefined {
+    const port = this.#ports.get(portId);
+    const extended = port?.receive(packet);
+    if (port?.route.kind === 'direct') {
+      const peer = this.#ports.get(port.route.peerPortId);
+      if (peer?.remote?.send === true) {
+        peer.egressPackets += 1;
+        peer.lastEgressAt = this.#options.clock.now();
+      }
+    }
+    return extended;
+  }
+
+  /** The port that is pinned there. */
+  portAt({ port }: SocketAddress): number {
+    return (port - 20_000) / 2;
+  }
+
+  ssrcOf(portId: number): number {
+    return this.#port(portId).ssrc;
+  }
+
+  setUnsendable(ip: string, error: string | undefined): void {
+    if (error === undefined) this.#unsendable.delete(ip);
+    else this.#unsendable.set(ip, error);
+  }
+
+  pickShard(): number {
+    return 0;
+  }
+
+  relayAddress(): SocketAddress {
+    return { ip: '127.0.0.1', port: 9_999 };
+  }
+
+  legAddress(_shard: number, streamIndex: number): { rtp: SocketAddress; rtcp: SocketAddress } {
+    return this.#legAddress(streamIndex);
+  }
+
+  openPort({ host }: OpenPortOptions): OpenedPort {
+    if (this.#ports.size >= (this.#options.portsMax ?? Infinity)) {
+      throw new TandemError('NO_PORT', 'no free port');
+    }
+    const portId = this.#nextId++;
+    const port = 20_000 + 2 * portId;
+    const opened: OpenedPort = {
+      portId,
+      rtp: { ip: host, port },
+      rtcp: { ip: host, port: port + 1 },
+      ssrc: 1_000 + portId,
+    };
+    const now = (): number => this.#options.clock.now();
+    const emit = (event: EdgeEvent): void => {
+      this.#emit(event);
+    };
+    this.#ports.set(portId, new SimPort(opened, this.#options.ringMs, now, emit));
+    return opened;
+  }
+
+  setRemote(portId: number, remote: PortRemote): void {
+    this.#port(portId).remote = remote;
+  }
+
+  setRoutes(routes: readonly RoutedPort[]): void {
+    for (const { portId, route } of routes) this.#port(portId).route = route;
+  }
+
+  /** Every call of the simulation goes direct. */
+  relayStalls(): readonly RelayStall[] {
+    return [];
+  }
+
+  closePort(portId: number): StreamReport {
+    const port = this.#port(portId);
+    this.removeForks([...port.forks].map(({ id }) => id));
+    this.#ports.delete(portId);
+    return port.report();
+  }
+
+  streamReports(portIds: readonly number[]): StreamReport[] {
+    return portIds.map((portId) => this.#port(portId).report());
+  }
+
+  sequencesAt(portIds: readonly number[], at: number): (number | undefined)[] {
+    return portIds.map((portId) => {
+      const port = this.#port(portId);
+      if (!port.started) return undefined;
+      const index = port.ring.find((entry) => entry.at >= at);
+      return index < port.ring.head ? port.ring.at(index).extended : port.highest + 1;
+    });
+  }
+
+  takeStock(portIds: readonly number[], forkIds: readonly number[]): Stock {
+    return { streams: this.streamReports(portIds), forks: this.removeForks(forkIds) };
+  }
+
+  addForks(all: readonly AddForkOptions[]): number[] {
+    if (this.#forks.size + all.length > (this.#options.forksMax ?? Infinity)) {
+      throw new TandemError('EDGE_FAILED', 'too many forks');
+    }
+    const taken = new Set(this.forks.map(({ streamIndex, rtp }) => `${streamIndex} ${keyOf(rtp)}`));
+    for (const { portId, streamIndex, rtp } of all) {
+      this.#port(portId);
+      const key = `${streamIndex} ${keyOf(rtp)}`;
+      if (taken.has(key)) throw new TandemError('EDGE_FAILED', `another fork goes to ${key}`);
+      taken.add(key);
+    }
+    return all.map((options) => {
+      const port = this.#port(options.portId);
+      const fork = new SimFork(this.#nextId++, port, options, this.#host);
+      this.#forks.set(fork.id, fork);
+      port.forks.add(fork);
+      this.#tickSoon();
+      return fork.id;
+    });
+  }
+
+  setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): void {
+    this.#fork(forkId).setTarget(rtp, rtcp);
+  }
+
+  pauseFork(forkId: number, from = 0): void {
+    this.#fork(forkId).pause(from);
+  }
+
+  resumeFork(forkId: number): void {
+    this.#fork(forkId).resume();
+  }
+
+  endForks(forkIds: readonly number[]): ForkReport[] {
+    return forkIds.map((forkId) => {
+      const fork = this.#fork(forkId);
+      fork.end();
+      return fork.report();
+    });
+  }
+
+  removeForks(forkIds: readonly number[]): ForkReport[] {
+    return forkIds.map((forkId) => {
+      const fork = this.#fork(forkId);
+      fork.end();
+      this.#forks.delete(forkId);
+      fork.port.forks.delete(fork);
+      return fork.report();
+    });
+  }
+
+  forkReports(forkIds: readonly number[]): ForkReport[] {
+    return forkIds.map((forkId) => this.#fork(forkId).report());
+  }
+
+  forkSigns(): ForkSigns[] {
+    return this.forks.map((fork) => fork.signs());
+  }
+
+  #legAddress(streamIndex: number): { rtp: SocketAddress; rtcp: SocketAddress } {
+    const ip = this.#options.host;
+    const port = legPortFirst + 2 * streamIndex;
+    return { rtp: { ip, port }, rtcp: { ip, port: port + 1 } };
+  }
+
+  #listen(streamIndex: number): void {
+    const { network } = this.#options;
+    const { rtp, rtcp } = this.#legAddress(streamIndex);
+    network.bind(rtp, {
+      receive: () => undefined,
+      unreachable: (to, message, quotes) => {
+        if (message.kind !== 'rtp') return;
+        this.#forkTo(streamIndex, 'rtp', to)?.onRefused(quotes ? message.extended : undefined);
+      },
+    });
+    network.bind(rtcp, {
+      receive: (message, from) => {
+        if (message.kind === 'rr') this.#forkTo(streamIndex, 'rtcp', from)?.onReport(message);
+      },
+    });
+  }
+
+  #forkTo(
+    streamIndex: number,
+    kind: 'rtp' | 'rtcp',
+    { ip, port }: SocketAddress,
+  ): SimFork | undefined {
+    for (const fork of this.#forks.values()) {
+      const to = fork[kind];
+      if (fork.streamIndex === streamIndex && to.port === port && to.ip === ip) return fork;
+    }
+    return undefined;
+  }
+
+  #tickSoon(): void {
+    if (this.#ticking) return;
+    this.#ticking = true;
+    this.#options.clock.quietly(tickMs, () => {
+      this.#ticking = false;
+      for (const fork of this.#forks.values()) fork.tick();
+      if (this.#forks.size > 0) this.#tickSoon();
+    });
+  }
+
+  #emit(event: EdgeEvent): void {
+    // Told to the other thread, as it were: never from within what brought it about.
+    const { clock, onEvent } = this.#options;
+    clock.setTimeout(() => {
+      onEvent(event);
+    }, 0);
+  }
+
+  #port(portId: number): SimPort {
+    const port = this.#ports.get(portId);
+    if (port === undefined) throw new TandemError('EDGE_FAILED', `no port ${portId}`);
+    return port;
+  }
+
+  #fork(forkId: number): SimFork {
+    const fork = this.#forks.get(forkId);
+    if (fork === undefined) throw new TandemError('EDGE_FAILED', `no fork ${forkId}`);
+    return fork;
+  }
+}

@@ -1,0 +1,128 @@
+import type { SocketAddress } from '../../src/edge/types.ts';
+import type { SimClock } from '../clock.ts';
+import type { MediaMessage } from '../packet.ts';
+import { keyOf } from '../packet.ts';
+import type { Random } from '../random.ts';
+
+export type Traffic = 'media' | 'reports' | 'sip';
+
+/** What the way from one host to another does to what goes along it. */
+export interface Path {
+  readonly delayMs: number;
+  readonly jitterMs: number;
+  /** 0..1 */
+  readonly loss: Readonly<Record<Traffic, number>>;
+  readonly cut: Readonly<Record<Traffic, boolean>>;
+  /** Routers on it quote too little in their ICMP messages. */
+  readonly quotesLittle: boolean;
+}
+
+const goodPath: Path = {
+  delayMs: 1,
+  jitterMs: 0,
+  loss: { media: 0, reports: 0, sip: 0 },
+  cut: { media: false, reports: false, sip: false },
+  quotesLittle: false,
+};
+
+export interface MediaEndpoint {
+  receive(message: MediaMessage, from: SocketAddress): void;
+  /** ICMP: nobody is at `to`. `quotes`: it names the packet that was refused. */
+  unreachable?(to: SocketAddress, message: MediaMessage, quotes: boolean): void;
+}
+
+export interface DatagramEndpoint {
+  receive(bytes: Buffer, from: SocketAddress): void;
+}
+
+/** Hosts, and the ways between them. Media moves without disturbing anybody; datagrams and connections wake shipped code. */
+export class SimNetwork {
+  readonly clock: SimClock;
+  readonly #random: Random;
+  readonly #media = new Map<string, MediaEndpoint>();
+  readonly #datagrams = new Map<string, DatagramEndpoint>();
+  readonly #paths = new Map<string, Path>();
+  readonly #hostsDown = new Set<string>();
+
+  constructor(clock: SimClock, random: Random) {
+    this.clock = clock;
+    this.#random = random;
+  }
+
+  get bound(): number {
+    return this.#media.size;
+  }
+
+  path(from: string, to: string): Path {
+    return this.#paths.get(`${from}>${to}`) ?? goodPath;
+  }
+
+  setPath(from: string, to: string, change: Partial<Path>): void {
+    this.#paths.set(`${from}>${to}`, { ...this.path(from, to), ...change });
+  }
+
+  /** A host that is down says nothing at all. */
+  setHost(ip: string, up: boolean): void {
+    if (up) this.#hostsDown.delete(ip);
+    else this.#hostsDown.add(ip);
+  }
+
+  isUp(ip: string): boolean {
+    return !this.#hostsDown.has(ip);
+  }
+
+  bind(address: SocketAddress, endpoint: MediaEndpoint): void {
+    this.#media.set(keyOf(address), endpoint);
+  }
+
+  unbind(address: SocketAddress): void {
+    this.#media.delete(keyOf(address));
+  }
+
+  bindDatagrams(address: SocketAddress, endpoint: DatagramEndpoint): void {
+    this.#datagrams.set(keyOf(address), endpoint);
+  }
+
+  unbindDatagrams(address: SocketAddress): void {
+    this.#datagrams.delete(keyOf(address));
+  }
+
+  send(from: SocketAddress, to: SocketAddress, message: MediaMessage): void {
+    const traffic = message.kind === 'rtp' ? 'media' : 'reports';
+    const delayMs = this.delayOf(from.ip, to.ip, traffic);
+    if (delayMs === undefined) return;
+    this.clock.quietly(delayMs, () => {
+      if (!this.isUp(to.ip)) return;
+      const endpoint = this.#media.get(keyOf(to));
+      if (endpoint === undefined) this.#refuse(from, to, message);
+      else endpoint.receive(message, from);
+    });
+  }
+
+  sendDatagram(from: SocketAddress, to: SocketAddress, bytes: Buffer): void {
+    const delayMs = this.delayOf(from.ip, to.ip, 'sip');
+    if (delayMs === undefined) return;
+    this.clock.quietly(delayMs, () => {
+      if (!this.isUp(to.ip)) return;
+      this.clock.disturb();
+      this.#datagrams.get(keyOf(to))?.receive(bytes, from);
+    });
+  }
+
+  /** Undefined: it is lost. */
+  delayOf(from: string, to: string, traffic: Traffic): number | undefined {
+    if (!this.isUp(from)) return undefined;
+    const { delayMs, jitterMs, loss, cut } = this.path(from, to);
+    if (cut[traffic] || (loss[traffic] > 0 && this.#random.chance(loss[traffic]))) return undefined;
+    return jitterMs === 0 ? delayMs : delayMs + jitterMs * this.#random.next();
+  }
+
+  #refuse(from: SocketAddress, to: SocketAddress, message: MediaMessage): void {
+    const delayMs = this.delayOf(to.ip, from.ip, 'reports');
+    if (delayMs === undefined) return;
+    const { quotesLittle } = this.path(to.ip, from.ip);
+    this.clock.quietly(delayMs, () => {
+      this.#media.get(keyOf(from))?.unreachable?.(to, message, !quotesLittle);
+    });
+  }
+}

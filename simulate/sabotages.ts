@@ -1,0 +1,146 @@
+import type { ForkReport } from '../src/edge/types.ts';
+import type { Bridge, RecorderAllocator, SessionClient } from '../src/recording/interfaces.ts';
+import { TandemError } from '../src/errors.ts';
+import type { Sabotage } from './world.ts';
+
+/**
+ * Faults put in on purpose, at least one an invariant: a simulator that does not find them finds nothing. Each stands between two parts
+ * as they ship.
+ */
+export const sabotages = {
+  /** The edge confirms one packet too many. */
+  'confirms too much': {
+    edge: (edge) =>
+      changed(edge, {
+        forkReports: (forkIds) => edge.forkReports(forkIds).map(oneTooMany),
+        removeForks: (forkIds) => edge.removeForks(forkIds).map(oneTooMany),
+        takeStock: (portIds, forkIds) => {
+          const { streams, forks } = edge.takeStock(portIds, forkIds);
+          return { streams, forks: forks.map(oneTooMany) };
+        },
+      }),
+  },
+  /** The ledger leaves out the first thing that is missing. */
+  'names not all that is missing': {
+    ledger: (ledger) => ({
+      ...ledger,
+      streams: ledger.streams.map((stream) => ({
+        ...stream,
+        legs: stream.legs.map((leg) => ({ ...leg, missing: leg.missing.slice(1) })),
+      })),
+    }),
+  },
+  /** What nobody has proven is called complete. */
+  'calls the unproven complete': {
+    ledger: (ledger) => ({
+      ...ledger,
+      verdict: ledger.verdict === 'unproven' ? 'complete' : ledger.verdict,
+      legs: ledger.legs.map((leg) => ({
+        ...leg,
+        verdict: leg.verdict === 'unproven' ? 'complete' : leg.verdict,
+      })),
+    }),
+  },
+  /** What is missing on one leg is not missing. */
+  'calls the missing merged': {
+    ledger: (ledger) => ({
+      ...ledger,
+      verdict: ledger.verdict.startsWith('missing') ? 'complete-by-merge' : ledger.verdict,
+    }),
+  },
+  /** The allocator does not look where the other leg is. */
+  'ignores whom to leave out': {
+    allocator: (allocator) =>
+      changed(allocator, {
+        allocate: (request) => allocator.allocate({ ...request, excludeRecorders: [] }),
+      }),
+  },
+  /** After so many sessions there is no recorder any more, whatever there is. */
+  'runs out of recorders': {
+    allocator: (allocator) => {
+      let sessions = 0;
+      return changed(allocator, {
+        allocate: (request) => {
+          sessions += 1;
+          if (sessions > 4) throw new TandemError('NO_RECORDER', 'none that would be looked at');
+          return allocator.allocate(request);
+        },
+      });
+    },
+  },
+  /** Nobody is told what speaks against a recorder. */
+  'hears no evil': {
+    bridge: (bridge) =>
+      changed(bridge, {
+        mediaSigns: () => new Map(),
+        on: (event, listener) => (event === 'forkRefused' ? bridge : bridge.on(event, listener)),
+      }),
+    client: (client) =>
+      changed(client, {
+        on: (event, listener) => (event === 'ended' ? client : client.on(event, listener)),
+      }),
+    allocator: (allocator) =>
+      changed(allocator, {
+        on: (event, listener) =>
+          event === 'recorderDown' ? allocator : allocator.on(event, listener),
+      }),
+  },
+  /** A place on a recorder is never given back. */
+  'releases nothing': {
+    allocator: (allocator) => changed(allocator, { release: () => undefined }),
+  },
+  /** A session is forgotten, and its recorder never told. */
+  'says no BYE': {
+    client: (client) => changed(client, { end: () => Promise.resolve() }),
+  },
+  /** A pause is acknowledged before anything has stopped. */
+  'acknowledges a pause early': {
+    bridge: (bridge, clock) =>
+      changed(bridge, {
+        pauseForks: (recordId, from) => {
+          clock.setTimeout(() => {
+            bridge.pauseForks(recordId, from);
+          }, 300);
+        },
+      }),
+  },
+  /** What is sent again takes no heed of pauses that are over. */
+  'replays what was kept out': {
+    bridge: (bridge) =>
+      changed(bridge, {
+        startForks: (starts) =>
+          bridge.startForks(starts.map((start) => ({ ...start, keptOut: {} }))),
+      }),
+  },
+  /** A call's ports stay open. */
+  'closes no ports': {
+    edge: (edge) =>
+      changed(edge, { closePort: (portId) => edge.streamReports([portId])[0] as never }),
+  },
+} as const satisfies Readonly<Record<string, Sabotage>>;
+
+export type SabotageName = keyof typeof sabotages;
+
+export const sabotageNames = Object.keys(sabotages) as SabotageName[];
+
+/** The same part, but for some of its methods. */
+function changed<T extends Bridge | RecorderAllocator | SessionClient | object>(
+  part: T,
+  methods: Partial<T>,
+): T {
+  return new Proxy(part, {
+    get: (target, name) => {
+      const other: unknown = Reflect.get(methods, name);
+      if (other !== undefined) return other;
+      const own: unknown = Reflect.get(target, name, target);
+      return typeof own === 'function' ? (own.bind(target) as unknown) : own;
+    },
+  });
+}
+
+function oneTooMany(report: ForkReport): ForkReport {
+  const last = report.confirmed.at(-1);
+  if (last === undefined) return report;
+  const more = { ...last, last: last.last + 1 };
+  return { ...report, confirmed: [...report.confirmed.slice(0, -1), more] };
+}

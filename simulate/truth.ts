@@ -1,0 +1,65 @@
+import type { Party } from '../src/recording/interfaces.ts';
+
+/** What a party said, as it came to us. */
+export interface Heard {
+  readonly extended: number;
+  readonly id: number;
+  readonly at: number;
+}
+
+/**
+ * - `on`: it was to be recorded. - `off`: it was not, and no file may hold it. - `unsure`: an order was on its way, and either is right.
+ */
+export type Wish = 'on' | 'off' | 'unsure';
+
+/** What really was, of one call: what the ledger is held against. */
+export class CallTruth {
+  readonly id: string;
+  readonly heard: Readonly<Record<Party, Heard[]>> = { a: [], b: [] };
+  readonly #wishes: { readonly at: number; readonly wish: Wish }[] = [
+    { at: -Infinity, wish: 'off' },
+  ];
+  /** When the recording that the ledger is about began. */
+  begunAt = Infinity;
+  answered = false;
+  /** Of each party's stream, as the edge sends it on. */
+  readonly ssrcs: Partial<Record<Party, number>> = {};
+  /** An action is on its way. */
+  busy = 0;
+  deleted: 'no' | 'asked' | 'done' = 'no';
+  deletedAt = Infinity;
+  /** A party was put on hold once. */
+  everHeld = false;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  get wish(): Wish {
+    return this.#wishes.at(-1)?.wish ?? 'off';
+  }
+
+  wishes(wish: Wish, at: number): void {
+    this.#wishes.push({ at, wish });
+  }
+
+  wishAt(at: number): Wish {
+    let found: Wish = 'off';
+    for (const { at: since, wish } of this.#wishes) {
+      if (since > at) break;
+      found = wish;
+    }
+    // What came at the very moment of an order came before it or after it.
+    return this.#wishes.some((one) => one.at === at) ? 'unsure' : found;
+  }
+
+  /** Of the party, what was surely to be recorded. */
+  wanted(party: Party): Heard[] {
+    return this.heard[party].filter(({ at }) => at > this.begunAt && this.wishAt(at) === 'on');
+  }
+
+  /** Of the party, what no file may hold. */
+  unwanted(party: Party): Heard[] {
+    return this.heard[party].filter(({ at }) => this.wishAt(at) === 'off');
+  }
+}
