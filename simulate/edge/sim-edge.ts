@@ -174,6 +174,10 @@ export class SimEdge implements MediaEdge {
     return portIds.map((portId) => this.#port(portId).report());
   }
 
+  lastHeard(): ReadonlyMap<number, number> {
+    return new Map([...this.#ports].map(([portId, { heardAt }]) => [portId, heardAt]));
+  }
+
   sequencesAt(portIds: readonly number[], at: number): (number | undefined)[] {
     return portIds.map((portId) => {
       const port = this.#port(portId);

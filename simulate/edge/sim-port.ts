@@ -23,6 +23,8 @@ export class SimPort {
   remote: PortRemote | undefined;
   route: PortRoute = { kind: 'none' };
   egressPackets = 0;
+  /** When its newest packet came; 0 before there is one. */
+  heardAt = 0;
   lastEgressAt: number | undefined;
   readonly #normaliser = new Normaliser();
   readonly #now: () => number;
@@ -79,6 +81,7 @@ export class SimPort {
       this.#emit({ type: 'ssrc-changed', portId, from: changedFrom, to: packet.ssrc });
     }
     this.#packets += 1;
+    this.heardAt = now;
     this.#lastPayloadType = packet.payloadType;
     if (!this.received.add(extended, now)) this.#duplicates += 1;
     else if (started && extended < highest) this.#reordered += 1;

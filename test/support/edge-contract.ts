@@ -414,6 +414,14 @@ export function edgeContract(make: (options: ContractOptions) => Promise<Contrac
       expect(bounds(rig.edge.streamReports([port.portId])[0]!.received)).toEqual([[1_000, 1_010]]);
     });
 
+    it('is told to be the last that was heard', async () => {
+      expect(rig.edge.lastHeard().get(port.portId)).toBe(0);
+      const before = rig.now();
+      await rig.pass(20);
+      await port.say(1, 1);
+      expect(rig.edge.lastHeard().get(port.portId)).toBeGreaterThan(before);
+    });
+
     it('can be asked what had come by when', async () => {
       expect(rig.edge.sequencesAt([port.portId], rig.now())).toEqual([undefined]);
       const before = rig.now();
