@@ -134,7 +134,7 @@ function lackingBefore(books: LegBooks, party: Party): Range[] {
   return clip(lacking, stream.exactFrom ?? 0, Infinity);
 }
 
-export function newestSent(fork: ForkReport): number {
+function newestSent(fork: ForkReport): number {
   return fork.sent.at(-1)?.last ?? -1;
 }
 
