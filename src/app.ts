@@ -151,7 +151,11 @@ async function assemble(
       },
     }),
   );
-  const client = new SiprecClient({ userAgent, logger: logger.child({ part: 'siprec' }) });
+  const client = new SiprecClient({
+    userAgent,
+    logger: logger.child({ part: 'siprec' }),
+    mediaAllowed: inRecorderNetworks,
+  });
   const resources = started(
     await ResourceManager.create({
       settings: resource,

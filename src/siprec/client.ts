@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
 import { systemClock } from '../clock.ts';
-import type { Clock } from '../clock.ts';
-import { TandemError } from '../errors.ts';
+import type { Clock, Timer } from '../clock.ts';
+import { messageOf, TandemError } from '../errors.ts';
 import type {
   EstablishRequest,
   FailureReason,
@@ -21,30 +21,42 @@ import { SrcSession } from './src-session.ts';
 const REDIRECTS_MAX = 3;
 
 export interface SiprecClientOptions {
-  readonly userAgent: Pick<SipUserAgent, 'invite'>;
+  readonly userAgent: Pick<SipUserAgent, 'invite' | 'addressesOf'>;
   readonly logger: Logger;
+  /** Hosts to which every recorder may move its media. Default: none. */
+  readonly mediaAllowed?: (address: string) => boolean;
   /** Default: the system's, as of `random`. */
   readonly clock?: Clock;
   readonly random?: SipRandom;
 }
 
+/** A session whose INVITE is out. */
+interface Inviting {
+  readonly abort: AbortController;
+  /** Never rejects. */
+  readonly over: Promise<unknown>;
+}
+
 interface Established {
   readonly session: SrcSession;
   readonly dialog: SipDialog;
+  readonly timeoutMs: number;
 }
 
 /** The session recording client (RFC 7866) over our SIP user agent. */
 export class SiprecClient extends EventEmitter<SessionEvents> implements SessionClient {
-  readonly #userAgent: Pick<SipUserAgent, 'invite'>;
+  readonly #userAgent: SiprecClientOptions['userAgent'];
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #random: SipRandom;
+  readonly #mediaAllowed: (address: string) => boolean;
   /** By recordId. */
   readonly #established = new Map<string, Established>();
-  readonly #inviting = new Map<string, AbortController>();
+  readonly #inviting = new Map<string, Inviting>();
 
-  constructor({ userAgent, logger, clock, random }: SiprecClientOptions) {
+  constructor({ userAgent, logger, clock, random, mediaAllowed }: SiprecClientOptions) {
     super();
+    this.#mediaAllowed = mediaAllowed ?? (() => false);
     this.#userAgent = userAgent;
     this.#logger = logger;
     this.#clock = clock ?? systemClock;
@@ -65,46 +77,26 @@ export class SiprecClient extends EventEmitter<SessionEvents> implements Session
         details: { recordId },
       });
     }
-    const logger = this.#logger.child({ recordId });
-    const session = new SrcSession({
-      request,
-      logger,
-      clock: this.#clock,
-      random: this.#random,
-      onMedia: (media) => {
-        this.emit('mediaChanged', { recordId, media });
-      },
-    });
     const abort = new AbortController();
-    this.#inviting.set(recordId, abort);
-    let dialog: SipDialog;
+    const { promise: over, resolve: isOver } = Promise.withResolvers<undefined>();
+    this.#inviting.set(recordId, { abort, over });
     try {
-      dialog = await this.#userAgent.invite({
-        uri: recordUri(request.uri, recordId),
-        headers: [['Require', 'siprec']],
-        ...session.offerBody(),
-        contactParams: '+sip.src',
-        timeoutMs: request.timeoutMs,
-        maxRedirects: REDIRECTS_MAX,
-        signal: signal === undefined ? abort.signal : AbortSignal.any([signal, abort.signal]),
-      });
+      return await this.#establish(
+        request,
+        signal === undefined ? abort.signal : AbortSignal.any([signal, abort.signal]),
+      );
     } finally {
       this.#inviting.delete(recordId);
-    }
-    this.#watch(recordId, session, dialog, logger);
-    try {
-      return { media: session.takeAnswer(dialog.established) };
-    } catch (cause) {
-      this.#established.delete(recordId);
-      void dialog.bye({ headers: [reasonHeader(488, 'answer not understood')] });
-      throw cause;
+      isOver(undefined);
     }
   }
 
+  /** While the INVITE is out it waits for that, and is told then. */
   async update(
     recordId: string,
     change: { streams: readonly RecordedStream[]; paused: boolean },
   ): Promise<{ media: RecorderMedia }> {
+    await this.#inviting.get(recordId)?.over;
     const established = this.#established.get(recordId);
     if (established === undefined) {
       throw new TandemError('SESSION_CANCELLED', `no recording session ${recordId}`, {
@@ -115,15 +107,63 @@ export class SiprecClient extends EventEmitter<SessionEvents> implements Session
   }
 
   async end(recordId: string, reason = 'recording ended'): Promise<void> {
-    this.#inviting.get(recordId)?.abort();
+    // CANCEL follows, or BYE when a 2xx crosses: nobody waits for that.
+    this.#inviting.get(recordId)?.abort.abort();
     const established = this.#established.get(recordId);
     if (established === undefined) return;
     this.#established.delete(recordId);
-    await established.dialog.bye({ headers: [reasonHeader(200, reason)] });
+    const { dialog, timeoutMs } = established;
+    let timer: Timer | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = this.#clock.setTimeout(resolve, timeoutMs);
+    });
+    await Promise.race([dialog.bye({ headers: [reasonHeader(200, reason)] }), patience]);
+    if (timer !== undefined) this.#clock.clearTimeout(timer);
   }
 
-  #watch(recordId: string, session: SrcSession, dialog: SipDialog, logger: Logger): void {
-    this.#established.set(recordId, { session, dialog });
+  async #establish(
+    request: EstablishRequest,
+    signal: AbortSignal,
+  ): Promise<{ media: RecorderMedia }> {
+    const { recordId, timeoutMs } = request;
+    const logger = this.#logger.child({ recordId });
+    const session = new SrcSession({
+      request,
+      logger,
+      clock: this.#clock,
+      random: this.#random,
+      addressesOf: (host) => this.#userAgent.addressesOf(host),
+      mediaAllowed: this.#mediaAllowed,
+      onMedia: (media) => {
+        this.emit('mediaChanged', { recordId, media });
+      },
+    });
+    const dialog = await this.#userAgent.invite({
+      uri: recordUri(request.uri, recordId),
+      headers: [['Require', 'siprec']],
+      ...session.offerBody(),
+      contactParams: '+sip.src',
+      timeoutMs,
+      maxRedirects: REDIRECTS_MAX,
+      signal,
+    });
+    const established = { session, dialog, timeoutMs };
+    this.#watch(recordId, established, logger);
+    try {
+      const media = await session.begin(dialog);
+      if (this.#established.get(recordId) !== established || signal.aborted)
+        throw endedMeanwhile(recordId, signal);
+      return { media };
+    } catch (cause) {
+      if (this.#established.get(recordId) === established) this.#established.delete(recordId);
+      void dialog.bye({ headers: [reasonHeader(488, messageOf(cause))] });
+      throw cause;
+    }
+  }
+
+  #watch(recordId: string, established: Established, logger: Logger): void {
+    const { session, dialog } = established;
+    this.#established.set(recordId, established);
     if (!dialog.remoteParams.has('+sip.srs')) {
       logger.info(
         { peer: dialog.remoteContact },
@@ -133,7 +173,10 @@ export class SiprecClient extends EventEmitter<SessionEvents> implements Session
     let byeReason: string | undefined;
     const ended = (reason: FailureReason, detail?: string): void => {
       // Whoever took the session off the map has spoken for its end.
-      if (!this.#established.delete(recordId)) return;
+      if (this.#established.get(recordId) !== established) return;
+      this.#established.delete(recordId);
+      // Who is still waiting for it hears of its end by that.
+      if (this.#inviting.has(recordId)) return;
       this.emit('ended', { recordId, reason, ...(detail === undefined ? {} : { detail }) });
     };
     dialog.on('reinvite', (reinvite) => {
@@ -144,7 +187,7 @@ export class SiprecClient extends EventEmitter<SessionEvents> implements Session
     });
     dialog.on('disconnected', () => {
       // The dialog outlives its connection (RFC 3261 18): whether the session does is for its media to say.
-      if (!this.#established.has(recordId)) return;
+      if (this.#established.get(recordId) !== established) return;
       const detail = 'the connection of the session ended';
       this.emit('ended', { recordId, reason: 'sip_closed', detail });
     });
@@ -152,6 +195,14 @@ export class SiprecClient extends EventEmitter<SessionEvents> implements Session
       ended(failureReasonOf(why), byeReason ?? why);
     });
   }
+}
+
+function endedMeanwhile(recordId: string, { aborted }: AbortSignal): TandemError {
+  return new TandemError(
+    aborted ? 'SESSION_CANCELLED' : 'SESSION_TRANSPORT',
+    aborted ? 'not wanted any more' : 'the recorder ended the session at once',
+    { details: { recordId } },
+  );
 }
 
 function failureReasonOf(why: SipCloseReason): FailureReason {

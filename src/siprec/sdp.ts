@@ -41,8 +41,40 @@ export interface SdpOrigin {
   readonly ip: string;
 }
 
-/** @throws SDP_INVALID with the reason. */
-export function readSdp(body: Buffer): MediaLine[] {
+/** Addresses of the host names in an SDP body, by name in lower case. */
+export type NamedHosts = ReadonlyMap<string, readonly HostAddress[]>;
+
+interface HostAddress {
+  readonly address: string;
+  readonly family: number;
+}
+
+/** The names that stand where addresses are expected (RFC 8866 section 5.7 allows it), in lower case, each once. @throws SDP_INVALID */
+export function hostNamesIn(body: Buffer): string[] {
+  const session = parseSession(body);
+  const hosts = session.media
+    .filter(({ port }) => port !== 0)
+    .map((media) => hostOf((media.connection ?? session.connection)?.ip));
+  return [...new Set(hosts)].filter((host) => hostName.test(host) && isIP(host) === 0);
+}
+
+const hostName = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?$/;
+
+function hostOf(ip: string | undefined): string {
+  // A multicast TTL (RFC 4566 section 5.7) has no place here, but some write one.
+  return textOf(ip).split('/', 1)[0]?.toLowerCase() ?? '';
+}
+
+/**
+ * @param hosts the addresses of `hostNamesIn(body)`; a name that is not among them is an error
+ * @throws SDP_INVALID with the reason.
+ */
+export function readSdp(body: Buffer, hosts: NamedHosts = new Map()): MediaLine[] {
+  const session = parseSession(body);
+  return session.media.map((media, position) => readLine(session, media, position, hosts));
+}
+
+function parseSession(body: Buffer): SessionDescription {
   if (body.length > SDP_BYTES_MAX) throw invalid(`more than ${String(SDP_BYTES_MAX)} bytes`);
   let session: SessionDescription;
   try {
@@ -52,13 +84,14 @@ export function readSdp(body: Buffer): MediaLine[] {
   }
   if (session.media.length === 0) throw invalid('no m-line');
   if (session.media.length > LINES_MAX) throw invalid(`more than ${String(LINES_MAX)} m-lines`);
-  return session.media.map((media, position) => readLine(session, media, position));
+  return session;
 }
 
 function readLine(
   session: SessionDescription,
   media: MediaDescription,
   position: number,
+  hosts: NamedHosts,
 ): MediaLine {
   const connection = media.connection ?? session.connection;
   const port: unknown = media.port;
@@ -74,7 +107,7 @@ function readLine(
     protocol: media.protocol,
     ...(label === undefined ? {} : { label }),
     direction: media.direction ?? session.direction ?? 'sendrecv',
-    ...addressOf(media, connection?.ip, port, position),
+    ...addressOf({ media, ip: addressIn(connection, hosts), port, position }),
     formats,
     payloads: readPayloads(media, formats),
     ...(ptimeMs > 0 && ptimeMs <= 1_000 ? { ptimeMs } : {}),
@@ -90,15 +123,26 @@ function readRtcpXr({ invalid: unnamed }: MediaDescription): string[] | undefine
   return value?.slice(rtcpXrPrefix.length).trim().split(/\s+/);
 }
 
-function addressOf(
-  media: MediaDescription,
-  connectionIp: string | undefined,
-  port: number,
-  position: number,
-): { address?: MediaAddress; removed?: boolean } {
+/** A name's address of the family that the line asks for, if there is one. */
+function addressIn(connection: SessionDescription['connection'], hosts: NamedHosts): string {
+  const host = hostOf(connection?.ip);
+  const found = hosts.get(host);
+  const best = found?.find(({ family }) => family === connection?.version) ?? found?.[0];
+  return best?.address ?? host;
+}
+
+function addressOf({
+  media,
+  ip,
+  port,
+  position,
+}: {
+  media: MediaDescription;
+  ip: string;
+  port: number;
+  position: number;
+}): { address?: MediaAddress; removed?: boolean } {
   if (port === 0) return { removed: true };
-  // A multicast TTL (RFC 4566 section 5.7) has no place here, but some write one.
-  const ip = connectionIp?.split('/', 1)[0] ?? '';
   if (isIP(ip) === 0) throw invalid(`m-line ${String(position)}: address ${ip}`);
   if (ip === '0.0.0.0' || ip === '::') return {};
   const rtcpIp = media.rtcp?.address;

@@ -10,6 +10,17 @@ import { labelOf } from './snapshot.ts';
 
 type LocalMedia = Readonly<Record<Party, MediaAddress>>;
 
+/** What we ask every recorder for, if it knows how: which packets it received (RFC 3611 sections 4.1, 4.2, 5.1). */
+const rangeReports = ['pkt-loss-rle', 'pkt-dup-rle'];
+/** Beside the audio, never alone. */
+const auxiliary = /^(?:telephone-event|CN)$/i;
+
+/** What was on the table when the recorder was asked. */
+interface Wish {
+  readonly present: ReadonlySet<Party>;
+  readonly paused: boolean;
+}
+
 /**
  * The m-lines of one recording session, seen from the SRC. An m-line keeps its place for the life of the dialog
  * (RFC 3264 section 8): a stream that goes away leaves its line behind with port 0.
@@ -18,24 +29,21 @@ export class SrcMedia {
   readonly #local: LocalMedia;
   /** By m-line: the stream as last known. */
   readonly #lines: RecordedStream[] = [];
-  #present = new Set<Party>();
-  #paused = false;
+  #wish: Wish = { present: new Set(), paused: false };
+  /** Of the last offer. */
+  #offered: Wish = this.#wish;
+  #offeredStreams: readonly RecordedStream[] = [];
 
   constructor(local: LocalMedia) {
     this.#local = local;
   }
 
   get streams(): readonly RecordedStream[] {
-    return this.#lines.filter(({ party }) => this.#present.has(party));
-  }
-
-  get paused(): boolean {
-    return this.#paused;
+    return this.#lines.filter(({ party }) => this.#wish.present.has(party));
   }
 
   set(streams: readonly RecordedStream[], paused: boolean): void {
-    this.#paused = paused;
-    this.#present = new Set(streams.map(({ party }) => party));
+    this.#wish = { present: new Set(streams.map(({ party }) => party)), paused };
     for (const stream of [...streams].sort((x, y) => x.index - y.index)) {
       const at = this.#lines.findIndex(({ party }) => party === stream.party);
       if (at < 0) this.#lines.push(stream);
@@ -45,6 +53,8 @@ export class SrcMedia {
 
   /** What we offer: every stream `sendonly`, or `inactive` while paused. */
   offer(): MediaLine[] {
+    this.#offered = this.#wish;
+    this.#offeredStreams = [...this.#lines];
     return this.#lines.map((stream) => this.#line(stream, true));
   }
 
@@ -53,35 +63,69 @@ export class SrcMedia {
     return offer.map((line, position) => {
       const stream = this.#lines[position];
       if (stream === undefined) return refused(line);
-      return this.#line(stream, wants(line), line.removed === true);
+      const { payloads } = stream;
+      const common = payloads.filter(({ payloadType }) => listed(line).has(payloadType));
+      const answered = common.length === 0 ? stream : { ...stream, payloads: common };
+      return this.#line(answered, wants(line), line.removed === true);
     });
   }
 
-  /** Where the recorder wants each stream, by its offer or answer. */
-  recorderMedia(lines: readonly MediaLine[], before: RecorderMedia = {}): RecorderMedia {
+  /**
+   * Why media as in these lines of the recorder, an answer to our offer or an offer, could not be sent: it is not ours to encrypt,
+   * nor to make other payloads of it.
+   * @returns undefined when all is well
+   */
+  unusable(lines: readonly MediaLine[], kind: 'answer' | 'offer'): string | undefined {
+    const streams = kind === 'answer' ? this.#offeredStreams : this.#lines;
+    for (const [position, line] of lines.entries()) {
+      const stream = streams[position];
+      if (stream === undefined || line.removed === true) continue;
+      const at = `m-line ${String(position)}: `;
+      if (line.mediaType !== 'audio') return `${at}${line.mediaType} instead of audio`;
+      if (!/^RTP\/AVPF?$/i.test(line.protocol)) return `${at}${line.protocol} instead of RTP/AVP`;
+      const audio = stream.payloads.filter(({ encodingName }) => !auxiliary.test(encodingName));
+      const needed = audio.length === 0 ? stream.payloads : audio;
+      if (!needed.some(({ payloadType }) => listed(line).has(payloadType)))
+        return `${at}none of the payload types that are sent: ${line.formats}`;
+    }
+    return undefined;
+  }
+
+  /** Where the recorder wants each stream, by its answer to our offer. A stream that it passes over it does not want. */
+  answeredMedia(lines: readonly MediaLine[]): RecorderMedia {
+    return this.#recorderMedia(lines, {}, this.#offered);
+  }
+
+  /** The same by an offer of its own; streams that it passes over stay as they were. */
+  offeredMedia(lines: readonly MediaLine[], before: RecorderMedia): RecorderMedia {
+    return this.#recorderMedia(lines, before, this.#wish);
+  }
+
+  #recorderMedia(lines: readonly MediaLine[], before: RecorderMedia, wish: Wish): RecorderMedia {
     const media: Partial<Record<Party, MediaAddress>> = { ...before };
     for (const [position, line] of lines.entries()) {
       const party = this.#lines[position]?.party;
       if (party === undefined) continue;
       Reflect.deleteProperty(media, party);
       // While we are paused the recorder can only say inactive: its address still counts.
-      const wanted = line.address !== undefined && (this.#paused || wants(line));
-      if (wanted && this.#present.has(party)) media[party] = line.address;
+      const wanted = line.address !== undefined && (wish.paused || wants(line));
+      if (wanted && wish.present.has(party)) media[party] = line.address;
     }
     return media;
   }
 
   #line(stream: RecordedStream, wanted: boolean, removed = false): MediaLine {
     const { party, payloads, ptimeMs } = stream;
-    const present = this.#present.has(party) && !removed;
+    const present = this.#wish.present.has(party) && !removed;
     return {
       mediaType: 'audio',
       protocol: 'RTP/AVP',
       label: labelOf(stream),
-      direction: present && wanted && !this.#paused ? 'sendonly' : 'inactive',
+      direction: present && wanted && !this.#wish.paused ? 'sendonly' : 'inactive',
       ...(present ? { address: this.#local[party] } : {}),
       formats: formatsOf(payloads),
       payloads,
+      ...(present ? { rtcpXr: rangeReports } : {}),
       ...(ptimeMs === undefined ? {} : { ptimeMs }),
     };
   }
@@ -94,5 +138,10 @@ function wants({ address, direction }: MediaLine): boolean {
 function refused(line: MediaLine): MediaLine {
   const answer: MediaLine = { ...line, direction: 'inactive' };
   Reflect.deleteProperty(answer, 'address');
+  Reflect.deleteProperty(answer, 'rtcpXr');
   return answer;
+}
+
+function listed({ formats }: MediaLine): ReadonlySet<number> {
+  return new Set(formats.split(/\s+/).map(Number));
 }

@@ -38,6 +38,7 @@ export interface DialogSessionOptions {
 
 export class DialogSession extends SipDialog {
   readonly established: SipMessage;
+  readonly remoteAddress: string;
   ack: SipRequest | undefined;
   readonly #core: SipCore;
   readonly #state: DialogState;
@@ -61,6 +62,7 @@ export class DialogSession extends SipDialog {
     this.#core = options.core;
     this.#state = options.state;
     this.established = options.established;
+    this.remoteAddress = options.flow.remote.address;
     this.#side = options.side;
     this.#client = new DialogClient({
       ...options,

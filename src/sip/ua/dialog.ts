@@ -59,6 +59,8 @@ export abstract class SipDialog extends EventEmitter<SipDialogEvents> {
   /** URI of our From or To. */
   abstract readonly localUri: string;
   abstract readonly remoteUri: string;
+  /** IP address at the other end of the way that made the dialog. */
+  abstract readonly remoteAddress: string;
   /** URI of the peer's Contact, as last refreshed: where requests in the dialog go. */
   abstract readonly remoteContact: string;
   /** Header parameters of the peer's Contact in lower case, e.g. `+sip.srs`; `''` for those without a value. */

@@ -1,17 +1,13 @@
 import { pino } from 'pino';
-import { DEFAULT_SIP_LIMITS } from '../../../src/sip/limits.ts';
 import type { Header } from '../../../src/sip/message/headers.ts';
-import { parseDatagram } from '../../../src/sip/message/parse.ts';
-import { makeResponse } from '../../../src/sip/message/response.ts';
-import type { ResponseInit } from '../../../src/sip/message/response.ts';
-import { serialize } from '../../../src/sip/message/serialize.ts';
-import type { SipRequest } from '../../../src/sip/message/sip-message.ts';
 import { describe, expect, it } from 'vitest';
 import { SipUserAgent } from '../../../src/sip/ua/user-agent.ts';
 import type { SipUserAgentHandlers } from '../../../src/sip/ua/user-agent-options.ts';
 import { settle } from '../../support/manual-clock.ts';
 import { FakeClock } from './support/fake-clock.ts';
 import { MemoryNetwork } from './support/memory-network.ts';
+import { RawPeer } from './support/raw-peer.ts';
+import type { Answer } from './support/raw-peer.ts';
 
 const SDP = { body: Buffer.from('v=0\r\n'), contentType: 'application/sdp' };
 
@@ -48,28 +44,8 @@ async function world() {
   return { clock, network, agent, caller };
 }
 
-/** A peer by hand: what it gets, and what it answers to each request. */
-function peer(
-  { network }: { network: MemoryNetwork },
-  address: string,
-  answer: (request: SipRequest) => ResponseInit | undefined,
-) {
-  const at = { address, port: 5060 };
-  const got: SipRequest[] = [];
-  const reply = (request: SipRequest, init: ResponseInit): void => {
-    const response = makeResponse(request, { toTag: address, ...init });
-    network.send(serialize(response), at, { address: '192.0.2.1', port: 5060 });
-  };
-  network.listen(at, (bytes) => {
-    const outcome = parseDatagram(bytes, DEFAULT_SIP_LIMITS);
-    if (outcome?.ok !== true || outcome.message.kind !== 'request') return;
-    const request = outcome.message;
-    got.push(request);
-    const init = request.method === 'ACK' ? undefined : answer(request);
-    if (init !== undefined) reply(request, init);
-  });
-  const methods = (): string[] => got.map(({ method }) => method);
-  return { got, methods, reply };
+function peer({ network }: { network: MemoryNetwork }, address: string, answer: Answer): RawPeer {
+  return new RawPeer(network, address, '192.0.2.1', answer);
 }
 
 const contact = (uri: string): Header[] => [['Contact', `<${uri}>`]];
@@ -138,11 +114,11 @@ describe('a redirect', () => {
   it('whose first target is silent leaves time for the second', async () => {
     const { w, silent, able, invited } = await redirected();
     await settle();
-    expect(silent.methods()).toEqual(['INVITE']);
+    expect(silent.methods).toEqual(['INVITE']);
     w.clock.advance(2_000);
     const dialog = await invited;
     expect(dialog.remoteContact).toBe('sip:192.0.2.4');
-    expect(able.methods()).toEqual(['INVITE', 'ACK']);
+    expect(able.methods).toEqual(['INVITE', 'ACK']);
   });
 
   it('whose first target answers too late ends that session', async () => {
@@ -154,7 +130,7 @@ describe('a redirect', () => {
     if (invite === undefined) throw new Error('not asked');
     silent.reply(invite, { status: 200, headers: contact('sip:192.0.2.3') });
     await settle();
-    expect(silent.methods().slice(-2)).toEqual(['ACK', 'BYE']);
+    expect(silent.methods.slice(-2)).toEqual(['ACK', 'BYE']);
     expect(w.caller.dialogCount).toBe(2);
     const [bye] = silent.got.slice(-1);
     if (bye !== undefined) silent.reply(bye, { status: 200 });
@@ -173,7 +149,7 @@ it('has no session whose ACK cannot be sent, and tells the peer over the way it 
     code: 'SESSION_TRANSPORT',
   });
   await settle();
-  expect(lost.methods()).toEqual(['INVITE', 'BYE']);
+  expect(lost.methods).toEqual(['INVITE', 'BYE']);
   expect(w.caller.dialogCount).toBe(0);
 });
 

@@ -65,6 +65,8 @@ function inviteOf(user: string): IncomingInvite {
     logger,
     clock,
     random: systemRandom,
+    addressesOf: () => Promise.resolve([]),
+    mediaAllowed: () => false,
     onMedia: () => undefined,
   }).offerBody();
   const dialog = { on: () => dialog } as unknown as SipDialog;

@@ -19,6 +19,10 @@ export class FakeClock implements Clock {
     return this.#timers.size;
   }
 
+  wallOf(at: number): number {
+    return at;
+  }
+
   setTimeout(callback: () => void, delayMs: number): Timer {
     const timer = { atMs: this.#nowMs + delayMs, callback };
     this.#timers.add(timer);
