@@ -14,6 +14,7 @@ beforeAll(async () => {
   tandem = await TandemProcess.start(
     {
       recorders: { embedded: { count: 4, dir: join(dir, 'recordings'), zones: ['east', 'west'] } },
+      alarms: { singleLegMs: 1, gatherMs: 1 },
     },
     dir,
   );

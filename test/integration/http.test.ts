@@ -300,7 +300,16 @@ describe('the recorder routes', () => {
       body: { state: 'draining' },
     });
     expect(asked.other).toEqual([
-      { id: 'r9', uri, zone: 'default', capacity: 500, weight: 1, tenants: [], sites: [] },
+      {
+        id: 'r9',
+        uri,
+        zone: 'default',
+        capacity: 500,
+        weight: 1,
+        tenants: [],
+        sites: [],
+        reports: 'auto',
+      },
       { state: 'draining' },
     ]);
   });
