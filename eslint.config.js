@@ -75,7 +75,7 @@ export default defineConfig(
         { allowNumber: true, allowBoolean: true },
       ],
       // A parameter that an interface asks for may go unused.
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', ignoreRestSiblings: true }],
       eqeqeq: 'error',
     },
   },

@@ -187,6 +187,10 @@ export class World {
         path: 'direct',
         latch: config.media.latch,
         probeWindowMs: config.resource.health.intervalMs * config.resource.health.failures,
+        detection: {
+          ...config.recording.detection,
+          silenceMsMax: config.media.ring.seconds * 600,
+        },
       },
       logger,
     );

@@ -227,6 +227,8 @@ async function assemble(
         path: media.path,
         latch: media.latch,
         probeWindowMs: resource.health.intervalMs * resource.health.failures,
+        // What is not confirmed by then is in the ring still, and there is time to find another recorder.
+        detection: { ...recording.detection, silenceMsMax: media.ring.seconds * 600 },
       },
       logger.child({ part: 'recording' }),
     ),

@@ -138,6 +138,8 @@ const configSchema = z.strictObject({
       lossFraction: z.number().min(0.05).max(1).default(0.5),
       lossReports: z.int().min(1).max(1_000).default(4),
     }),
+    /** A recorder that took a session has this long to take all of its media. */
+    mediaTimeoutMs: ms(3_000, 60_000),
     retry: section({
       initialMs: ms(200),
       maxMs: ms(5_000),
@@ -150,6 +152,8 @@ const configSchema = z.strictObject({
   calls: section({
     unansweredMs: ms(300_000, 86_400_000),
     idleMs: ms(7_200_000, 604_800_000),
+    /** A party that is to send and is not heard for this long after the answer raises an alarm. */
+    noMediaMs: ms(10_000, 3_600_000),
     endedKept: z.int().min(0).max(100_000).default(1_000),
   }),
   resource: section({

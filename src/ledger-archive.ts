@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Clock } from './clock.ts';
 import { messageOf } from './errors.ts';
 import type { Logger } from './logger.ts';
-import type { Ledger } from './recording/ledger.ts';
+import type { Ledger } from './recording/account/ledger.ts';
 
 export interface LedgerArchiveOptions {
   readonly dir: string;

@@ -1,4 +1,4 @@
-import type { StreamLedger } from '../../src/recording/ledger.ts';
+import type { StreamLedger } from '../../src/recording/account/ledger.ts';
 import type { FilesRead } from './ground-truth.ts';
 import { legKey } from './ground-truth.ts';
 import type { LegTruth, TrialResult } from './job.ts';

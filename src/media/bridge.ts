@@ -23,7 +23,14 @@ import { CallRoute } from './call-route.ts';
 import { byParty, ForkBook, idsOf } from './fork-book.ts';
 import type { MediaEdge } from './media-edge.ts';
 import { bothParties, otherParty, PartyPort, streamIndex } from './party.ts';
-import { answerDirection, parseAnswer, parseOffer, type SessionDescription } from './sdp.ts';
+import {
+  answerDirection,
+  parseAnswer,
+  parseOffer,
+  receives,
+  sends,
+  type SessionDescription,
+} from './sdp.ts';
 import { Recovery, type CarriedCall } from './recovery.ts';
 import { WorkerPool } from './worker-pool.ts';
 
@@ -284,6 +291,10 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     );
   }
 
+  pathOf(callId: string): CallMedia['path'] | undefined {
+    return this.#calls.get(callId)?.route.path;
+  }
+
   /** Empty until answered, and while the parties exchange no media (port 0). */
   recordedStreams(callId: string): readonly RecordedStream[] {
     const call = this.#find(callId);
@@ -473,9 +484,24 @@ function inChunks<T>(ids: readonly number[], ask: (chunk: readonly number[]) => 
 function describe(call: BridgeCall, reports: Readonly<Record<Party, StreamReport>>): CallMedia {
   const party = (name: Party): PartyMedia => {
     const { opened, remote } = call.ports[name];
-    return { local: opened.rtp, ...(remote && { remote }), report: reports[name] };
+    return {
+      local: opened.rtp,
+      expectsMedia: expectsMedia(call, name),
+      ...(remote && { remote }),
+      report: reports[name],
+    };
   };
   return { callId: call.callId, path: call.route.path, parties: { a: party('a'), b: party('b') } };
+}
+
+/** RFC 3264: it said that it sends, and the other one takes it. */
+function expectsMedia({ answered, payloads, ports }: BridgeCall, party: Party): boolean {
+  if (!answered || payloads.length === 0) return false;
+  const own = ports[party].audio;
+  const peer = ports[otherParty(party)].audio;
+  return (
+    own !== undefined && peer !== undefined && sends(own.direction) && receives(peer.direction)
+  );
 }
 
 /** mediasoup's loopback ports must not take those that are pinned for parties: the larger part beside them. */

@@ -171,8 +171,8 @@ export class ForkBook extends EventEmitter<{
       entry.ended = Promise.withResolvers();
       const forkIds = forksOf(entry);
       const reports = forkIds.length === 0 ? [] : this.#edge.endForks(forkIds);
-      for (const { forkId, receiverReports } of reports) {
-        if (receiverReports > 0) entry.unreported.add(forkId);
+      for (const { forkId, sentPackets } of reports) {
+        if (sentPackets > 0) entry.unreported.add(forkId);
       }
       this.#ending.add(entry);
       this.#tellEnded(entry);

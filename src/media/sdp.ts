@@ -111,9 +111,9 @@ export function parseAnswer(sdp: string, offer: SessionDescription): SessionDesc
 
 /** RFC 3264 section 6.1: what an answer may say to an offer of `offered`. Answers that say more are narrowed. */
 export function answerDirection(offered: Direction, answered: Direction): Direction {
-  const sends = answered.startsWith('send') && receives(offered);
-  const takes = receives(answered) && sendsMedia(offered);
-  if (sends) return takes ? 'sendrecv' : 'sendonly';
+  const gives = sends(answered) && receives(offered);
+  const takes = receives(answered) && sends(offered);
+  if (gives) return takes ? 'sendrecv' : 'sendonly';
   return takes ? 'recvonly' : 'inactive';
 }
 
@@ -121,7 +121,7 @@ export function receives(direction: Direction): boolean {
   return direction === 'sendrecv' || direction === 'recvonly';
 }
 
-function sendsMedia(direction: Direction): boolean {
+export function sends(direction: Direction): boolean {
   return direction === 'sendrecv' || direction === 'sendonly';
 }
 
@@ -202,7 +202,7 @@ function describe(
   const stated = readDirection(line.direction ?? session.direction);
   // RFC 2543 B.5: an all-zero address asks for silence; RFC 3264 8.4 reads it as a direction.
   const direction =
-    address !== undefined ? stated : sendsMedia(stated) ? 'sendonly' : ('inactive' as const);
+    address !== undefined ? stated : sends(stated) ? 'sendonly' : ('inactive' as const);
   // Muxing that was not offered cannot be accepted (RFC 5761 section 5.1.1).
   const rtcpMux = line.rtcpMux !== undefined && (offered?.rtcpMux ?? true);
   const rtp = address === undefined ? undefined : { ip: address, port: section.port };

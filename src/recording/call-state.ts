@@ -1,6 +1,6 @@
 import type { SocketAddress } from '../edge/types.ts';
 import type { FailureReason, MediaPath, Party } from './interfaces.ts';
-import type { Ledger } from './ledger.ts';
+import type { Ledger } from './account/ledger.ts';
 
 /** What the API shows. Contract: see the OpenAPI document. */
 
@@ -92,6 +92,12 @@ export interface FailoverState {
   readonly replayedPackets: number;
 }
 
+/** Calls whose ids come after `after`; absent: from the first on. */
+export interface CallsPage {
+  readonly limit: number;
+  readonly after?: string | undefined;
+}
+
 export type RecordingAction = 'pause' | 'resume' | 'stop' | 'start';
 
 /** The face that control talks to; implemented by recording/calls.ts. Errors are TandemErrors. */
@@ -104,7 +110,8 @@ export interface CallService {
   recording(callId: string, action: RecordingAction): Promise<CallState>;
   delete(callId: string): Promise<void>;
   get(callId: string): CallState;
-  list(): readonly CallState[];
+  /** In the order of their ids. */
+  list(page: CallsPage): Promise<{ calls: CallState[]; next: string | null }>;
   ledger(callId: string): Ledger;
   failovers(): readonly (FailoverState & { readonly callId: string })[];
 }

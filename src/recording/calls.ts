@@ -1,24 +1,33 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Timer } from '../clock.ts';
 import { messageOf, TandemError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import type { Ledger } from './account/ledger.ts';
 import type {
   CallRequest,
   CallService,
+  CallsPage,
   CallState,
   FailoverState,
   RecordingAction,
   RecordingMode,
 } from './call-state.ts';
-import { Call } from './call.ts';
-import type { MediaPath, Party } from './interfaces.ts';
+import type { Ask } from './call/call-data.ts';
+import { CallRunner } from './call/call-runner.ts';
+import { parties } from './interfaces.ts';
+import type { CallMedia, MediaPath, Party } from './interfaces.ts';
 import { LegDirectory } from './leg-directory.ts';
-import type { Leg, LegServices, RecordingServices } from './leg.ts';
-import type { Ledger } from './ledger.ts';
-import { Pacer } from './pacer.ts';
-import { SessionStarts } from './session-starts.ts';
+import type { LegEvent } from './leg/leg-events.ts';
+import type { LegRunner, LegServices } from './leg/leg-runner.ts';
+import { nameOf } from './leg/leg-view.ts';
 import { MediaWatch } from './media-watch.ts';
 import type { MediaWatchSettings } from './media-watch.ts';
+import { Pacer } from './pacer.ts';
+import { SessionStarts } from './session-starts.ts';
+
+/** What all recording needs of the world. */
+export type RecordingServices = Omit<LegServices, 'directory' | 'pacer' | 'starts'>;
 
 export interface CallsOptions {
   readonly mode: RecordingMode;
@@ -34,34 +43,50 @@ export interface CallsOptions {
   readonly idleMs: number;
   /** OPTIONS of a recorder go back this far when they say that it is down. */
   readonly probeWindowMs: number;
+  /** A party that is to send and is not heard for this long after the answer is told of. */
+  readonly noMediaMs: number;
   readonly detection: MediaWatchSettings;
 }
 
-const sweepMs = 10_000;
+const sweepMs = 5_000;
+/** Described in one visit to the edge; other work has its turn after each. */
+const describedAtOnce = 16;
+/** A call that takes longer to end goes on doing so by itself: what is in its rings still goes out. */
+const deleteWaitMs = 1_000;
 
 /** All calls by id; brings what bridge, recorders and sessions report to the leg that it concerns. */
 export class Calls implements CallService {
   readonly #services: LegServices;
   readonly #options: CallsOptions;
   readonly #logger: Logger;
-  readonly #calls = new Map<string, Call>();
+  readonly #calls = new Map<string, CallRunner>();
   readonly #ended = new Map<string, { state: CallState; ledger: Ledger }>();
   readonly #endedFailovers: (FailoverState & { callId: string })[] = [];
   readonly #mediaWatch: MediaWatch;
+  /** Parties that are not heard, as told last, by call. */
+  readonly #silent = new Map<string, string>();
   #sweep: Timer | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(services: RecordingServices, options: CallsOptions, logger: Logger) {
+    const { bridge, clock } = services;
     const directory = new LegDirectory();
-    const pacer = new Pacer(services.clock);
-    const starts = new SessionStarts(services.bridge);
-    this.#services = { ...services, directory, pacer, starts };
-    this.#mediaWatch = new MediaWatch(services.bridge, services.clock, options.detection, {
-      late: (recordId) => directory.find(recordId)?.reportsLate(recordId),
-      silent: (recordId, since) =>
-        directory.find(recordId)?.mediaLost(recordId, 'rtcp_silence', since),
-      losing: (recordId, since) =>
-        directory.find(recordId)?.mediaLost(recordId, 'rtcp_loss', since),
+    const pacer = new Pacer(clock);
+    this.#services = { ...services, directory, pacer, starts: new SessionStarts(bridge) };
+    this.#mediaWatch = new MediaWatch(bridge, clock, options.detection, {
+      reportsEveryMs: (recordId) => directory.find(recordId)?.reportsEveryMs,
+      refused: (recordId, at) => {
+        this.#tell({ type: 'fork-refused', recordId, at });
+      },
+      doubted: (recordId) => {
+        this.#tell({ type: 'media-doubted', recordId });
+      },
+      lost: (recordId, reason, since) => {
+        this.#tell({ type: 'media-lost', recordId, reason, since });
+      },
+      well: (recordId) => {
+        this.#tell({ type: 'media-well', recordId });
+      },
     });
     this.#options = options;
     this.#logger = logger;
@@ -69,28 +94,28 @@ export class Calls implements CallService {
 
   /** Begins to listen. */
   start(): void {
-    const { bridge, client, allocator, directory } = this.#services;
-    bridge.on('forkRefused', ({ recordId, at }) =>
-      directory.find(recordId)?.forkRefused(recordId, at),
-    );
+    const { bridge, client, allocator } = this.#services;
+    const { probeWindowMs } = this.#options;
+    bridge.on('forkRefused', ({ recordId, at }) => {
+      this.#tell({ type: 'fork-refused', recordId, at });
+    });
     bridge.on('callLost', ({ callId, reason }) => {
       this.#endInBackground(callId, reason);
     });
-    client.on('mediaChanged', ({ recordId, media }) =>
-      directory.find(recordId)?.mediaChanged(recordId, media),
-    );
-    client.on('ended', ({ recordId, reason, detail }) =>
-      directory.find(recordId)?.sessionEnded(recordId, reason, detail),
-    );
+    client.on('mediaChanged', ({ recordId, media }) => {
+      this.#tell({ type: 'media-changed', recordId, media });
+    });
+    client.on('ended', ({ recordId, reason }) => {
+      this.#tell({ type: 'session-ended', recordId, reason });
+    });
     allocator.on('recorderDown', ({ recorder, reason, at }) => {
-      const { probeWindowMs } = this.#options;
-      for (const leg of this.#legs()) leg.recorderDown(recorder, reason, at, probeWindowMs);
+      this.#tellAll({ type: 'recorder-down', recorder, reason, at, probeWindowMs });
     });
     allocator.on('recorderDraining', ({ recorder }) => {
-      for (const leg of this.#legs()) leg.recorderDraining(recorder);
+      this.#tellAll({ type: 'recorder-draining', recorder });
     });
     allocator.on('recorderAvailable', ({ recorder }) => {
-      for (const leg of this.#legs()) leg.recorderAvailable(recorder);
+      this.#tellAll({ type: 'recorder-available', recorder });
     });
     this.#mediaWatch.start();
     this.#scheduleSweep();
@@ -99,6 +124,7 @@ export class Calls implements CallService {
   async create(request: CallRequest): Promise<{ id: string; offer: string }> {
     const id = request.id ?? randomUUID();
     const { observer } = this.#services;
+    const { mode, scarce, path, latch } = this.#options;
     try {
       if (this.#closing !== undefined) throw new TandemError('CALL_LIMIT', 'shutting down');
       if (this.#calls.has(id)) {
@@ -106,21 +132,19 @@ export class Calls implements CallService {
           details: { field: 'id', value: id },
         });
       }
-      const call = new Call(this.#services, {
+      const call = new CallRunner(this.#services, {
         id,
         request,
-        mode: request.recording?.mode ?? this.#options.mode,
-        scarce: this.#options.scarce,
+        mode: request.recording?.mode ?? mode,
+        scarce,
+        path: request.media?.path ?? path,
+        latch: request.media?.latch ?? latch,
         logger: this.#logger,
       });
       // Registered first, so that the id is taken while the ports are opened.
       this.#calls.set(id, call);
       try {
-        const { path, latch } = this.#options;
-        const { offer } = await call.open(
-          request.media?.path ?? path,
-          request.media?.latch ?? latch,
-        );
+        const offer = await sdpOf(call, { what: 'open' });
         observer.callCreated();
         return { id, offer };
       } catch (error) {
@@ -133,24 +157,39 @@ export class Calls implements CallService {
     }
   }
 
-  answer(callId: string, answer: string): Promise<{ answer: string }> {
-    return this.#call(callId).answer(answer);
+  async answer(callId: string, sdp: string): Promise<{ answer: string }> {
+    return { answer: await sdpOf(this.#call(callId), { what: 'answer', sdp }) };
   }
 
-  rejectReoffer(callId: string): Promise<void> {
-    return this.#call(callId).rejectReoffer();
+  async rejectReoffer(callId: string): Promise<void> {
+    await this.#call(callId).ask({ what: 'reject' });
   }
 
-  reoffer(callId: string, party: Party, offer: string): Promise<{ offer: string }> {
-    return this.#call(callId).reoffer(party, offer);
+  async reoffer(callId: string, party: Party, sdp: string): Promise<{ offer: string }> {
+    return { offer: await sdpOf(this.#call(callId), { what: 'reoffer', party, sdp }) };
   }
 
-  recording(callId: string, action: RecordingAction): Promise<CallState> {
-    return this.#call(callId).record(action);
+  async recording(callId: string, action: RecordingAction): Promise<CallState> {
+    const call = this.#call(callId);
+    await call.ask({ what: 'record', action });
+    return call.describe();
   }
 
-  delete(callId: string): Promise<void> {
-    return this.#end(this.#call(callId), 'ended');
+  /** Resolves when the call has ended, or goes on ending. */
+  async delete(callId: string): Promise<void> {
+    const { clock } = this.#services;
+    const ended = this.#end(this.#call(callId), 'ended');
+    const late = Promise.withResolvers<undefined>();
+    const timer = clock.setTimeout(() => {
+      this.#logger.info({ callId }, 'call goes on ending');
+      late.resolve(undefined);
+    }, deleteWaitMs);
+    await Promise.race([ended, late.promise]).finally(() => {
+      clock.clearTimeout(timer);
+    });
+    ended.catch((error: unknown) => {
+      this.#logger.error({ callId, error: messageOf(error) }, 'call did not end cleanly');
+    });
   }
 
   get(callId: string): CallState {
@@ -158,8 +197,15 @@ export class Calls implements CallService {
     return ended?.state ?? this.#call(callId).describe();
   }
 
-  list(): readonly CallState[] {
-    return this.#opened().map((call) => call.describe());
+  async list({ limit, after }: CallsPage): Promise<{ calls: CallState[]; next: string | null }> {
+    const known = this.#opened()
+      .filter(({ id }) => after === undefined || id > after)
+      .sort((left, right) => (left.id < right.id ? -1 : 1));
+    const page = known.slice(0, limit);
+    const next = known.length > limit ? (page.at(-1)?.id ?? null) : null;
+    const calls: CallState[] = [];
+    for await (const [call, media] of this.#described(page)) calls.push(call.describe(media));
+    return { calls, next };
   }
 
   ledger(callId: string): Ledger {
@@ -186,14 +232,22 @@ export class Calls implements CallService {
     return this.#services.directory.size;
   }
 
+  /** Calls in which a party that is to send is not heard. */
+  get silent(): number {
+    return this.#silent.size;
+  }
+
   /** Read at scrape. */
   counts(): { state: string; path: string; count: number }[] {
-    return tally(this.#opened(), (call) => call.kind);
+    return tally(this.#opened(), (call) => ({
+      state: call.data.state,
+      path: this.#services.bridge.pathOf(call.id) ?? call.path,
+    }));
   }
 
   /** Legs by state; read at scrape. */
   legCounts(): { state: string; count: number }[] {
-    return tally(this.#legs(), (leg) => ({ state: leg.lifeState }));
+    return tally(this.#legs(), (leg) => ({ state: nameOf(leg.data) }));
   }
 
   /** Ends every call: BYE to all recorders, files whole. Idempotent. */
@@ -208,20 +262,22 @@ export class Calls implements CallService {
     await Promise.allSettled(
       [...this.#calls.values()].map((call) => this.#end(call, 'shutting down')),
     );
+    this.#services.pacer.close();
   }
 
-  async #end(call: Call, reason: string): Promise<void> {
+  async #end(call: CallRunner, reason: string): Promise<void> {
     try {
-      await call.end(reason);
+      await call.ask({ what: 'end', reason });
     } finally {
       this.#forget(call);
     }
   }
 
-  #forget(call: Call): void {
+  #forget(call: CallRunner): void {
     if (this.#calls.get(call.id) !== call) return;
     this.#calls.delete(call.id);
-    if (!call.opened) return;
+    this.#silent.delete(call.id);
+    if (!call.data.opened) return;
     this.#ended.delete(call.id);
     const ledger = call.ledger();
     this.#ended.set(call.id, { state: call.describe(), ledger });
@@ -243,22 +299,68 @@ export class Calls implements CallService {
   }
 
   #scheduleSweep(): void {
-    const { clock } = this.#services;
-    this.#sweep = clock.setTimeout(() => {
-      const now = clock.now();
-      for (const call of this.#calls.values()) {
-        const { unansweredMs, idleMs } = this.#options;
-        if (call.state === 'offered') {
-          if (now - call.createdAt > unansweredMs) this.#endInBackground(call.id, 'unanswered');
-        } else if (now - call.lastHeardAt() > idleMs) {
-          this.#endInBackground(call.id, 'idle');
-        }
+    this.#sweep = this.#services.clock.setTimeout(() => {
+      try {
+        this.#lookAround();
+      } catch (error) {
+        this.#logger.error({ error: messageOf(error) }, 'calls could not be looked at');
       }
       this.#scheduleSweep();
     }, sweepMs);
   }
 
-  #call(callId: string): Call {
+  /** Gives up calls that nobody answers or speaks in, and tells of those that have no media. */
+  #lookAround(): void {
+    const { unansweredMs, idleMs } = this.#options;
+    const now = this.#services.clock.now();
+    const heard = this.#services.bridge.lastHeard();
+    for (const call of this.#opened()) {
+      const { a, b } = heard.get(call.id) ?? { a: 0, b: 0 };
+      if (call.data.state === 'offered') {
+        if (now - call.createdAt > unansweredMs) this.#endInBackground(call.id, 'unanswered');
+      } else if (now - Math.max(call.createdAt, a, b) > idleMs) {
+        this.#endInBackground(call.id, 'idle');
+      } else {
+        this.#watchSilence(call, { a, b }, now);
+      }
+    }
+  }
+
+  #watchSilence(call: CallRunner, heard: Readonly<Record<Party, number>>, now: number): void {
+    const { answeredAt, state } = call.data;
+    const isDue = answeredAt !== undefined && now - answeredAt >= this.#options.noMediaMs;
+    if (!isDue || state === 'ended' || !call.isRecorded) return;
+    const silent = parties.filter((party) => heard[party] === 0 && call.expectsMedia(party));
+    const told = this.#silent.get(call.id) ?? '';
+    if (silent.join() === told) return;
+    if (silent.length === 0) this.#silent.delete(call.id);
+    else this.#silent.set(call.id, silent.join());
+    this.#services.observer.callWithoutMedia(call.id, silent);
+  }
+
+  /** Those that still have ports, with their media; a few in each turn of the event loop. */
+  async *#described(all: readonly CallRunner[]): AsyncGenerator<readonly [CallRunner, CallMedia]> {
+    const calls = [...all];
+    while (calls.length > 0) {
+      const some = calls.splice(0, describedAtOnce);
+      const media = this.#services.bridge.describeCalls(some.map(({ id }) => id));
+      for (const [index, call] of some.entries()) {
+        const described = media[index];
+        if (described !== undefined) yield [call, described];
+      }
+      if (calls.length > 0) await turn();
+    }
+  }
+
+  #tell(event: LegEvent & { recordId: string }): void {
+    this.#services.directory.find(event.recordId)?.post(event);
+  }
+
+  #tellAll(event: LegEvent): void {
+    for (const leg of this.#legs()) leg.post(event);
+  }
+
+  #call(callId: string): CallRunner {
     const call = this.#calls.get(callId);
     if (call === undefined) {
       throw new TandemError('CALL_NOT_FOUND', `there is no call ${callId}`, {
@@ -269,13 +371,18 @@ export class Calls implements CallService {
   }
 
   /** A call of which the ports are not pinned yet has nothing to show. */
-  #opened(): Call[] {
-    return [...this.#calls.values()].filter(({ opened }) => opened);
+  #opened(): CallRunner[] {
+    return [...this.#calls.values()].filter(({ data }) => data.opened);
   }
 
-  #legs(): Leg[] {
+  #legs(): LegRunner[] {
     return [...this.#calls.values()].flatMap((call) => call.legs);
   }
+}
+
+async function sdpOf(call: CallRunner, ask: Ask): Promise<string> {
+  const reply = await call.ask(ask);
+  return 'sdp' in reply ? reply.sdp : '';
 }
 
 /** How often each kind occurs. */

@@ -51,6 +51,8 @@ export interface CallMedia {
 
 export interface PartyMedia {
   readonly local: SocketAddress;
+  /** As negotiated it is to send (no hold, no port 0). Absent: it is. */
+  readonly expectsMedia?: boolean;
   readonly remote?: SocketAddress;
   readonly report: StreamReport;
 }
@@ -142,6 +144,8 @@ export interface Bridge {
    * description is not: the edge copies every range for it.
    */
   lastHeard(): ReadonlyMap<string, Readonly<Record<Party, number>>>;
+  /** How its media goes now; undefined: there is no such call (any more). Costs no visit to the edge. */
+  pathOf(callId: string): MediaPath | undefined;
   /** The streams to record, by party. Known once answered. */
   recordedStreams(callId: string): readonly RecordedStream[];
   /** Where this call's copies leave from and where the recorder's RTCP must come back to, by party. */
@@ -165,8 +169,8 @@ export interface Bridge {
   resumeForks(recordId: string): void;
   /**
    * When this returns nothing more is sent, and the recorder has been told so (RTCP BYE). Resolves when it has reported all
-   * that it received, for every stream that it has reported on before, or when the forks are stopped; a recorder that dies
-   * meanwhile reports nothing. Idempotent.
+   * that it received of every stream that it was sent, or when the forks are stopped; a recorder that dies meanwhile, or never
+   * reports, reports nothing. Idempotent.
    */
   endForks(recordId: string): Promise<void>;
   /** Idempotent: undefined when there are none. */
@@ -189,11 +193,15 @@ export interface AllocationRequest {
   readonly avoidZones: readonly string[];
 }
 
-export interface Allocation {
-  readonly recordId: string;
+/** Where a recording session is. */
+export interface Place {
   readonly recorder: string;
-  readonly uri: string;
   readonly zone: string;
+}
+
+export interface Allocation extends Place {
+  readonly recordId: string;
+  readonly uri: string;
   /** How often this recorder reports on what it receives, in ms, as far as known: what is expected and stays out is a sign. 0: it does not report. */
   readonly reportsEveryMs?: number;
 }

@@ -1,6 +1,7 @@
 import type { FailoverState, Leg } from './call-state.ts';
 import type { Party } from './interfaces.ts';
-import type { Ledger, Verdict } from './ledger.ts';
+import type { Ledger } from './account/ledger.ts';
+import type { Verdict } from './account/verdict.ts';
 
 /** What recording tells the world as it happens: metrics, alarms. Calls nothing back, and must not throw. */
 export interface RecordingObserver {
@@ -16,13 +17,7 @@ export interface RecordingObserver {
   failoverStarted(callId: string, failover: FailoverState): void;
   failoverDone(callId: string, failover: FailoverState): void;
   /** Final account of a leg: what no recorder of it received, and what can be said of the rest. */
-  legEnded(
-    callId: string,
-    leg: Leg,
-    lostPackets: number,
-    lostMs: number,
-    verdict?: Verdict | 'unproven' | 'no-media',
-  ): void;
+  legEnded(callId: string, leg: Leg, lostPackets: number, lostMs: number, verdict?: Verdict): void;
   /** A leg is without a recorder; told once until it has one again. */
   legUnrecorded(callId: string, leg: Leg, otherLegRecords: boolean): void;
   /** A leg that was told to be without a recorder has one again. */

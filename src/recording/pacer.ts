@@ -52,6 +52,11 @@ export class Pacer {
     }, laterMsMax);
   }
 
+  /** What is left is done now, and no timer stays. */
+  close(): void {
+    this.#release();
+  }
+
   #release(): void {
     if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -3,8 +3,8 @@ import type { Bridge, CallStock, ForksStart } from './interfaces.ts';
 /** A recording session whose recorder has answered. */
 export interface SessionStart {
   readonly callId: string;
-  /** The session of the same leg that is over, if there is one: its forks are stopped first. */
-  retired(): string | undefined;
+  /** The session of the same leg that is over, if there is one, and since when, Unix ms: its forks are stopped first. */
+  retired(): { readonly recordId: string; readonly at: number } | undefined;
   /** What begins where, now that it is known what there is. What it throws gives the session up. */
   plan(stock: CallStock | undefined): ForksStart;
   /** The forks are there. */
@@ -51,7 +51,14 @@ export class SessionStarts {
 
   #begin(together: readonly Waiting[]): void {
     const stock = this.#bridge.takeStock(
-      together.map(({ start }) => ({ callId: start.callId, retired: start.retired() })),
+      together.map(({ start }) => {
+        const retired = start.retired();
+        return {
+          callId: start.callId,
+          retired: retired?.recordId,
+          ...(retired && { at: retired.at }),
+        };
+      }),
     );
     const planned = together.flatMap((waiting, index) => {
       try {

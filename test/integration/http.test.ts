@@ -10,7 +10,7 @@ import { ledgerBody } from '../../src/control/schemas/ledger.ts';
 import { recorderList } from '../../src/control/schemas/recorder.ts';
 import { TandemError, type ErrorCode } from '../../src/errors.ts';
 import { createMetrics } from '../../src/metrics.ts';
-import type { Ledger } from '../../src/recording/ledger.ts';
+import type { Ledger } from '../../src/recording/account/ledger.ts';
 import type { CallRequest, CallState, FailoverState } from '../../src/recording/call-state.ts';
 
 const token = 'a-token-of-the-test';
@@ -87,6 +87,7 @@ function ledger(callId: string): Ledger {
         lostBeforeUs: [],
         lostBeforeUsPackets: 0,
         lostInUs: { ranges: [], kernelDrops: 0 },
+        noMedia: false,
         ssrcChanges: [{ at: 1_795_228_200_000, from: 1, to: 2, sequence: 1_005 }],
         legs: [
           {
@@ -97,6 +98,8 @@ function ledger(callId: string): Ledger {
             missing: [range],
             missingMs: 200,
             reportedLostPackets: 0,
+            reportedLostPacketsAtMost: 0,
+            unprovenPackets: 0,
           },
         ],
         missingFromUnion: [],
@@ -166,7 +169,12 @@ async function start(options: { token?: string; fail?: ErrorCode; port?: number 
         return Promise.resolve();
       },
       get,
-      list: () => known.toReversed().map(call),
+      list: ({ limit, after = '' }) => {
+        const calls = known.filter((id) => id > after).map(call);
+        const page = calls.slice(0, limit);
+        const next = calls.length > limit ? (page.at(-1)?.id ?? null) : null;
+        return Promise.resolve({ calls: page, next });
+      },
       ledger: (id) => ledger(id),
       failovers: () => [{ callId: 'c1', ...failover }],
     },

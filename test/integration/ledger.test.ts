@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ledgerBody } from '../../src/control/schemas/ledger.ts';
-import type { Ledger, TimedRange } from '../../src/recording/ledger.ts';
+import type { Ledger, TimedRange } from '../../src/recording/account/ledger.ts';
 import { PlacedCall } from '../support/placed-call.ts';
 import { SilentRecorder } from '../support/silent-recorder.ts';
 import { TandemProcess } from '../support/tandem-process.ts';

@@ -52,6 +52,8 @@ interface Fork {
   refused?: { at: number; sequence: number; count: number };
   reports: number;
   report?: NonNullable<ForkReport['receiverReport']>;
+  /** What its reports count as lost. */
+  lost: number;
 }
 
 interface ForkSet {
@@ -137,6 +139,10 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     );
   }
 
+  pathOf(callId: string): 'direct' | undefined {
+    return this.calls.has(callId) ? 'direct' : undefined;
+  }
+
   recordedStreams(callId: string): readonly RecordedStream[] {
     this.#call(callId);
     return parties.map((party, index) => ({ party, index, ssrc: index + 1, payloads: [] }));
@@ -212,11 +218,12 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     for (const fork of set === undefined ? [] : forksOf(set)) {
       fork.state = 'ended';
       const recorder = this.#recorders.get(fork.to.rtp.ip);
-      if (fork.report === undefined || recorder?.health !== 'well') continue;
-      const { cumulativeLost, tailLost } = recorder;
-      const highestSequence = (fork.sent.at(-1)?.last ?? 0) - tailLost;
+      if (recorder?.reportEveryMs === undefined || recorder.health !== 'well') continue;
+      if (fork.sent.length === 0) continue;
+      const highestSequence = (fork.sent.at(-1)?.last ?? 0) - recorder.tailLost;
+      fork.lost = recorder.lost;
       const at = this.#clock.now();
-      fork.report = { ...fork.report, at, highestSequence, cumulativeLost, final: true };
+      fork.report = { at, highestSequence, fractionLost: 0, jitterMs: 0, final: true };
     }
     return Promise.resolve();
   }
@@ -248,6 +255,8 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
         replayed: copy(replayed),
         withheld: copy(withheld),
         receiverReports: fork.reports,
+        confirmed: fork.lost > 0 ? [] : confirmed(fork),
+        reportedLost: { atLeast: fork.lost, atMost: fork.lost },
         ...(refused === undefined ? {} : { refused }),
         ...(report === undefined ? {} : { receiverReport: report }),
       });
@@ -319,8 +328,8 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     const now = this.#clock.now();
     if (now - (fork.report?.at ?? fork.startedAt) < every) return;
     fork.reports += 1;
-    const { cumulativeLost } = recorder;
-    fork.report = { at: now, highestSequence: last, fractionLost: 0, cumulativeLost, jitterMs: 0 };
+    fork.lost = recorder.lost;
+    fork.report = { at: now, highestSequence: last, fractionLost: 0, jitterMs: 0 };
   }
 
   #addFork(
@@ -346,6 +355,7 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
       replayed: [],
       withheld: [],
       reports: 0,
+      lost: 0,
     };
     set.forks[party] = fork;
     if (set.paused) this.#withhold(set, fork);
@@ -392,6 +402,14 @@ export function mediaAddress(ip: string): MediaAddress {
 
 function newStream(): Stream {
   return { ring: [], received: [], next: 65_636, talks: true };
+}
+
+/** As far as its report reaches. */
+function confirmed({ sent, report }: Fork): SequenceRange[] {
+  const highest = report?.highestSequence ?? -1;
+  return copy(sent)
+    .filter(({ first }) => first <= highest)
+    .map((range) => ({ ...range, last: Math.min(range.last, highest) }));
 }
 
 function forksOf({ forks }: ForkSet): Fork[] {

@@ -15,7 +15,7 @@ export class RecorderStub {
   /** Undefined: it sends no receiver reports. */
   reportEveryMs: number | undefined = 500;
   /** What its reports say, on every stream. */
-  cumulativeLost = 0;
+  lost = 0;
   /** The last packets of every stream that never reach it. */
   tailLost = 0;
   /** Sequence numbers by record id and party. */

@@ -5,8 +5,8 @@ import type { CallRequest, LegState } from '../../src/recording/call-state.ts';
 import { Calls } from '../../src/recording/calls.ts';
 import type { CallsOptions } from '../../src/recording/calls.ts';
 import type { Party } from '../../src/recording/interfaces.ts';
-import type { RecordingSettings } from '../../src/recording/leg.ts';
-import type { Ledger } from '../../src/recording/ledger.ts';
+import type { RecordingSettings } from '../../src/recording/leg/leg-settings.ts';
+import type { Ledger } from '../../src/recording/account/ledger.ts';
 import type { RecordingObserver } from '../../src/recording/observer.ts';
 import { subtract, union } from '../../src/rtp/ranges.ts';
 import type { Range } from '../../src/rtp/ranges.ts';
@@ -42,6 +42,10 @@ class CountingClock implements Clock {
 
   now(): number {
     return this.#clock.now();
+  }
+
+  wallOf(at: number): number {
+    return this.#clock.wallOf(at);
   }
 
   setTimeout(callback: () => void, delayMs: number): Timer {
@@ -98,6 +102,7 @@ export class RecordingWorld {
           finalReportMs: 250,
           suspicionMs: 200,
           inviteTimeoutMs: 4_000,
+          mediaTimeoutMs: 3_000,
           retry: { initialMs: 200, maxMs: 5_000 },
           ...options.settings,
         },
@@ -111,8 +116,15 @@ export class RecordingWorld {
         endedKept: 1_000,
         unansweredMs: 300_000,
         idleMs: 7_200_000,
+        noMediaMs: 10_000,
         probeWindowMs: 1_000,
-        detection: { watchMs: 250, silenceReports: 10, lossFraction: 0.5, lossReports: 4 },
+        detection: {
+          watchMs: 250,
+          silenceReports: 10,
+          silenceMsMax: 6_000,
+          lossFraction: 0.5,
+          lossReports: 4,
+        },
         ...options.calls,
       },
       pino({ level: 'silent' }),
@@ -230,7 +242,8 @@ export class RecordingWorld {
 
   /** Ends all calls, and holds that nothing at all is left of them. */
   async finish(): Promise<void> {
-    const ids = this.calls.list().map(({ id }) => id);
+    const { calls } = await this.calls.list({ limit: 10_000 });
+    const ids = calls.map(({ id }) => id);
     await Promise.all(ids.map((id) => this.during(this.calls.delete(id))));
     await this.clock.advance(40_000);
     expect(this.left()).toEqual({

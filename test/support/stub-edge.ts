@@ -22,8 +22,8 @@ export class StubEdge implements MediaEdge {
   readonly routes = new Map<number, PortRoute>();
   readonly forks = new Map<number, StubFork>();
   readonly open = new Set<number>();
-  /** Forks that a recorder has reported on. */
-  readonly reported = new Set<number>();
+  /** Forks that have sent something. */
+  readonly fed = new Set<number>();
   /** What `forkSigns` tells of a fork, besides that it is well. */
   readonly signs = new Map<number, Partial<ForkSigns>>();
   /** Of each port, when its packets arrived: their sequence numbers begin at 65,536. */
@@ -185,14 +185,14 @@ export class StubEdge implements MediaEdge {
     return {
       forkId,
       state: this.#fork(forkId).state,
-      sentPackets: 0,
+      receiverReports: 0,
       sentBytes: 0,
       sendErrors: 0,
       sent: [],
       replayed: [],
       overrun: [],
       withheld: [],
-      receiverReports: this.reported.has(forkId) ? 1 : 0,
+      sentPackets: this.fed.has(forkId) ? 1 : 0,
       reportsRanges: false,
       confirmed: [],
       denied: [],

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { LedgerArchive } from '../../src/ledger-archive.ts';
-import type { Ledger } from '../../src/recording/ledger.ts';
+import type { Ledger } from '../../src/recording/account/ledger.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 let parent: string;

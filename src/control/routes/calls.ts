@@ -89,15 +89,7 @@ export function addCallRoutes(app: AppInstance, calls: CallService): void {
         response: { 200: callList, ...errors(400) },
       },
     },
-    (request) => {
-      const { limit, after } = request.query;
-      const known = calls
-        .list()
-        .filter(({ id }) => after === undefined || id > after)
-        .sort((left, right) => (left.id < right.id ? -1 : 1));
-      const page = known.slice(0, limit);
-      return { calls: page, next: known.length > limit ? (page.at(-1)?.id ?? null) : null };
-    },
+    (request) => calls.list(request.query),
   );
 
   app.get(

@@ -398,16 +398,16 @@ describe('forks', () => {
       return () => isOver;
     };
 
-    it('wait for no recorder that has never reported', async () => {
+    it('wait for no recorder that was sent nothing', async () => {
       start('r1');
       await bridge.endForks('r1');
       const { a, b } = bridge.forkReports('r1');
       expect([a?.state, b?.state]).toEqual(['ended', 'ended']);
     });
 
-    it('wait for the final reports of those that have', async () => {
+    it('wait for the final reports of those that were sent something', async () => {
       start('r1');
-      edge.reported.add(forkOf(7_000)).add(forkOf(7_002));
+      edge.fed.add(forkOf(7_000)).add(forkOf(7_002));
       const isOver = await endAll();
       bridge.handleEdgeEvent({ type: 'fork-ended', forkId: forkOf(7_000) });
       await Promise.resolve();
@@ -419,7 +419,7 @@ describe('forks', () => {
 
     it('wait for them also when the edge\u2019s event is lost', async () => {
       start('r1');
-      edge.reported.add(forkOf(7_000));
+      edge.fed.add(forkOf(7_000));
       const isOver = await endAll();
       await clock.advance(1_000);
       expect(isOver()).toBe(false);
@@ -432,7 +432,7 @@ describe('forks', () => {
     it('wait no more when they are stopped, or their call is closed', async () => {
       for (const stop of [() => bridge.stopForks('r1'), () => bridge.closeCall('c1')]) {
         start('r1');
-        edge.reported.add(forkOf(7_000));
+        edge.fed.add(forkOf(7_000));
         const isOver = await endAll();
         expect(isOver()).toBe(false);
         stop();

@@ -3,20 +3,43 @@ import type { MediaSigns } from '../../../src/recording/interfaces.ts';
 import { MediaWatch } from '../../../src/recording/media-watch.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
-const settings = { watchMs: 250, silenceReports: 10, lossFraction: 0.5, lossReports: 4 };
+const settings = {
+  watchMs: 250,
+  silenceReports: 10,
+  silenceMsMax: 6_000,
+  lossFraction: 0.5,
+  lossReports: 4,
+};
+const nothing: MediaSigns = {
+  reportedAt: 0,
+  receiverReports: 0,
+  fractionLost: 0,
+  sentSinceReport: 0,
+  sendingSince: 0,
+  refusedAt: 0,
+  doubtedAt: 0,
+  unsendableAt: 0,
+  live: true,
+};
 
 let clock: ManualClock;
+let beganAt: number;
 let signs: Map<string, MediaSigns>;
 let told: string[];
+let everyMs: number | undefined;
 
 beforeEach(() => {
   clock = new ManualClock();
   signs = new Map();
   told = [];
+  everyMs = undefined;
+  beganAt = clock.now();
   const watch = new MediaWatch({ mediaSigns: () => signs }, clock, settings, {
-    late: (recordId) => told.push(`${recordId} late`),
-    silent: (recordId) => told.push(`${recordId} silent`),
-    losing: (recordId) => told.push(`${recordId} losing`),
+    reportsEveryMs: () => everyMs,
+    refused: (recordId) => told.push(`${recordId} refused`),
+    doubted: (recordId) => told.push(`${recordId} late`),
+    lost: (recordId, reason) => told.push(`${recordId} ${reason}`),
+    well: (recordId) => told.push(`${recordId} well`),
   });
   watch.start();
 });
@@ -26,10 +49,11 @@ async function reports(count: number, fractionLost = 0): Promise<void> {
   for (let index = 0; index < count; index += 1) {
     const before = signs.get('x')?.receiverReports ?? 0;
     signs.set('x', {
+      ...nothing,
       reportedAt: clock.now(),
       receiverReports: before + 1,
       fractionLost,
-      sentSinceReport: 0,
+      sendingSince: beganAt,
     });
     await sending(500);
   }
@@ -57,7 +81,7 @@ describe('the watch over receiver reports', () => {
     await sending(1_000);
     expect(told).toEqual(['x late']);
     await sending(6_000);
-    expect(told.slice(0, 2)).toEqual(['x late', 'x silent']);
+    expect(told.slice(0, 2)).toEqual(['x late', 'x rtcp_silence']);
   });
 
   it('bears with a recorder that stood still for 300 ms', async () => {
@@ -70,13 +94,65 @@ describe('the watch over receiver reports', () => {
   it('moves no leg for want of reports while no media is sent', async () => {
     await reports(10);
     await clock.advance(60_000);
-    expect(told).not.toContain('x silent');
+    expect(told).not.toContain('x rtcp_silence');
   });
 
   it('does not miss what a recorder never sent', async () => {
-    signs.set('x', { reportedAt: 0, receiverReports: 0, fractionLost: 0, sentSinceReport: 0 });
+    signs.set('x', { ...nothing, sendingSince: beganAt });
     await sending(60_000);
     expect(told).toEqual([]);
+  });
+
+  it('misses the first report of a recorder that is known to report', async () => {
+    everyMs = 500;
+    signs.set('x', { ...nothing, sendingSince: beganAt });
+    await sending(1_000);
+    expect(told).toEqual(['x late']);
+    await sending(6_000);
+    expect(told).toContain('x rtcp_silence');
+  });
+
+  it('moves a leg off a recorder that reports seldom before its ring runs out', async () => {
+    everyMs = 5_000;
+    signs.set('x', { ...nothing, sendingSince: beganAt });
+    await sending(7_000);
+    expect(told).toEqual([]);
+    await sending(1_500);
+    expect(told).toContain('x rtcp_silence');
+  });
+
+  it('does not miss reports of the time in which nothing was sent', async () => {
+    await reports(10);
+    await clock.advance(60_000);
+    told = [];
+    signs.set('x', {
+      ...(signs.get('x') ?? nothing),
+      sendingSince: clock.now(),
+      sentSinceReport: 0,
+    });
+    await sending(700);
+    expect(told).toEqual([]);
+  });
+
+  it('tells that the host does not send there, when it goes on, and when it is over', async () => {
+    signs.set('x', { ...nothing, sendingSince: beganAt, unsendableAt: clock.now() });
+    await sending(300);
+    expect(told).toEqual(['x unsendable']);
+    signs.set('x', { ...nothing, sendingSince: beganAt });
+    await sending(300);
+    expect(told).toEqual(['x unsendable', 'x well']);
+  });
+
+  it('tells of a refusal again and again: an event of it may have been lost', async () => {
+    signs.set('x', { ...nothing, sendingSince: beganAt, refusedAt: clock.now() });
+    await clock.advance(500);
+    expect(told).toEqual(['x refused', 'x refused']);
+  });
+
+  it('has the recorder asked once for every doubt that ICMP raises', async () => {
+    signs.set('x', { ...nothing, sendingSince: beganAt, doubtedAt: clock.now() });
+    await clock.advance(1_000);
+    expect(told).toEqual(['x late']);
   });
 
   it('bears 5 % of loss for ever', async () => {
@@ -90,7 +166,7 @@ describe('the watch over receiver reports', () => {
     await reports(1, 0);
     expect(told).toEqual([]);
     await reports(4, 0.9);
-    expect(told).toEqual(['x losing']);
+    expect(told).toEqual(['x rtcp_loss']);
   });
 
   it('forgets sessions that are over', async () => {

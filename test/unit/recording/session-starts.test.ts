@@ -49,9 +49,9 @@ it('starts sixteen at a time, so that a visit to the edge stays short', async ()
 
 it('asks for what is to be retired when its turn has come', async () => {
   const { log, starts, start } = world();
-  const ended: string[] = [];
+  const ended: { recordId: string; at: number }[] = [];
   const done = starts.add(start('c1', { retired: () => ended[0] }));
-  ended.push('old');
+  ended.push({ recordId: 'old', at: 5 });
   await done;
   expect(log[0]).toBe('stock old');
 });

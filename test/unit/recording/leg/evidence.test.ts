@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { ForkReport } from '../../../src/edge/types.ts';
-import { weigh } from '../../../src/recording/evidence.ts';
-import { forkReport } from '../../support/reports.ts';
+import type { ForkReport } from '../../../../src/edge/types.ts';
+import { weigh } from '../../../../src/recording/leg/evidence.ts';
+import { forkReport } from '../../../support/reports.ts';
 
 const startedAt = 0;
 const graceMs = 200;
@@ -14,7 +14,6 @@ function reporting(at: number): ForkReport {
       at,
       highestSequence: 0,
       fractionLost: 0,
-      cumulativeLost: 0,
       jitterMs: 0,
     },
   });

@@ -1,6 +1,6 @@
-import type { ForkReport } from '../edge/types.ts';
-import { TandemError } from '../errors.ts';
-import type { FailureReason } from './interfaces.ts';
+import type { ForkReport } from '../../edge/types.ts';
+import { TandemError } from '../../errors.ts';
+import type { FailureReason, SessionRefusal } from '../interfaces.ts';
 
 /**
  * Signalling that fails says little about media: a recorder whose SIP side died may well go on writing. So such a sign
@@ -17,6 +17,8 @@ const slackMs = 100;
 export function isCertain(reason: FailureReason): boolean {
   switch (reason) {
     case 'icmp':
+    case 'unsendable':
+    case 'media_refused':
     case 'srs_bye':
     case 'rtcp_silence':
     case 'rtcp_loss':
@@ -69,4 +71,12 @@ export function failureReason(error: unknown): FailureReason {
 /** Whether the recorder failed, and not we. */
 export function isOfRecorder(error: unknown): boolean {
   return error instanceof TandemError && /^(SESSION|SIPREC)_/.test(error.code);
+}
+
+/** What a recorder that said no answered. */
+export function refusalOf(error: unknown): SessionRefusal | undefined {
+  if (!(error instanceof TandemError) || error.code !== 'SESSION_REFUSED') return undefined;
+  const { status, retryAfterMs } = error.details ?? {};
+  if (typeof status !== 'number') return undefined;
+  return { status, ...(typeof retryAfterMs === 'number' && { retryAfterMs }) };
 }

@@ -1,0 +1,64 @@
+import type { Marks, WindowRecord } from '../account/records.ts';
+import type { CallStateName, Leg, RecordingAction, RecordingMode } from '../call-state.ts';
+import type { Party } from '../interfaces.ts';
+
+/** What is asked of a call. One thing at a time, in order. */
+export type Ask =
+  | { readonly what: 'open' }
+  | { readonly what: 'answer'; readonly sdp: string }
+  | { readonly what: 'reoffer'; readonly party: Party; readonly sdp: string }
+  | { readonly what: 'reject' }
+  | { readonly what: 'record'; readonly action: RecordingAction }
+  | { readonly what: 'end'; readonly reason: string };
+
+export interface Asked {
+  /** Names the answer. */
+  readonly id: number;
+  readonly ask: Ask;
+}
+
+/** What is being done, and what is waited for. */
+export interface Doing extends Asked {
+  readonly stage: 'marking' | 'reserving' | 'media' | 'settling' | 'resuming' | 'stopping';
+  /** When it was begun, Unix ms, and which packets came next then. */
+  readonly at: number;
+  readonly marks: Marks;
+}
+
+/** A recording of the call; one that was stopped and started again is a new one. */
+export interface RecordingData {
+  readonly number: number;
+  readonly legs: readonly Leg[];
+  readonly phase: 'reserved' | 'running' | 'ended';
+  readonly startedAt: number;
+  readonly window: WindowRecord;
+}
+
+export interface CallData {
+  readonly state: CallStateName;
+  /** Its ports are pinned; before that there is nothing to tell of it. */
+  readonly opened: boolean;
+  readonly answeredAt?: number;
+  readonly mode: RecordingMode;
+  readonly scarce: 'single' | 'refuse';
+  readonly queue: readonly Asked[];
+  readonly doing?: Doing;
+  /** In order. */
+  readonly recordings: readonly RecordingData[];
+}
+
+/** What a call needs to know of a leg. */
+export interface LegSummary {
+  readonly leg: Leg;
+  /** A recorder is being looked for. */
+  readonly looks: boolean;
+  /** A recorder is held for it. */
+  readonly reserved: boolean;
+  /** Edge and recorder do as the last pause or resume wants. */
+  readonly settled: boolean;
+  readonly ended: boolean;
+}
+
+export function newCall(mode: RecordingMode, scarce: 'single' | 'refuse'): CallData {
+  return { state: 'offered', opened: false, mode, scarce, queue: [], recordings: [] };
+}

@@ -1,0 +1,33 @@
+import type { Marks } from '../account/records.ts';
+import type { Leg } from '../call-state.ts';
+import type { Party } from '../interfaces.ts';
+import type { LegEvent } from '../leg/leg-events.ts';
+import type { Asked, LegSummary } from './call-data.ts';
+
+export type CallEvent =
+  | ({ readonly type: 'asked' } & Asked)
+  /** Which packets come next. */
+  | { readonly type: 'marked'; readonly marks: Marks }
+  /** The bridge has done it; `sdp`: what it answers with. */
+  | { readonly type: 'media-done'; readonly sdp: string }
+  | { readonly type: 'media-failed'; readonly error: unknown }
+  /** Of the newest recording. */
+  | { readonly type: 'legs'; readonly legs: readonly LegSummary[] };
+
+/** What the asker gets: the SDP for the other party, or nothing but that it is done. */
+export type Reply = { readonly sdp: string } | Record<string, never>;
+
+export type CallEffect =
+  | { readonly do: 'mark' }
+  | { readonly do: 'make-legs'; readonly recording: number; readonly legs: readonly Leg[] }
+  /** To all legs of the newest recording. */
+  | { readonly do: 'legs'; readonly event: LegEvent }
+  | { readonly do: 'open-media' }
+  | { readonly do: 'answer-media'; readonly sdp: string }
+  | { readonly do: 'reoffer-media'; readonly party: Party; readonly sdp: string }
+  | { readonly do: 'reject-media' }
+  | { readonly do: 'close-media' }
+  /** The newest recording is over: its final account. */
+  | { readonly do: 'account' }
+  | { readonly do: 'reply'; readonly id: number; readonly reply: Reply }
+  | { readonly do: 'fail'; readonly id: number; readonly error: unknown };

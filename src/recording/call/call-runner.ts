@@ -1,0 +1,342 @@
+import { messageOf } from '../../errors.ts';
+import type { Logger } from '../../logger.ts';
+import { count, gaps, subtract, union } from '../../rtp/ranges.ts';
+import { legDelivery } from '../account/books.ts';
+import type { LegBooks } from '../account/books.ts';
+import { buildLedger } from '../account/ledger.ts';
+import type { Ledger, LegInput } from '../account/ledger.ts';
+import type { Marks, Streams, WindowRecord } from '../account/records.ts';
+import { failoverState } from '../account/shown.ts';
+import { marksOf, newWindow } from '../account/window.ts';
+import type {
+  CallRequest,
+  CallState,
+  FailoverState,
+  PartyState,
+  RecordingMode,
+} from '../call-state.ts';
+import type { CallMedia, MediaPath, Party, PartyMedia } from '../interfaces.ts';
+import { LegRunner } from '../leg/leg-runner.ts';
+import type { LegServices } from '../leg/leg-runner.ts';
+import { booksOf, isSettled, legState, placesOf } from '../leg/leg-view.ts';
+import { newCall } from './call-data.ts';
+import type { Ask, CallData, LegSummary } from './call-data.ts';
+import type { CallEffect, CallEvent, Reply } from './call-events.ts';
+import { running, step } from './call-step.ts';
+import { newIdentity } from './identity.ts';
+import type { Identity } from './identity.ts';
+
+export interface CallOptions {
+  readonly id: string;
+  readonly request: CallRequest;
+  readonly mode: RecordingMode;
+  readonly scarce: 'single' | 'refuse';
+  readonly path: MediaPath;
+  readonly latch: 'announced' | 'any';
+  readonly logger: Logger;
+}
+
+/** The legs of one recording, and who they say is talking. */
+interface Recording {
+  readonly number: number;
+  readonly legs: readonly LegRunner[];
+}
+
+/** Carries out what a call's `step` decides, with its legs and its media. It decides nothing itself. */
+export class CallRunner {
+  readonly id: string;
+  readonly createdAt: number;
+  readonly #services: LegServices;
+  readonly #options: CallOptions;
+  readonly #logger: Logger;
+  readonly #recordings: Recording[] = [];
+  readonly #events: CallEvent[] = [];
+  readonly #asked = new Map<number, PromiseWithResolvers<Reply>>();
+  #data: CallData;
+  #isRunning = false;
+  #lastAsked = 0;
+  /** As last seen: it is still needed when the bridge has let go of the call. */
+  #media: CallMedia | undefined;
+  #ending: Promise<Reply> | undefined;
+
+  constructor(services: LegServices, options: CallOptions) {
+    this.id = options.id;
+    this.createdAt = services.clock.now();
+    this.#services = services;
+    this.#options = options;
+    this.#logger = options.logger.child({ callId: options.id });
+    this.#data = newCall(options.mode, options.scarce);
+  }
+
+  get data(): CallData {
+    return this.#data;
+  }
+
+  /** That it was to take. */
+  get path(): MediaPath {
+    return this.#media?.path ?? this.#options.path;
+  }
+
+  get isRecorded(): boolean {
+    return running(this.#data) !== undefined;
+  }
+
+  /** Of the newest recording. */
+  get legs(): readonly LegRunner[] {
+    return this.#recordings.at(-1)?.legs ?? [];
+  }
+
+  /** @throws TandemError what the bridge throws; CALL_NOT_FOUND, CALL_STATE, ANSWER_*, RECORDING_OFF, NO_RECORDER */
+  ask(ask: Ask): Promise<Reply> {
+    if (ask.what === 'end') return (this.#ending ??= this.#ask(ask));
+    return this.#ask(ask);
+  }
+
+  #ask(ask: Ask): Promise<Reply> {
+    const id = (this.#lastAsked += 1);
+    const answer = Promise.withResolvers<Reply>();
+    this.#asked.set(id, answer);
+    this.#post({ type: 'asked', id, ask });
+    return answer.promise;
+  }
+
+  #post(event: CallEvent): void {
+    this.#events.push(event);
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    try {
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+        const { state, effects } = step(this.#data, next, this.#services.clock.now());
+        this.#data = state;
+        for (const effect of effects) this.#carryOut(effect);
+      }
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  #carryOut(effect: CallEffect): void {
+    const { bridge } = this.#services;
+    const { id } = this;
+    switch (effect.do) {
+      case 'mark':
+        this.#post({ type: 'marked', marks: this.#marks() });
+        return;
+      case 'make-legs':
+        this.#makeLegs(effect);
+        return;
+      case 'legs':
+        for (const leg of this.legs) leg.post(effect.event);
+        this.#legsChanged();
+        return;
+      case 'open-media': {
+        const { request, path, latch } = this.#options;
+        const opened = bridge.openCall({ callId: id, offer: request.offer, path, latch });
+        this.#follow(opened.then(({ offer }) => offer));
+        return;
+      }
+      case 'answer-media':
+        this.#follow(bridge.answerCall(id, effect.sdp).then(({ answer }) => answer));
+        return;
+      case 'reoffer-media':
+        this.#follow(bridge.reofferCall(id, effect.party, effect.sdp).then(({ offer }) => offer));
+        return;
+      case 'reject-media':
+        this.#follow(bridge.cancelReoffer(id).then(() => ''));
+        return;
+      case 'close-media':
+        this.#media = bridge.closeCall(id) ?? this.#media;
+        return;
+      case 'account':
+        this.#account();
+        return;
+      case 'reply':
+        this.#asked.get(effect.id)?.resolve(effect.reply);
+        this.#asked.delete(effect.id);
+        return;
+      case 'fail':
+        this.#asked.get(effect.id)?.reject(effect.error);
+        this.#asked.delete(effect.id);
+        return;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #follow(done: Promise<string>): void {
+    done.then(
+      (sdp) => {
+        this.#post({ type: 'media-done', sdp });
+      },
+      (error: unknown) => {
+        this.#post({ type: 'media-failed', error });
+      },
+    );
+  }
+
+  #marks(): Marks {
+    return this.#data.opened ? marksOf(this.#streams()) : { a: undefined, b: undefined };
+  }
+
+  #makeLegs({ recording: number, legs: numbers }: Extract<CallEffect, { do: 'make-legs' }>): void {
+    const { request } = this.#options;
+    const { tenant, site } = request;
+    const identity: Identity = newIdentity(this.id, request.parties);
+    const legs: LegRunner[] = [];
+    const own = (): CallData['recordings'][number] | undefined =>
+      this.#data.recordings.find((recording) => recording.number === number);
+    for (const leg of numbers) {
+      legs.push(
+        new LegRunner(this.#services, {
+          leg,
+          callId: this.id,
+          tenant,
+          site,
+          window: () => own()?.window ?? newWindow,
+          streams: () => this.#streams(),
+          communicationSession: () => ({
+            ...identity,
+            startedAt: this.#wallOf(own()?.startedAt ?? 0),
+          }),
+          others: () => legs.flatMap(({ data }) => (data.leg === leg ? [] : placesOf(data))),
+          changed: () => {
+            if (this.#recordings.at(-1)?.number === number) this.#legsChanged();
+          },
+          logger: this.#logger,
+        }),
+      );
+    }
+    this.#recordings.push({ number, legs });
+  }
+
+  #legsChanged(): void {
+    if (this.#data.doing === undefined) return;
+    this.#post({ type: 'legs', legs: this.legs.map(({ data }) => summaryOf(data)) });
+  }
+
+  /** What no recorder of a leg has. */
+  #account(): void {
+    const { observer } = this.#services;
+    const streams = this.#streams();
+    const { legs: verdicts } = this.ledger();
+    for (const leg of this.legs) {
+      const books = this.#booksOf(leg, streams);
+      const a = legDelivery(books, 'a');
+      const b = legDelivery(books, 'b');
+      const lostPackets = a.lostPackets + b.lostPackets;
+      const verdict = verdicts.find((one) => one.leg === leg.data.leg)?.verdict;
+      observer.legEnded(this.id, leg.data.leg, lostPackets, a.lostMs + b.lostMs, verdict);
+    }
+  }
+
+  describe(media = this.#describeMedia()): CallState {
+    this.#media = media;
+    const streams = streamsOf(media);
+    const { tenant, site } = this.#options.request;
+    return {
+      id: this.id,
+      state: this.#data.state,
+      path: media.path,
+      ...(tenant === undefined ? {} : { tenant }),
+      ...(site === undefined ? {} : { site }),
+      parties: { a: partyState(media.parties.a), b: partyState(media.parties.b) },
+      recordings: this.legs.map((leg) =>
+        legState(leg.data, this.#booksOf(leg, streams), this.#wallOf),
+      ),
+      failovers: this.failovers(),
+    };
+  }
+
+  /** Oldest first. */
+  failovers(): FailoverState[] {
+    return this.#recordings
+      .flatMap(({ legs }) => legs.flatMap(({ data }) => data.failovers))
+      .sort((x, y) => x.detectedAt - y.detectedAt)
+      .map((failover) => failoverState(failover, this.#wallOf));
+  }
+
+  ledger(): Ledger {
+    const { clock } = this.#services;
+    const media = this.#describeMedia();
+    const streams = streamsOf(media);
+    const { answeredAt } = this.#data;
+    return buildLedger({
+      callId: this.id,
+      streams,
+      window: this.#window(),
+      legs: this.legs.map((leg) => this.#ledgerInput(leg, streams)),
+      answered: answeredAt !== undefined,
+      expectsMedia: {
+        a: media.parties.a.expectsMedia !== false,
+        b: media.parties.b.expectsMedia !== false,
+      },
+      now: clock.now(),
+      wallOf: this.#wallOf,
+    });
+  }
+
+  /** As negotiated now. */
+  expectsMedia(party: Party): boolean {
+    return this.#describeMedia().parties[party].expectsMedia !== false;
+  }
+
+  readonly #wallOf = (at: number): number => this.#services.clock.wallOf(at);
+
+  #window(): WindowRecord {
+    return this.#data.recordings.at(-1)?.window ?? newWindow;
+  }
+
+  #ledgerInput(leg: LegRunner, streams: Streams): LegInput {
+    const { leg: number, reportsEveryMs: everyMs } = leg.data;
+    const books = this.#booksOf(leg, streams);
+    if (everyMs === undefined) return { leg: number, books, reports: 'unknown' };
+    return { leg: number, books, reports: everyMs > 0 ? 'expected' : 'none', everyMs };
+  }
+
+  #booksOf(leg: LegRunner, streams: Streams): LegBooks {
+    const { replay } = this.#services.settings;
+    return booksOf(leg.data, this.#window(), streams, leg.liveForks(), replay);
+  }
+
+  #describeMedia(): CallMedia {
+    if (this.#data.state === 'ended' && this.#media !== undefined) return this.#media;
+    try {
+      this.#media = this.#services.bridge.describeCall(this.id);
+    } catch (error) {
+      // The bridge may lose a call; what was seen of it last still holds.
+      if (this.#media === undefined) throw error;
+      this.#logger.debug({ error: messageOf(error) }, 'media as it was seen last');
+    }
+    return this.#media;
+  }
+
+  #streams(): Streams {
+    return streamsOf(this.#describeMedia());
+  }
+}
+
+function summaryOf(data: LegRunner['data']): LegSummary {
+  return {
+    leg: data.leg,
+    looks: data.search.stage === 'allocating',
+    reserved: data.search.stage === 'reserved',
+    settled: isSettled(data),
+    ended: data.phase === 'ended',
+  };
+}
+
+function streamsOf({ parties: { a, b } }: CallMedia): Streams {
+  return { a: a.report, b: b.report };
+}
+
+function partyState({ local, report }: PartyMedia): PartyState {
+  const lostBefore = subtract(gaps(report.received), union(report.dropped));
+  return {
+    local,
+    latched: report.latched ?? null,
+    packets: report.packets,
+    upstreamLostPackets: count(lostBefore),
+    refusedPackets: Object.values(report.refused).reduce((sum, refused) => sum + refused, 0),
+    ssrcChanges: report.ssrcChangeCount,
+  };
+}

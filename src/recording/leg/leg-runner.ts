@@ -1,0 +1,445 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock, Timer } from '../../clock.ts';
+import { messageOf, TandemError } from '../../errors.ts';
+import type { Logger } from '../../logger.ts';
+import { failoverState } from '../account/shown.ts';
+import type { Forks, Streams, WindowRecord } from '../account/records.ts';
+import { currentSession } from '../account/sessions.ts';
+import type { Leg as LegNumber } from '../call-state.ts';
+import type {
+  Allocation,
+  AllocationRequest,
+  Bridge,
+  CallStock,
+  CommunicationSession,
+  ForksStart,
+  Place,
+  RecorderAllocator,
+  SessionClient,
+} from '../interfaces.ts';
+import type { LegDirectory } from '../leg-directory.ts';
+import type { RecordingObserver } from '../observer.ts';
+import type { Pacer } from '../pacer.ts';
+import type { SessionStarts } from '../session-starts.ts';
+import { within } from '../within.ts';
+import { failureReason, isOfRecorder, refusalOf } from './evidence.ts';
+import { newLeg } from './leg-data.ts';
+import type { LegData } from './leg-data.ts';
+import type { LegEffect, LegEvent, TimerName } from './leg-events.ts';
+import type { RecordingSettings } from './leg-settings.ts';
+import { retiredBy, step } from './leg-step.ts';
+import { isMoving } from './leg-view.ts';
+
+/** What all legs need of the world, and share. */
+export interface LegServices {
+  readonly bridge: Bridge;
+  readonly allocator: RecorderAllocator;
+  readonly client: SessionClient;
+  readonly clock: Clock;
+  readonly observer: RecordingObserver;
+  readonly settings: RecordingSettings;
+  readonly directory: LegDirectory;
+  readonly pacer: Pacer;
+  readonly starts: SessionStarts;
+}
+
+export interface LegOptions {
+  readonly leg: LegNumber;
+  readonly callId: string;
+  readonly tenant?: string | undefined;
+  readonly site?: string | undefined;
+  readonly window: () => WindowRecord;
+  /** The call's streams as they are now, or last were. */
+  readonly streams: () => Streams;
+  readonly communicationSession: () => CommunicationSession;
+  /** Where the call's other leg is: never the same recorder, and another zone if there is one. */
+  readonly others: () => readonly Place[];
+  /** Its state is another now. */
+  readonly changed: () => void;
+  readonly logger: Logger;
+}
+
+type Effect<K extends LegEffect['do']> = Extract<LegEffect, { do: K }>;
+
+/** Carries out what `step` decides, and brings it the answers. It decides nothing itself. */
+export class LegRunner {
+  readonly #services: LegServices;
+  readonly #options: LegOptions;
+  readonly #logger: Logger;
+  readonly #timers = new Map<TimerName, Timer>();
+  readonly #invites = new Map<string, AbortController>();
+  readonly #events: LegEvent[] = [];
+  #data: LegData;
+  #isRunning = false;
+  /** What the last stock was answered with. */
+  readonly #planned: Omit<ForksStart, 'callId'>[] = [];
+  /** To be called when this leg, which is on its way to another recorder, is not any more. */
+  #moved: (() => void) | undefined;
+
+  constructor(services: LegServices, options: LegOptions) {
+    this.#services = services;
+    this.#options = options;
+    this.#logger = options.logger.child({ leg: options.leg });
+    this.#data = newLeg(options.leg, services.settings.retry.initialMs);
+  }
+
+  get data(): LegData {
+    return this.#data;
+  }
+
+  get reportsEveryMs(): number | undefined {
+    return this.#data.reportsEveryMs;
+  }
+
+  /** Of the session that runs. */
+  liveForks(): Forks {
+    const { live } = this.#data;
+    return live === undefined ? {} : this.#services.bridge.forkReports(live.recordId);
+  }
+
+  /** Events are taken one after the other: one that comes of an effect waits until the effects before it are carried out. */
+  post(event: LegEvent): void {
+    this.#events.push(event);
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    try {
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+        this.#take(next);
+      }
+    } finally {
+      this.#isRunning = false;
+    }
+    this.#options.changed();
+  }
+
+  #take(event: LegEvent): void {
+    const { clock, settings } = this.#services;
+    const context = { settings, window: this.#options.window() };
+    const { state, effects } = step(this.#data, event, clock.now(), context);
+    this.#data = state;
+    this.#followMove();
+    for (const effect of effects) {
+      try {
+        this.#carryOut(effect);
+      } catch (error) {
+        this.#logger.error({ effect: effect.do, error: messageOf(error) }, 'could not be done');
+      }
+    }
+  }
+
+  #followMove(): void {
+    const moves = isMoving(this.#data);
+    if (moves) this.#moved ??= this.#services.pacer.move();
+    else this.#moved?.();
+    if (!moves) this.#moved = undefined;
+  }
+
+  #carryOut(effect: LegEffect): void {
+    const { allocator, bridge, client, directory, observer, pacer } = this.#services;
+    const { callId, leg } = this.#options;
+    switch (effect.do) {
+      case 'allocate':
+        this.#allocate(effect);
+        return;
+      case 'release':
+        directory.remove(effect.recordId);
+        allocator.release(effect.recordId);
+        return;
+      case 'queue':
+        pacer.run(() => {
+          this.post({ type: 'turn' });
+        });
+        return;
+      case 'invite':
+        void this.#invite(effect.allocation);
+        return;
+      case 'cancel-invite':
+        this.#invites.get(effect.recordId)?.abort();
+        return;
+      case 'start-media':
+        this.#startMedia(effect.recordId);
+        return;
+      case 'start-forks':
+        this.#planned.push(effect.start);
+        return;
+      case 'retarget-forks':
+        bridge.retargetForks(effect.recordId, effect.to, effect.from, effect.keptOut);
+        return;
+      case 'pause-forks':
+        bridge.pauseForks(effect.recordId, effect.from);
+        return;
+      case 'resume-forks':
+        bridge.resumeForks(effect.recordId);
+        return;
+      case 'look':
+        this.#look(effect.recordId);
+        return;
+      case 'retire':
+        this.#retire(effect);
+        return;
+      case 'finish':
+        void this.#finish(effect);
+        return;
+      case 'tell':
+        void this.#tell(effect);
+        return;
+      case 'bye':
+        this.#sayBye(effect);
+        return;
+      case 'abandon':
+        this.#settle(client.end(effect.recordId, 'not used'), 'session not ended');
+        return;
+      case 'set-timer':
+        this.#setTimer(effect);
+        return;
+      case 'clear-timer':
+        this.#clearTimer(effect.name);
+        return;
+      case 'note-not-taken':
+        observer.sessionRefused(effect.reason);
+        if (effect.refusal === undefined) allocator.reportFailure(effect.recorder, effect.reason);
+        else allocator.reportRefusal(effect.recorder, effect.refusal);
+        return;
+      case 'blame':
+        allocator.reportFailure(effect.recorder, effect.reason);
+        return;
+      case 'praise':
+        pacer.afterMoves(() => {
+          this.#praise(effect);
+        });
+        return;
+      case 'note-habit':
+        allocator.noteReports(effect.recorder, effect.habit);
+        return;
+      case 'note-failover': {
+        const { failover } = effect;
+        const state = failoverState(failover, this.#wallOf);
+        if (failover.done === undefined) observer.failoverStarted(callId, state);
+        else {
+          pacer.afterMoves(() => {
+            observer.failoverDone(callId, state);
+          });
+        }
+        return;
+      }
+      case 'note-unrecorded':
+        observer.legUnrecorded(callId, leg, this.#options.others().length > 0);
+        return;
+      case 'note-recorded':
+        observer.legRecorded(callId, leg);
+        return;
+      case 'log':
+        pacer.afterMoves(() => {
+          this.#logger[effect.level](effect.facts, effect.message);
+        });
+        return;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  readonly #wallOf = (at: number): number => this.#services.clock.wallOf(at);
+
+  #allocate({ exclude, passOver, lastResort }: Effect<'allocate'>): void {
+    const { allocator } = this.#services;
+    const { callId, leg, tenant, site, others } = this.#options;
+    const places = others();
+    const fixed = [...exclude, ...places.map(({ recorder }) => recorder)];
+    const request: AllocationRequest = {
+      recordId: randomUUID(),
+      callId,
+      leg,
+      ...(tenant === undefined ? {} : { tenant }),
+      ...(site === undefined ? {} : { site }),
+      excludeRecorders: [...fixed, ...passOver],
+      avoidZones: places.map(({ zone }) => zone),
+    };
+    const all =
+      lastResort && passOver.length > 0
+        ? [request, { ...request, excludeRecorders: fixed }]
+        : [request];
+    for (const one of all) {
+      try {
+        this.post({ type: 'allocated', allocation: allocator.allocate(one) });
+        return;
+      } catch (error) {
+        const none = error instanceof TandemError && error.code === 'NO_RECORDER';
+        if (!none) this.#logger.error({ error: messageOf(error) }, 'no recorder could be chosen');
+      }
+    }
+    this.post({ type: 'unallocated' });
+  }
+
+  async #invite(allocation: Allocation): Promise<void> {
+    const { bridge, client, directory, settings } = this.#services;
+    const { callId, communicationSession } = this.#options;
+    const { recordId, uri } = allocation;
+    const abort = new AbortController();
+    this.#invites.set(recordId, abort);
+    directory.add(recordId, this);
+    try {
+      const streams = bridge.recordedStreams(callId);
+      const { media } = await client.establish(
+        {
+          recordId,
+          uri,
+          communicationSession: communicationSession(),
+          streams,
+          local: bridge.legAddresses(callId, familyOf(uri)),
+          timeoutMs: settings.inviteTimeoutMs,
+        },
+        abort.signal,
+      );
+      const offered = streams.map(({ party }) => party);
+      this.post({ type: 'answered', recordId, media, offered });
+    } catch (error) {
+      this.#notTaken(recordId, error);
+    } finally {
+      this.#invites.delete(recordId);
+    }
+  }
+
+  #notTaken(recordId: string, error: unknown): void {
+    const refusal = refusalOf(error);
+    const why = {
+      reason: failureReason(error),
+      ...(refusal && { refusal }),
+      ours: !isOfRecorder(error),
+      message: messageOf(error),
+    };
+    this.post({ type: 'not-taken', recordId, why });
+  }
+
+  #startMedia(recordId: string): void {
+    const { callId } = this.#options;
+    const begin = this.#services.starts.add({
+      callId,
+      retired: () => {
+        const session = retiredBy(this.#data);
+        return session && { recordId: session.recordId, at: session.failure?.deadAt ?? 0 };
+      },
+      plan: (stock) => {
+        if (stock === undefined) throw new TandemError('CALL_NOT_FOUND', 'the call was closed');
+        this.#planned.length = 0;
+        const isKept = currentSession(this.#data.sessions)?.failure === undefined;
+        this.post({ type: 'stocked', recordId, stock, live: isKept ? this.liveForks() : {} });
+        const start = this.#planned.pop();
+        if (start === undefined) throw endedAtOnce();
+        return { callId, ...start };
+      },
+      begun: () => {
+        this.post({ type: 'begun', recordId });
+      },
+    });
+    begin.catch((error: unknown) => {
+      this.#notTaken(recordId, error);
+    });
+  }
+
+  #praise({ recorder, recordId, setupMs }: Effect<'praise'>): void {
+    const { allocator, observer } = this.#services;
+    allocator.reportSuccess(recorder);
+    observer.sessionEstablished(setupMs);
+    this.#logger.info({ recordId, recorder }, 'recording session established');
+  }
+
+  #look(recordId: string): void {
+    const forks = this.#services.bridge.forkReports(recordId);
+    this.post({ type: 'looked', recordId, forks, streams: this.#options.streams() });
+  }
+
+  #retire({ recordId, at }: Effect<'retire'>): void {
+    const { callId, streams } = this.#options;
+    const [stock] = this.#services.bridge.takeStock([{ callId, retired: recordId, at }]);
+    this.post({ type: 'retired', recordId, stock: stock ?? lastStock(streams()) });
+  }
+
+  async #finish({ recordId, reason }: Effect<'finish'>): Promise<void> {
+    const { bridge, clock, settings } = this.#services;
+    let forks: Forks | undefined;
+    try {
+      const isSilent = this.#data.reportsEveryMs === 0;
+      const reported = bridge.endForks(recordId);
+      const streams = this.#options.streams();
+      const last = bridge.forkReports(recordId);
+      const reports = !isSilent || Object.values(last).some((fork) => fork.receiverReports > 0);
+      this.post({ type: 'finishing', recordId, reason, forks: last, streams });
+      if (settings.finalReportMs > 0 && reports) {
+        await within(clock, settings.finalReportMs, reported).catch(() => undefined);
+      }
+      forks = bridge.stopForks(recordId);
+    } catch (error) {
+      this.#logger.error({ recordId, error: messageOf(error) }, 'its last account is not known');
+      const streams = this.#options.streams();
+      this.post({ type: 'finishing', recordId, reason, forks: {}, streams });
+    }
+    this.post({ type: 'finished', recordId, forks });
+  }
+
+  /** What is told to a recorder never waits for long. */
+  async #tell({ recordId, paused }: Effect<'tell'>): Promise<void> {
+    const { bridge, client, clock, settings } = this.#services;
+    const askedAt = clock.now();
+    // The edge stops on both legs before either recorder is told.
+    await Promise.resolve();
+    try {
+      const streams = bridge.recordedStreams(this.#options.callId);
+      const told = client.update(recordId, { streams, paused });
+      const { media } = await within(clock, settings.inviteTimeoutMs, told);
+      const offered = streams.map(({ party }) => party);
+      this.post({ type: 'told', recordId, media, offered });
+    } catch (error) {
+      const isRefused = error instanceof TandemError && error.code === 'SESSION_REFUSED';
+      const kind = isRefused ? 'refused' : isOfRecorder(error) ? 'silent' : 'ours';
+      this.post({ type: 'not-told', recordId, kind, reason: failureReason(error), askedAt });
+    }
+  }
+
+  #sayBye({ recordId, reason }: Effect<'bye'>): void {
+    const { client, clock, observer, pacer, settings } = this.#services;
+    pacer.afterMoves(() => {
+      observer.sessionEnded(reason);
+      const ended = within(clock, settings.inviteTimeoutMs, client.end(recordId, reason));
+      this.#settle(ended, 'BYE unanswered', () => {
+        this.post({ type: 'gone', recordId });
+      });
+    });
+  }
+
+  #settle(ended: Promise<void>, message: string, then = (): void => undefined): void {
+    ended
+      .catch((error: unknown) => {
+        this.#logger.debug({ error: messageOf(error) }, message);
+      })
+      .finally(then);
+  }
+
+  #setTimer({ name, delayMs }: Effect<'set-timer'>): void {
+    this.#clearTimer(name);
+    const timer = this.#services.clock.setTimeout(() => {
+      this.#timers.delete(name);
+      this.post({ type: 'timer', name });
+    }, delayMs);
+    this.#timers.set(name, timer);
+  }
+
+  #clearTimer(name: TimerName): void {
+    const timer = this.#timers.get(name);
+    if (timer !== undefined) this.#services.clock.clearTimeout(timer);
+    this.#timers.delete(name);
+  }
+}
+
+/** The call is gone: what was seen of its streams last. */
+function lastStock(streams: Streams): CallStock {
+  return { streams, forks: undefined };
+}
+
+function endedAtOnce(): TandemError {
+  return new TandemError('SESSION_CANCELLED', 'the session was over before it began');
+}
+
+/** Host names are taken for IPv4; recorders over IPv6 are named by address. */
+function familyOf(uri: string): 4 | 6 {
+  return /@?\[[0-9a-fA-F:.]+\]/.test(uri) ? 6 : 4;
+}

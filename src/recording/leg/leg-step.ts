@@ -1,0 +1,1027 @@
+import { handOverPoints, lateStart, livePoints, replayPoints } from '../account/starts.ts';
+import { failoverCost, isBehind } from '../account/books.ts';
+import type { LegBooks } from '../account/books.ts';
+import type { ByParty, Forks, SessionRecord, Streams, WindowRecord } from '../account/records.ts';
+import { currentSession, endSession, failSession, settleSession } from '../account/sessions.ts';
+import { keptOut, pausedFrom } from '../account/window.ts';
+import type { ForkStart } from '../../edge/types.ts';
+import { parties } from '../interfaces.ts';
+import type { Allocation, CallStock, FailureReason, RecorderMedia } from '../interfaces.ts';
+import { isCertain, weigh } from './evidence.ts';
+import type { Attempt, Doubt, LegData, LiveSession, Search } from './leg-data.ts';
+import type { LegEffect, LegEvent, NotTaken, TimerName } from './leg-events.ts';
+import type { RecordingSettings } from './leg-settings.ts';
+
+/**
+ * All that a leg decides. Pure: what is wanted (`desired`) stands beside what the recorder was told (`live.told`), and the
+ * difference is worked off; a leg keeps a recorder that lives until another one receives.
+ *
+ *     selecting ──► inviting ──► recording ⇄ paused          ended: from anywhere, by `stop`, when all is
+ *       ▲  │ ▲         │             │         │                    sent, or given up
+ *       │  │ └─────────┘ not taken   │         │
+ *       │  ▼ nobody                  ▼         ▼
+ *      failed ◄───────────────── failing-over ──► recording | paused
+ */
+export interface LegContext {
+  readonly settings: RecordingSettings;
+  readonly window: WindowRecord;
+}
+
+export interface LegStep {
+  readonly state: LegData;
+  readonly effects: readonly LegEffect[];
+}
+
+type Draft = { -readonly [K in keyof LegData]: LegData[K] };
+
+/** One step under way. */
+interface Turn {
+  readonly leg: Draft;
+  readonly now: number;
+  readonly context: LegContext;
+  readonly effects: LegEffect[];
+}
+
+/** Of one leg; the oldest are forgotten. */
+const failoversMax = 100;
+const drainPollMs = 20;
+const doubtPollMs = 50;
+/** A recorder that failed this leg is passed over for this long, except where everything else has been tried. */
+const recentFailureMs = 30_000;
+const recentFailuresMax = 64;
+const tellDelayMsMin = 1_000;
+const tellDelayMsMax = 30_000;
+
+export function step(state: LegData, event: LegEvent, now: number, context: LegContext): LegStep {
+  if (state.phase === 'ended') return { state, effects: leftovers(event) };
+  const turn: Turn = { leg: { ...state }, now, context, effects: [] };
+  take(turn, event);
+  endIfDone(turn);
+  return { state: turn.leg, effects: turn.effects };
+}
+
+function take(turn: Turn, event: LegEvent): void {
+  switch (event.type) {
+    case 'reserve':
+      allocate(turn, [], false);
+      return;
+    case 'begin':
+      begin(turn);
+      return;
+    case 'pause':
+      turn.leg.desired = { ...turn.leg.desired, paused: true };
+      pause(turn);
+      workOff(turn);
+      return;
+    case 'resume':
+      turn.leg.desired = { ...turn.leg.desired, paused: false };
+      workOff(turn);
+      return;
+    case 'describe':
+      turn.leg.desired = { ...turn.leg.desired, streams: turn.leg.desired.streams + 1 };
+      workOff(turn);
+      return;
+    case 'stop':
+      stop(turn, event.reason);
+      return;
+    case 'allocated':
+      allocated(turn, event.allocation);
+      return;
+    case 'unallocated':
+      if (turn.leg.search.stage === 'allocating') exhausted(turn);
+      return;
+    case 'turn':
+      if (turn.leg.search.stage === 'queued') allocate(turn, turn.leg.search.tried, false);
+      return;
+    case 'answered': {
+      const { search } = turn.leg;
+      if (search.stage !== 'inviting' || search.allocation.recordId !== event.recordId) return;
+      answered(turn, search, search.media ?? event.media, event.offered);
+      return;
+    }
+    case 'not-taken':
+      notTaken(turn, event.recordId, event.why);
+      return;
+    case 'stocked':
+      stocked(turn, event.recordId, event.stock, event.live);
+      return;
+    case 'begun':
+      begun(turn, event.recordId);
+      return;
+    case 'looked':
+      if (turn.leg.live?.recordId === event.recordId) looked(turn, event.forks, event.streams);
+      return;
+    case 'retired':
+      retired(turn, event.recordId, event.stock);
+      return;
+    case 'finishing':
+      finishing(turn, event);
+      return;
+    case 'finished':
+      finished(turn, event.recordId, event.forks);
+      return;
+    case 'gone':
+      turn.leg.finishing = turn.leg.finishing.filter((recordId) => recordId !== event.recordId);
+      return;
+    case 'told':
+      if (turn.leg.live?.recordId === event.recordId) told(turn, event.media, event.offered);
+      return;
+    case 'not-told':
+      if (turn.leg.live?.recordId === event.recordId) notTold(turn, event);
+      return;
+    case 'timer':
+      timer(turn, event.name);
+      return;
+    case 'session-ended':
+      sessionEnded(turn, event.recordId, event.reason);
+      return;
+    case 'media-changed':
+      mediaChanged(turn, event.recordId, event.media);
+      return;
+    case 'fork-refused':
+      if (turn.leg.live?.recordId === event.recordId) refusedAt(turn, event.at);
+      return;
+    case 'media-doubted':
+      if (turn.leg.live?.recordId === event.recordId) ask(turn);
+      return;
+    case 'media-lost':
+      if (turn.leg.live?.recordId === event.recordId) mediaLost(turn, event.reason, event.since);
+      return;
+    case 'media-well':
+      if (turn.leg.live?.recordId === event.recordId) mediaWell(turn);
+      return;
+    case 'recorder-down':
+      recorderDown(turn, event);
+      return;
+    case 'recorder-draining':
+      recorderDraining(turn, event.recorder);
+      return;
+    case 'recorder-available':
+      recorderAvailable(turn, event.recorder);
+      return;
+    default:
+      event satisfies never;
+  }
+}
+
+// ---- looking for a recorder ----
+
+function begin(turn: Turn): void {
+  const { leg } = turn;
+  if (leg.phase !== 'new') return;
+  leg.phase = 'running';
+  if (leg.search.stage === 'reserved') invite(turn, leg.search.allocation, [], false);
+  else allocate(turn, [], false);
+}
+
+function allocate(turn: Turn, tried: readonly string[], lastResort: boolean): void {
+  const { leg, effects } = turn;
+  clearTimer(turn, 'retry');
+  leg.recentFailures = leg.recentFailures.filter(({ at }) => at > turn.now - recentFailureMs);
+  leg.search = { stage: 'allocating', tried, lastResort };
+  // A recorder that is left is not the one to go to.
+  const here = [currentSession(leg.sessions)?.recorder, leg.leaving?.recorder];
+  effects.push({
+    do: 'allocate',
+    exclude: [...tried, ...here.filter((recorder) => recorder !== undefined)],
+    passOver: leg.recentFailures.map(({ recorder }) => recorder),
+    lastResort,
+  });
+}
+
+function allocated(turn: Turn, allocation: Allocation): void {
+  const { leg, effects } = turn;
+  const { search } = leg;
+  if (search.stage !== 'allocating') {
+    effects.push({ do: 'release', recordId: allocation.recordId });
+  } else if (leg.phase === 'new') {
+    leg.search = { stage: 'reserved', allocation };
+  } else {
+    invite(turn, allocation, search.tried, search.lastResort);
+  }
+}
+
+function invite(
+  { leg, now, effects }: Turn,
+  allocation: Allocation,
+  tried: readonly string[],
+  lastResort: boolean,
+): void {
+  const { streams } = leg.desired;
+  leg.search = { stage: 'inviting', tried, lastResort, allocation, askedAt: now, streams };
+  effects.push({ do: 'invite', allocation });
+}
+
+function answered(
+  turn: Turn,
+  { stage: _stage, ...attempt }: Extract<Search, { stage: 'inviting' }>,
+  media: RecorderMedia,
+  offered: Extract<Search, { stage: 'starting' }>['offered'],
+): void {
+  turn.leg.search = { ...attempt, stage: 'starting', media, offered };
+  turn.effects.push({ do: 'start-media', recordId: attempt.allocation.recordId });
+}
+
+/** The session whose copies stop as the next one's begin. */
+export function retiredBy({ search, sessions }: LegData): SessionRecord | undefined {
+  if (search.stage !== 'starting' || isOff(search)) return undefined;
+  const session = currentSession(sessions);
+  return session?.failure === undefined ? undefined : session;
+}
+
+/** It is over before it began: then nothing is retired for it, either. */
+function isOff({ ended, aborted }: Attempt): boolean {
+  return ended !== undefined || aborted === true;
+}
+
+/** The next session receives first; one that failed is over with it, one that is only left ends afterwards. */
+function stocked(turn: Turn, recordId: string, stock: CallStock, live: Forks): void {
+  const { leg, effects, context } = turn;
+  const { search } = leg;
+  if (search.stage !== 'starting' || search.allocation.recordId !== recordId) return;
+  if (isOff(search)) return;
+  const failed = currentSession(leg.sessions);
+  if (failed?.failure !== undefined) close(turn, failed, failed.failure.reason, stock);
+  const from = beginnings(turn, stock.streams, live);
+  leg.search = { ...search, plan: { from, streams: stock.streams } };
+  effects.push({
+    do: 'start-forks',
+    start: {
+      recordId,
+      to: search.media,
+      from,
+      paused: leg.desired.paused,
+      pausedFrom: pausedFrom(context.window),
+      keptOut: keptOut(context.window),
+    },
+  });
+}
+
+/** Where the next session begins. */
+function beginnings(turn: Turn, streams: Streams, live: Forks): ByParty<ForkStart> {
+  const { leg, context } = turn;
+  const { replay, replayOverlapMs } = context.settings;
+  const books = booksOf(turn, streams, live);
+  // A recorder that is well has what it was sent.
+  const isWell = leg.live !== undefined && leg.leaving?.reason !== 'rtcp_loss';
+  if (isWell) return handOverPoints(books);
+  const isFirst = leg.sessions.length === 0;
+  return isFirst || replay
+    ? replayPoints(books, isFirst ? 0 : replayOverlapMs)
+    : livePoints(streams);
+}
+
+function begun(turn: Turn, recordId: string): void {
+  const { leg, now, effects } = turn;
+  const { search } = leg;
+  if (search.stage !== 'starting' || search.allocation.recordId !== recordId) return;
+  const { allocation, media, offered, plan } = search;
+  if (plan === undefined) return;
+  const { recorder, zone } = allocation;
+  const before = leg.sessions.at(-1);
+  const left = currentSession(leg.sessions);
+  if (left !== undefined) {
+    const { done } = leg.failovers.at(-1) ?? { done: true };
+    if (done !== undefined) noteFailover(turn, recorderLeft(turn, left));
+    finish(turn, left, leg.leaving?.reason ?? 'operator');
+  }
+  const session: SessionRecord = { recordId, recorder, zone, startedAt: now, from: plan.from };
+  leg.sessions = [...leg.sessions, session];
+  leg.search = { stage: 'none' };
+  delete leg.reportsEveryMs;
+  if (allocation.reportsEveryMs !== undefined) leg.reportsEveryMs = allocation.reportsEveryMs;
+  leg.live = {
+    recordId,
+    media,
+    offered,
+    told: { paused: false, streams: search.streams },
+    tellDelayMs: tellDelayMsMin,
+    forksPaused: leg.desired.paused,
+    drained: !leg.desired.paused,
+    drainUntil: now + turn.context.settings.drainMs,
+  };
+  dropDoubt(turn);
+  for (const name of ['retry', 'media', 'tell', 'drain'] as const) clearTimer(turn, name);
+  if (leg.leaving?.recorder !== recorder) delete leg.leaving;
+  effects.push({ do: 'praise', recorder, recordId, setupMs: now - search.askedAt });
+  noteRecorded(turn);
+  const open = leg.failovers.at(-1);
+  if (open !== undefined && open.done === undefined && before !== undefined) {
+    const cost = failoverCost(booksOf(turn, plan.streams, {}), lastOf(leg, before), session);
+    noteFailover(turn, { ...open, done: { to: recorder, at: now, cost } });
+  }
+  if (leg.phase === 'stopping') drain(turn);
+  else if (leg.desired.paused) effects.push({ do: 'look', recordId });
+  workOff(turn);
+  judgeMedia(turn);
+  moveOn(turn);
+}
+
+function notTaken(turn: Turn, recordId: string, why: NotTaken): void {
+  const { leg, effects } = turn;
+  const { search } = leg;
+  const isAsked = search.stage === 'inviting' || search.stage === 'starting';
+  if (!isAsked || search.allocation.recordId !== recordId) return;
+  const { recorder } = search.allocation;
+  effects.push({ do: 'release', recordId }, { do: 'abandon', recordId });
+  if (search.aborted === true) {
+    leg.search = { stage: 'none' };
+    seek(turn);
+    return;
+  }
+  const reason = search.ended ?? why.reason;
+  const facts = { recordId, recorder, reason, error: why.message };
+  if (why.ours === true) {
+    log(turn, 'error', 'could not record anywhere', facts);
+    exhausted(turn);
+    return;
+  }
+  log(turn, 'warn', 'not recorded there', facts);
+  const refusal = search.ended === undefined ? why.refusal : undefined;
+  effects.push({ do: 'note-not-taken', recorder, reason, ...(refusal && { refusal }) });
+  allocate(turn, [...search.tried, recorder], search.lastResort);
+}
+
+/** Nobody takes it. */
+function exhausted(turn: Turn): void {
+  const { leg, effects, context } = turn;
+  leg.search = { stage: 'none' };
+  if (leg.phase === 'new') return;
+  const session = currentSession(leg.sessions);
+  const failure = session?.failure;
+  // One that may still receive goes on being sent to, until there is another.
+  if (session !== undefined && failure !== undefined && !mayReceive(failure.reason)) {
+    retire(turn, session, failure.deadAt);
+  }
+  if (leg.phase === 'stopping') {
+    if (session !== undefined && failure !== undefined && mayReceive(failure.reason)) drain(turn);
+    return;
+  }
+  const isRecorded = session !== undefined && failure === undefined;
+  // An operator's recorder is good until there is another: it is told when there is.
+  if (isRecorded && leg.leaving?.reason === 'operator') return;
+  leg.search = { stage: 'waiting' };
+  setTimer(turn, 'retry', leg.retryDelayMs);
+  leg.retryDelayMs = Math.min(leg.retryDelayMs * 2, context.settings.retry.maxMs);
+  if (isRecorded && leg.leaving?.reason === 'rtcp_loss') return;
+  if (leg.unrecordedTold) return;
+  leg.unrecordedTold = true;
+  log(turn, 'error', 'leg has no recorder', {});
+  effects.push({ do: 'note-unrecorded' });
+}
+
+function retry(turn: Turn): void {
+  if (turn.leg.phase === 'running' && turn.leg.search.stage === 'waiting') allocate(turn, [], true);
+}
+
+/** Its answer is not waited for. */
+function abort(turn: Turn, reason?: FailureReason): void {
+  const { leg, effects } = turn;
+  const { search } = leg;
+  switch (search.stage) {
+    case 'inviting':
+    case 'starting': {
+      const ended = search.ended ?? reason;
+      leg.search = {
+        ...search,
+        ...(ended === undefined ? {} : { ended }),
+        ...(reason === undefined ? { aborted: true } : {}),
+      };
+      effects.push({ do: 'cancel-invite', recordId: search.allocation.recordId });
+      return;
+    }
+    case 'reserved':
+      effects.push({ do: 'release', recordId: search.allocation.recordId });
+      leg.search = { stage: 'none' };
+      return;
+    case 'queued':
+    case 'allocating':
+    case 'waiting':
+    case 'none':
+      clearTimer(turn, 'retry');
+      leg.search = { stage: 'none' };
+      return;
+    default:
+      search satisfies never;
+  }
+}
+
+// ---- what is wanted, and what the recorder was told ----
+
+/** The edge stops at once, but for what came before: that would be lost else, as nothing goes back behind a pause. */
+function pause(turn: Turn): void {
+  const { leg, now, effects, context } = turn;
+  const { live } = leg;
+  if (live === undefined || live.forksPaused) return;
+  const { recordId } = live;
+  const drainUntil = now + context.settings.drainMs;
+  leg.live = { ...live, forksPaused: true, drained: false, drainUntil };
+  effects.push({ do: 'pause-forks', recordId, from: pausedFrom(context.window) });
+  effects.push({ do: 'look', recordId });
+}
+
+/** Tells the recorder what it does not know yet, one thing at a time; the edge goes on when it knows. */
+function workOff(turn: Turn): void {
+  const { leg, effects } = turn;
+  const { live, desired } = leg;
+  if (live === undefined || leg.phase !== 'running' || !isWell(leg)) return;
+  const { recordId, told: said, telling, untold } = live;
+  if (telling !== undefined) return;
+  const knows = isSame(said, desired) || (untold !== undefined && isSame(untold, desired));
+  if (!knows && (live.drained || !desired.paused)) {
+    leg.live = { ...live, telling: desired };
+    clearTimer(turn, 'tell');
+    effects.push({ do: 'tell', recordId, paused: desired.paused });
+    return;
+  }
+  const follows = live.mediaToFollow === undefined;
+  if (!desired.paused && live.forksPaused && knows && follows) {
+    leg.live = { ...live, forksPaused: false, drained: true };
+    effects.push({ do: 'resume-forks', recordId });
+  }
+}
+
+function told(turn: Turn, media: RecorderMedia, offered: LiveSession['offered']): void {
+  const { leg } = turn;
+  const { live } = leg;
+  if (live?.telling === undefined) return;
+  const { telling, untold: _untold, ...rest } = live;
+  leg.live = { ...rest, told: telling, offered, tellDelayMs: tellDelayMsMin };
+  if (!telling.paused) follow(turn, media);
+  workOff(turn);
+}
+
+function notTold(turn: Turn, event: Extract<LegEvent, { type: 'not-told' }>): void {
+  const { leg, now } = turn;
+  const { live } = leg;
+  if (live?.telling === undefined) return;
+  const { telling, ...rest } = live;
+  leg.live = { ...rest, untold: telling };
+  log(turn, 'warn', 'recorder did not take the change', {
+    recordId: live.recordId,
+    reason: event.reason,
+  });
+  // One that says no is alive, and goes on with what it has; should the dialog be gone, we are told of that by itself.
+  if (event.kind !== 'refused') {
+    setTimer(turn, 'tell', live.tellDelayMs);
+    leg.live = { ...leg.live, tellDelayMs: Math.min(2 * live.tellDelayMs, tellDelayMsMax) };
+  }
+  if (event.kind === 'silent') {
+    const { askedAt } = event;
+    doubt(turn, { reason: event.reason, since: now, deadAt: askedAt, safeAt: askedAt });
+  }
+  workOff(turn);
+}
+
+/** The recorder takes its media elsewhere now, or other streams of it. */
+function mediaChanged(turn: Turn, recordId: string, media: RecorderMedia): void {
+  const { leg } = turn;
+  const { search } = leg;
+  if (search.stage === 'inviting' && search.allocation.recordId === recordId) {
+    leg.search = { ...search, media };
+  } else if (search.stage === 'starting' && search.allocation.recordId === recordId) {
+    // What is planned already is planned with the old ones.
+    leg.search = { ...search, media };
+  } else if (leg.live?.recordId === recordId) {
+    follow(turn, media);
+  }
+}
+
+function follow(turn: Turn, media: RecorderMedia): void {
+  const { leg, effects } = turn;
+  if (leg.live === undefined) return;
+  leg.live = { ...leg.live, media, mediaToFollow: media };
+  effects.push({ do: 'look', recordId: leg.live.recordId });
+}
+
+/** A leg records when every stream that it should get is being sent. */
+function judgeMedia(turn: Turn): void {
+  const { leg, context } = turn;
+  const { live } = leg;
+  if (live === undefined || !isWell(leg)) return;
+  if (takesAll(live) || leg.desired.paused) {
+    clearTimer(turn, 'media');
+    if (leg.leaving?.reason === 'media_refused') stay(turn);
+  } else if (leg.leaving === undefined) {
+    setTimer(turn, 'media', context.settings.mediaTimeoutMs);
+  }
+}
+
+export function takesAll({ media, offered }: LiveSession): boolean {
+  return offered.every((party) => media[party] !== undefined);
+}
+
+// ---- signs ----
+
+/** What the edge says of the current session, as it was asked to. */
+function looked(turn: Turn, forks: Forks, streams: Streams): void {
+  const { leg, effects, context } = turn;
+  const books = booksOf(turn, streams, forks);
+  if (leg.live?.mediaToFollow !== undefined) {
+    const { mediaToFollow: to, ...live } = leg.live;
+    const { recordId } = live;
+    leg.live = live;
+    const added: ByParty<ForkStart> = Object.fromEntries(
+      parties
+        .filter((party) => to[party] !== undefined && forks[party] === undefined)
+        .map((party) => [party, lateStart(books, party)]),
+    );
+    leg.sessions = leg.sessions.map((session) =>
+      session.recordId === recordId ? { ...session, from: { ...session.from, ...added } } : session,
+    );
+    effects.push({
+      do: 'retarget-forks',
+      recordId,
+      to,
+      from: added,
+      keptOut: keptOut(context.window),
+    });
+    judgeMedia(turn);
+    workOff(turn);
+  }
+  lookForDrained(turn, isBehind(books));
+  weighDoubt(turn, forks);
+}
+
+function lookForDrained(turn: Turn, behind: boolean): void {
+  const { leg, now, effects } = turn;
+  const { live } = leg;
+  if (live === undefined || live.drained) return;
+  if (behind && now < live.drainUntil && isWell(leg)) {
+    setTimer(turn, 'drain', drainPollMs);
+    return;
+  }
+  if (behind && live.forksPaused) effects.push({ do: 'pause-forks', recordId: live.recordId });
+  leg.live = { ...live, drained: true };
+  workOff(turn);
+  const session = currentSession(leg.sessions);
+  if (leg.phase === 'stopping' && session !== undefined) {
+    finish(turn, session, leg.stop?.reason ?? 'ended');
+  }
+}
+
+function doubt(turn: Turn, about: Doubt): void {
+  const { leg, effects } = turn;
+  if (isCertain(about.reason)) {
+    fail(turn, about.reason, turn.now);
+    return;
+  }
+  if (leg.live === undefined || leg.doubt !== undefined || !isWell(leg)) return;
+  leg.doubt = about;
+  effects.push({ do: 'look', recordId: leg.live.recordId });
+}
+
+/** Media says what is true. */
+function weighDoubt(turn: Turn, forks: Forks): void {
+  const { leg, now, context } = turn;
+  const session = currentSession(leg.sessions);
+  if (leg.doubt === undefined || session === undefined) return;
+  const { reason, since, deadAt, safeAt } = leg.doubt;
+  const reports = Object.values(forks);
+  const { suspicionMs } = context.settings;
+  switch (weigh(reports, since, now, session.startedAt, suspicionMs)) {
+    case 'wait':
+      setTimer(turn, 'doubt', doubtPollMs);
+      return;
+    case 'alive':
+      dropDoubt(turn);
+      log(turn, 'warn', 'signalling of the recorder failed, its media goes on: not moved', {
+        recordId: session.recordId,
+        recorder: session.recorder,
+        reason,
+      });
+      return;
+    case 'dead': {
+      const refusedAt = reports.flatMap(({ refused }) => refused?.at ?? []);
+      if (refusedAt.length > 0) {
+        fail(turn, 'icmp', Math.min(deadAt, ...refusedAt));
+        return;
+      }
+      const heardAt = Math.max(...reports.map(({ receiverReport }) => receiverReport?.at ?? 0));
+      fail(turn, reason, Math.max(deadAt, heardAt), safeAt);
+      return;
+    }
+  }
+}
+
+function ask(turn: Turn): void {
+  const session = currentSession(turn.leg.sessions);
+  if (session === undefined) return;
+  turn.effects.push({ do: 'blame', recorder: session.recorder, reason: 'rtcp_silence' });
+}
+
+function mediaLost(
+  turn: Turn,
+  reason: 'rtcp_silence' | 'rtcp_loss' | 'unsendable',
+  since: number,
+): void {
+  const { leg, effects, now } = turn;
+  const session = currentSession(leg.sessions);
+  if (session === undefined || !isWell(leg)) return;
+  if (reason !== 'rtcp_loss') {
+    fail(turn, reason, since);
+    return;
+  }
+  // It lives, and has the rest: it is left for a better one, if there is.
+  if (leg.leaving !== undefined || leg.phase !== 'running') return;
+  const { recorder } = session;
+  leg.leaving = { recorder, reason };
+  noteRecentFailure(turn, session);
+  noteFailover(turn, { leg: leg.leg, from: recorder, reason, detectedAt: now, deadAt: since });
+  effects.push({ do: 'blame', recorder, reason });
+  moveOn(turn);
+}
+
+/** What was missed of a recorder that was not replaced yet is there again. */
+function mediaWell(turn: Turn): void {
+  const { leg } = turn;
+  const session = currentSession(leg.sessions);
+  const reason = session?.failure?.reason;
+  if (session !== undefined && reason !== undefined && mayReceive(reason)) {
+    const { failure: _failure, ...well } = session;
+    leg.sessions = [...leg.sessions.slice(0, -1), well];
+    stay(turn);
+    workOff(turn);
+    judgeMedia(turn);
+  } else if (leg.leaving?.reason === 'rtcp_loss') {
+    stay(turn);
+  }
+}
+
+function stay(turn: Turn): void {
+  const { leg, now } = turn;
+  const open = leg.failovers.at(-1);
+  delete leg.leaving;
+  abort(turn);
+  noteRecorded(turn);
+  if (open === undefined || open.done !== undefined) return;
+  const cost = { lostPackets: 0, lostMs: 0, replayedPackets: 0 };
+  noteFailover(turn, { ...open, done: { to: open.from, at: now, cost } });
+}
+
+function sessionEnded(turn: Turn, recordId: string, reason: FailureReason): void {
+  const { leg, now } = turn;
+  const { search } = leg;
+  if (search.stage === 'inviting' || search.stage === 'starting') {
+    if (search.allocation.recordId === recordId) leg.search = { ...search, ended: reason };
+  }
+  if (leg.live?.recordId !== recordId) return;
+  harden(turn, reason);
+  if (!isWell(leg)) return;
+  log(turn, 'warn', 'recorder ended the recording session', { recordId, reason });
+  doubt(turn, { reason, since: now, deadAt: now, safeAt: now });
+}
+
+function recorderDown(turn: Turn, event: Extract<LegEvent, { type: 'recorder-down' }>): void {
+  const { leg, context } = turn;
+  const { recorder, reason, at, probeWindowMs } = event;
+  leaveReserved(turn, recorder);
+  const { search } = leg;
+  const isAsked = search.stage === 'inviting' || search.stage === 'starting';
+  if (isAsked && search.allocation.recorder === recorder && search.aborted !== true) {
+    abort(turn, reason);
+  }
+  if (currentSession(leg.sessions)?.recorder !== recorder) return;
+  if (reason !== 'options_timeout' && reason !== 'rtcp_silence') {
+    doubt(turn, { reason, since: at, deadAt: at, safeAt: at });
+    return;
+  }
+  // It has been asked more than once already: it had its time, and what it reported before the last question is no answer.
+  const since = at - context.settings.suspicionMs - 1;
+  // It may have gone right after it had answered the question before.
+  const safeAt = at - 2 * probeWindowMs;
+  if (!isWell(leg) || leg.live === undefined || leg.doubt !== undefined) return;
+  leg.doubt = { reason, since, deadAt: at - probeWindowMs, safeAt };
+  turn.effects.push({ do: 'look', recordId: leg.live.recordId });
+}
+
+/** ICMP proves that its port is closed. */
+function refusedAt(turn: Turn, at: number): void {
+  harden(turn, 'icmp');
+  // A connection that ended just before was the same death.
+  fail(turn, 'icmp', Math.min(at, turn.leg.doubt?.deadAt ?? at));
+}
+
+/** What might have received still does not any more. */
+function harden({ leg }: Turn, reason: FailureReason): void {
+  const session = currentSession(leg.sessions);
+  if (session?.failure === undefined || !mayReceive(session.failure.reason)) return;
+  if (isCertain(reason)) replace(leg, { ...session, failure: { ...session.failure, reason } });
+}
+
+/** Moves off this recorder without a gap: the new session receives before the old one ends. */
+function recorderDraining(turn: Turn, recorder: string): void {
+  const { leg } = turn;
+  const { search } = leg;
+  leaveReserved(turn, recorder);
+  const isAsked = search.stage === 'inviting' || search.stage === 'starting';
+  const asked = isAsked ? search.allocation.recorder : undefined;
+  if (asked !== recorder && currentSession(leg.sessions)?.recorder !== recorder) return;
+  leg.leaving ??= { recorder, reason: 'operator' };
+  moveOn(turn);
+}
+
+function recorderAvailable(turn: Turn, recorder: string): void {
+  const { leg } = turn;
+  if (leg.leaving?.recorder === recorder && leg.leaving.reason === 'operator') delete leg.leaving;
+  if (leg.search.stage === 'waiting') retry(turn);
+  else moveOn(turn);
+}
+
+function leaveReserved(turn: Turn, recorder: string): void {
+  const { search } = turn.leg;
+  if (search.stage !== 'reserved' || search.allocation.recorder !== recorder) return;
+  abort(turn);
+  // Where there is no other, it is looked for when the call is answered.
+  allocate(turn, [recorder], false);
+}
+
+/** Looks for a recorder where there is none that is well, or only one that is to be left. */
+function seek(turn: Turn): void {
+  const { leg, effects } = turn;
+  if (leg.phase !== 'running' || leg.search.stage !== 'none') return;
+  if (isWell(leg)) {
+    moveOn(turn);
+  } else {
+    const failed = currentSession(leg.sessions)?.recorder;
+    const tried = failed === undefined ? [] : [failed];
+    leg.search = { stage: 'queued', tried, lastResort: false };
+    effects.push({ do: 'queue' });
+  }
+}
+
+/** To another recorder, if the one that it is on is to be left. */
+function moveOn(turn: Turn): void {
+  const { leg } = turn;
+  const session = currentSession(leg.sessions);
+  if (leg.phase !== 'running' || leg.search.stage !== 'none' || !isWell(leg)) return;
+  if (session !== undefined && session.recorder === leg.leaving?.recorder) {
+    allocate(turn, [session.recorder], false);
+  }
+}
+
+// ---- a recorder is lost, a session ends ----
+
+function fail(turn: Turn, reason: FailureReason, deadAt: number, safeAt = deadAt): void {
+  const { leg, now, effects } = turn;
+  const session = currentSession(leg.sessions);
+  if (session === undefined || !isWell(leg)) return;
+  const { recordId, recorder } = session;
+  replace(leg, failSession(session, { reason, deadAt, safeAt, detectedAt: now }));
+  dropDoubt(turn);
+  delete leg.leaving;
+  noteRecentFailure(turn, session);
+  if (leg.phase === 'running') {
+    noteFailover(turn, { leg: leg.leg, from: recorder, reason, detectedAt: now, deadAt });
+  }
+  effects.push({ do: 'blame', recorder, reason });
+  log(turn, 'warn', 'recorder lost', { recordId, recorder, reason });
+  if (leg.search.stage === 'none' || leg.search.stage === 'waiting') {
+    clearTimer(turn, 'retry');
+    leg.search = { stage: 'queued', tried: [recorder], lastResort: false };
+    effects.push({ do: 'queue' });
+  }
+}
+
+/** Recorders that take a session and drop it at once must not make us go round among them without a pause. */
+function noteRecentFailure({ leg, now, context }: Turn, session: SessionRecord): void {
+  const { recorder, startedAt } = session;
+  const { retry: delays } = context.settings;
+  const others = leg.recentFailures.filter((failure) => failure.recorder !== recorder);
+  leg.recentFailures = [...others, { recorder, at: now }].slice(-recentFailuresMax);
+  if (now - startedAt >= delays.maxMs) leg.retryDelayMs = delays.initialMs;
+}
+
+function recorderLeft({ leg, now }: Turn, { recorder }: SessionRecord): LegData['failovers'][0] {
+  return { leg: leg.leg, from: recorder, reason: 'operator', detectedAt: now, deadAt: now };
+}
+
+/** Adds it, or puts it in the place of the one that is open. */
+function noteFailover({ leg, effects }: Turn, failover: LegData['failovers'][0]): void {
+  const open = leg.failovers.at(-1);
+  const others =
+    open !== undefined && open.done === undefined ? leg.failovers.slice(0, -1) : leg.failovers;
+  leg.failovers = [...others, failover].slice(-failoversMax);
+  effects.push({ do: 'note-failover', failover });
+}
+
+function noteRecorded({ leg, effects }: Turn): void {
+  if (leg.unrecordedTold) effects.push({ do: 'note-recorded' });
+  leg.unrecordedTold = false;
+}
+
+function retire(turn: Turn, { recordId }: SessionRecord, at: number): void {
+  turn.effects.push({ do: 'retire', recordId, at });
+}
+
+function retired(turn: Turn, recordId: string, stock: CallStock): void {
+  const session = currentSession(turn.leg.sessions);
+  if (session?.recordId !== recordId) return;
+  close(turn, session, session.failure?.reason ?? turn.leg.stop?.reason ?? 'failed', stock);
+}
+
+/** Of a recorder that is gone: its copies have stopped. */
+function close(turn: Turn, session: SessionRecord, reason: string, stock: CallStock): void {
+  const { streams, forks = {}, arrivedAt } = stock;
+  account(turn, session, { reason, forks, streams, ...(arrivedAt && { arrivedAt }) });
+  turn.effects.push({ do: 'bye', recordId: session.recordId, reason });
+}
+
+function account(
+  turn: Turn,
+  session: SessionRecord,
+  end: { reason: string; forks: Forks; streams: Streams; arrivedAt?: ByParty<number> },
+): void {
+  const { leg, now, effects } = turn;
+  const { recordId, recorder } = session;
+  replace(leg, endSession(session, { at: now, ...end }));
+  if (leg.live?.recordId === recordId) {
+    delete leg.live;
+    for (const name of ['drain', 'tell', 'media'] as const) clearTimer(turn, name);
+  }
+  dropDoubt(turn);
+  effects.push({ do: 'release', recordId });
+  effects.push({ do: 'note-habit', recorder, habit: habitOf(end.forks) });
+}
+
+/** Of a recorder that is well: before the goodbye it may say what it received in all. */
+function finish({ leg, effects }: Turn, { recordId }: SessionRecord, reason: string): void {
+  if (leg.finishing.includes(recordId)) return;
+  leg.finishing = [...leg.finishing, recordId];
+  effects.push({ do: 'finish', recordId, reason });
+}
+
+function finishing(turn: Turn, event: Extract<LegEvent, { type: 'finishing' }>): void {
+  const { recordId, reason, forks, streams } = event;
+  const session = turn.leg.sessions.find((one) => one.recordId === recordId);
+  if (session === undefined || session.endedAt !== undefined) return;
+  account(turn, session, { reason, forks, streams });
+}
+
+function finished(turn: Turn, recordId: string, forks: Forks | undefined): void {
+  const { leg, effects } = turn;
+  const session = leg.sessions.find((one) => one.recordId === recordId);
+  if (session === undefined) return;
+  if (forks !== undefined) replace(leg, settleSession(session, forks));
+  effects.push({ do: 'bye', recordId, reason: session.endReason ?? 'ended' });
+}
+
+/** What is in the ring still goes out first. */
+function stop(turn: Turn, reason: string): void {
+  const { leg, now, context } = turn;
+  if (leg.phase === 'stopping') return;
+  const { drainMs } = context.settings;
+  leg.phase = 'stopping';
+  leg.stop = { reason, until: now + drainMs };
+  delete leg.leaving;
+  const { search } = leg;
+  setTimer(turn, 'stop', drainMs);
+  if (leg.live !== undefined && isWell(leg)) {
+    abort(turn);
+    drain(turn);
+    return;
+  }
+  // Without a recorder that is well, what is in the ring waits for the one that is being asked.
+  if (search.stage === 'reserved' || search.stage === 'waiting') abort(turn);
+  if (search.stage === 'queued') allocate(turn, search.tried, false);
+  if (leg.search.stage === 'none') giveUp(turn);
+}
+
+function drain(turn: Turn): void {
+  const { leg, effects } = turn;
+  if (leg.live === undefined) return;
+  leg.live = { ...leg.live, drained: false, drainUntil: leg.stop?.until ?? turn.now };
+  effects.push({ do: 'look', recordId: leg.live.recordId });
+}
+
+/** There is no more time, or nobody to wait for. */
+function giveUp(turn: Turn): void {
+  const { leg } = turn;
+  abort(turn);
+  const session = currentSession(leg.sessions);
+  if (session === undefined || leg.finishing.includes(session.recordId)) return;
+  if (isWell(leg)) finish(turn, session, leg.stop?.reason ?? 'ended');
+  else retire(turn, session, session.failure?.deadAt ?? turn.now);
+}
+
+function endIfDone(turn: Turn): void {
+  const { leg } = turn;
+  if (leg.phase !== 'stopping' || leg.search.stage !== 'none') return;
+  if (currentSession(leg.sessions) !== undefined || leg.finishing.length > 0) return;
+  leg.phase = 'ended';
+  for (const name of ['retry', 'doubt', 'drain', 'media', 'tell', 'stop'] as const) {
+    clearTimer(turn, name);
+  }
+}
+
+// ---- timers, and small things ----
+
+function timer(turn: Turn, name: TimerName): void {
+  const { leg, effects } = turn;
+  switch (name) {
+    case 'retry':
+      retry(turn);
+      return;
+    case 'doubt':
+    case 'drain':
+      if (leg.live !== undefined) effects.push({ do: 'look', recordId: leg.live.recordId });
+      return;
+    case 'media':
+      mediaMissing(turn);
+      return;
+    case 'tell':
+      if (leg.live !== undefined) {
+        const { untold: _untold, ...live } = leg.live;
+        leg.live = live;
+        workOff(turn);
+      }
+      return;
+    case 'stop':
+      giveUp(turn);
+      return;
+    default:
+      name satisfies never;
+  }
+}
+
+/** It took the session and does not take the media: another recorder may. */
+function mediaMissing(turn: Turn): void {
+  const { leg, effects, now } = turn;
+  const session = currentSession(leg.sessions);
+  if (session === undefined || leg.live === undefined || !isWell(leg)) return;
+  if (takesAll(leg.live) || leg.desired.paused || leg.phase !== 'running') return;
+  if (leg.leaving !== undefined) return;
+  const { recorder, startedAt } = session;
+  const reason = 'media_refused';
+  leg.leaving = { recorder, reason };
+  noteRecentFailure(turn, session);
+  noteFailover(turn, { leg: leg.leg, from: recorder, reason, detectedAt: now, deadAt: startedAt });
+  effects.push({ do: 'blame', recorder, reason });
+  moveOn(turn);
+}
+
+/** Its copies are still worth sending, as far as we know. */
+function mayReceive(reason: FailureReason): boolean {
+  return reason === 'rtcp_silence' || reason === 'unsendable';
+}
+
+/** It has a recorder, and nothing speaks against that one. */
+export function isWell({ live, sessions }: Pick<LegData, 'live' | 'sessions'>): boolean {
+  return live !== undefined && currentSession(sessions)?.failure === undefined;
+}
+
+function isSame(left: LegData['desired'], right: LegData['desired']): boolean {
+  return left.paused === right.paused && left.streams === right.streams;
+}
+
+function booksOf({ leg, context }: Turn, streams: Streams, live: Forks): LegBooks {
+  return { sessions: leg.sessions, window: context.window, streams, live, waits: true };
+}
+
+function habitOf(forks: Forks): { reports: number; sentMs: number } {
+  const all = Object.values(forks);
+  return {
+    reports: Math.max(0, ...all.map(({ receiverReports }) => receiverReports)),
+    sentMs: Math.max(
+      0,
+      ...all.map(({ sent }) => (sent.at(-1)?.lastAt ?? 0) - (sent[0]?.firstAt ?? 0)),
+    ),
+  };
+}
+
+function replace(leg: Draft, session: SessionRecord): void {
+  leg.sessions = leg.sessions.map((one) => (one.recordId === session.recordId ? session : one));
+}
+
+function lastOf({ sessions }: Draft, { recordId }: SessionRecord): SessionRecord {
+  return sessions.find((session) => session.recordId === recordId) as SessionRecord;
+}
+
+function dropDoubt(turn: Turn): void {
+  if (turn.leg.doubt === undefined) return;
+  delete turn.leg.doubt;
+  clearTimer(turn, 'doubt');
+}
+
+function setTimer({ effects }: Turn, name: TimerName, delayMs: number): void {
+  effects.push({ do: 'set-timer', name, delayMs });
+}
+
+function clearTimer({ effects }: Turn, name: TimerName): void {
+  effects.push({ do: 'clear-timer', name });
+}
+
+function log(
+  { effects }: Turn,
+  level: 'info' | 'warn' | 'error',
+  message: string,
+  facts: Extract<LegEffect, { do: 'log' }>['facts'],
+): void {
+  effects.push({ do: 'log', level, message, facts });
+}
+
+/** What comes too late for a leg that has ended is let go of. */
+function leftovers(event: LegEvent): LegEffect[] {
+  if (event.type === 'allocated') return [{ do: 'release', recordId: event.allocation.recordId }];
+  return [];
+}
