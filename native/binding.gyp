@@ -7,6 +7,7 @@
         'src/addon.cc',
         'src/address.cc',
         'src/capture.cc',
+        'src/capture_stream.cc',
         'src/edge.cc',
         'src/fork.cc',
         'src/fork_rtcp.cc',

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "bytes.h"
-#include "rtcp.h"
+#include "rtcp_xr.h"
 
 namespace tandem {
 
@@ -21,10 +21,7 @@ namespace {
 //  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //  |          chunk 1              |             chunk 2           |
 //  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-constexpr uint8_t kLossRle = 1;
 constexpr uint8_t kDuplicateRle = 2;
-constexpr size_t kPacketHeaderBytes = 8;
-constexpr size_t kBlockHeaderBytes = 12;
 /** Section 4.1.1: a run of up to 2^14 - 1, or fifteen bits as they are. */
 constexpr uint64_t kRunMax = 0x3fff;
 constexpr uint64_t kVectorBits = 15;
@@ -57,13 +54,13 @@ size_t blockBytes(uint64_t from, uint64_t to, Bit&& bit) {
   size_t chunks = 0;
   forEachChunk(from, to, bit, [&chunks](uint16_t) { ++chunks; });
   // Whole words: a null chunk fills the last.
-  return kBlockHeaderBytes + (chunks + 1) / 2 * 4;
+  return kRleHeaderBytes + (chunks + 1) / 2 * 4;
 }
 
 template <typename Bit>
 size_t writeBlock(uint8_t* out, uint8_t type, uint32_t ssrc, uint64_t from, uint64_t to,
                   Bit&& bit) {
-  size_t size = kBlockHeaderBytes;
+  size_t size = kRleHeaderBytes;
   forEachChunk(from, to, bit, [&](uint16_t chunk) {
     write16(out + size, chunk);
     size += 2;
@@ -127,14 +124,14 @@ void RangeReporter::begin(size_t bytesMax) {
 }
 
 size_t RangeReporter::bytesOf(uint64_t from, uint64_t to) const {
-  return kPacketHeaderBytes + blockBytes(from, to, lossOf(log_)) +
+  return kXrHeaderBytes + blockBytes(from, to, lossOf(log_)) +
          blockBytes(from, to, duplicatesOf(log_));
 }
 
 size_t RangeReporter::write(uint8_t* out, uint32_t sender) {
   uint64_t to = to_;
   while (bytesOf(at_, to) > bytesMax_) to = at_ + (to - at_) / 2;
-  size_t size = kPacketHeaderBytes;
+  size_t size = kXrHeaderBytes;
   size += writeBlock(out + size, kLossRle, ssrc_, at_, to, lossOf(log_));
   size += writeBlock(out + size, kDuplicateRle, ssrc_, at_, to, duplicatesOf(log_));
   out[0] = 0x80;

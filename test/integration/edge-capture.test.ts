@@ -152,6 +152,24 @@ describe.each([
     ]);
   });
 
+  it('keeps the announced sender’s stream and reports, whoever sends first or beside it', async () => {
+    const opened = capture(['1', a]);
+    const { rtp: to } = opened.streams[0]!;
+    await b.send(to, rtp({ sequence: 7, ssrc: 99 }));
+    await captured(opened, 1);
+    await a.send(to, ...rtpRun(1, 5));
+    await captured(opened, 6);
+    await b.send(to, ...rtpRun(6, 5), rtp({ sequence: 8, ssrc: 99 }));
+    const { streams } = await rig.until(
+      () => rig.edge.captureReport(opened.captureId),
+      (report) => report.streams[0]!.refused.second_source === 6,
+    );
+    expect(streams[0]).toMatchObject({ packets: 6, ssrc: 0x1234_5678 });
+    rig.edge.closeCapture(opened.captureId);
+    expect((await a.getsRtcp(1)).map(rtcpTypes)).toContainEqual([201, 202, 203]);
+    expect(b.rtcp.filter((packet) => rtcpTypes(packet).includes(203))).toEqual([]);
+  });
+
   it('takes a sender that was announced late', async () => {
     const opened = capture(['1', b]);
     rig.edge.setCaptureRemote(opened.captureId, 0, { rtp: a.address, rtcp: a.address });
