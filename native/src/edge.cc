@@ -57,7 +57,7 @@ void Edge::openLegs(const EdgeOptions& options) {
                  leg.rtp.family() == host.family();
         });
         if (twice) fail("legHosts has two addresses of one family");
-        UdpPair pair = ports_.open(host, kLegSockets);
+        UdpPair pair = ports_.openAnywhere(host, kLegSockets);
         legs_.push_back({shard, stream, pair.rtp.local, pair.rtcp.local});
         shards_[shard]->run(
             [&](Shard& s) { s.addLegSocket(host.family(), stream, std::move(pair)); });
@@ -240,6 +240,10 @@ std::vector<uint32_t> Edge::addForks(const std::vector<AddForkOptions>& all) {
     portIds.push_back(options.portId);
     forkIds.push_back(nextId(options.portId % kThreadsMax));
   }
+  size_t count = all.size();
+  for (const auto& shard : shards_) count += shard->forkCount();
+  if (count > kForksMax)
+    fail("at most " + std::to_string(kForksMax) + " forks are there at a time");
   // Not of bool: shards write beside each other.
   std::vector<uint8_t> added(all.size());
   try {
@@ -369,7 +373,17 @@ void Edge::release(uint32_t id) {
 
 std::vector<ForkSigns> Edge::forkSigns() {
   std::vector<ForkSigns> all;
-  for (auto& shard : shards_) shard->run([&all](Shard& s) { s.addForkSigns(all); });
+  std::vector<std::vector<ForkSigns>> each(shards_.size());
+  std::vector<std::function<void()>> commands(shards_.size());
+  // All threads at the same time.
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    commands[i] = [&, i] { shards_[i]->addForkSigns(each[i]); };
+    shards_[i]->begin(commands[i]);
+  }
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    shards_[i]->finish();
+    all.insert(all.end(), each[i].begin(), each[i].end());
+  }
   return all;
 }
 

@@ -182,10 +182,14 @@ bool Shard::paceForks() {
   return paceLeft_ == 0;
 }
 
-void Shard::finishForks(Port& port) {
+void Shard::finishFork(Fork& fork) {
   context_.legSlice = SIZE_MAX;
-  for (Fork* fork : port.forks()) fork->offer(context_);
-  for (Leg& leg : legs_) leg.socket->flush(context_);
+  fork.offer(context_);
+  fork.leg().flush(context_);
+}
+
+void Shard::finishForks(Port& port) {
+  for (Fork* fork : port.forks()) finishFork(*fork);
   port.dirty = false;
   std::erase(context_.dirty, &port);
 }
@@ -313,12 +317,14 @@ size_t Shard::streamIndexOf(Fork& fork) const {
 
 ForkReport Shard::endFork(uint32_t id) {
   Fork& ending = fork(id);
+  finishFork(ending);
   ending.end(context_);
   return ending.report();
 }
 
 ForkReport Shard::removeFork(uint32_t id) {
   Fork& ending = fork(id);
+  finishFork(ending);
   ending.end(context_);
   ending.leg().unregister(ending);
   std::erase(ending.port().forks(), &ending);

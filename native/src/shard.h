@@ -104,6 +104,8 @@ class Shard {
   Fork& fork(uint32_t id);
   CaptureReport closeCapture(uint32_t id);
   Capture& capture(uint32_t id);
+  /** From the JavaScript thread, too: it changes with commands alone, and they are waited for. */
+  size_t forkCount() const { return forks_.size(); }
   void addForkSigns(std::vector<ForkSigns>& all) const;
   void addLastHeard(std::vector<LastHeard>& all) const;
   void addRelayStalls(std::vector<RelayStallReport>& all) const;
@@ -124,6 +126,8 @@ class Shard {
   void offerToForks();
   /** True when every fork that is behind has had its turn. */
   bool paceForks();
+  /** Sends what a fork that is not behind has not been offered yet. */
+  void finishFork(Fork& fork);
   void finishForks(Port& port);
   void runTick();
   void runCommand();

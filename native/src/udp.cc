@@ -1,6 +1,7 @@
 #include "udp.h"
 
 #include <linux/sock_diag.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -67,6 +68,16 @@ UdpPair PortRange::open(const Address& host, const UdpOptions& options) {
     return {std::move(rtp), std::move(rtcp)};
   }
   throw EdgeError("NO_PORT", "no free pair of ports at " + host.ip());
+}
+
+UdpPair PortRange::openAnywhere(const Address& host, const UdpOptions& options) {
+  uint64_t random = 0;
+  if (getrandom(&random, sizeof random, 0) != sizeof random) failErrno("getrandom");
+  const size_t rotation = next_;
+  if (!used_.empty()) next_ = random % used_.size();
+  UdpPair pair = open(host, options);
+  next_ = rotation;
+  return pair;
 }
 
 void PortRange::release(uint16_t rtpPort) {

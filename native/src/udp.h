@@ -41,6 +41,8 @@ class PortRange {
 
   /** Throws NO_PORT when every pair is taken, by us or by another process. */
   UdpPair open(const Address& host, const UdpOptions& options);
+  /** A pair that nobody outside can guess: for sockets whose ports stay the same for long. */
+  UdpPair openAnywhere(const Address& host, const UdpOptions& options);
   void release(uint16_t rtpPort);
 
  private:

@@ -114,6 +114,49 @@ describe('Edge', () => {
     expect(e.relayAddress(0).port).not.toBe(e.relayAddress(1).port);
   });
 
+  it('sends to recorders from ports that nobody can tell beforehand', () => {
+    const seen = new Set(
+      Array.from({ length: 8 }, () => {
+        const e = start({ ports: { min: 18_000, max: 18_199 } });
+        const { port } = e.legAddress(0, 0, 4).rtp;
+        e.close();
+        return port;
+      }),
+    );
+    expect(seen.size).toBeGreaterThan(1);
+  });
+
+  it('has at most 16,384 forks at a time', () => {
+    const e = start({ ports: { min: 12_000, max: 17_999 } });
+    const [perPort, max] = [8, 16_384];
+    const portIds = Array.from(
+      { length: max / perPort + 1 },
+      () => e.openPort({ shard: 0, host: '127.0.0.1', latch: 'any' }).portId,
+    );
+    // Each goes elsewhere; nothing is sent.
+    const to = (index: number) => {
+      const address = { ip: `127.1.${index >> 8}.${index & 0xff}`, port: 9_000 };
+      return {
+        streamIndex: 0,
+        rtp: address,
+        rtcp: address,
+        from: { kind: 'live' as const },
+        paused: false,
+      };
+    };
+    let added = 0;
+    const forkIds = portIds
+      .slice(0, -1)
+      .flatMap((portId) =>
+        e.addForks(Array.from({ length: perPort }, () => ({ portId, ...to(added++) }))),
+      );
+    const one = { portId: portIds.at(-1)!, ...to(max) };
+    expect(() => e.addForks([one])).toThrow(/at most 16384 forks/);
+    expect(e.counters().forks).toBe(max);
+    e.removeForks([forkIds[0]!]);
+    expect(e.addForks([one])).toHaveLength(1);
+  });
+
   it('refuses ids that it did not give', () => {
     const e = start();
     const calls: (() => unknown)[] = [

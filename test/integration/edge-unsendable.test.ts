@@ -1,0 +1,121 @@
+import { execFileSync } from 'node:child_process';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ForkSigns, OpenedPort } from '../../src/edge/types.ts';
+import { EdgeRig } from '../support/edge-rig.ts';
+import { rtpRun, sequenceOf } from '../support/rtp-fixtures.ts';
+import type { UdpPeer } from '../support/udp-peer.ts';
+
+let rig: EdgeRig;
+let party: UdpPeer;
+let port: OpenedPort;
+
+beforeEach(async () => {
+  rig = new EdgeRig();
+  party = await rig.peer();
+  port = rig.port(party);
+});
+afterEach(() => rig.close());
+
+const signs = (forkId: number): ForkSigns =>
+  rig.edge.forkSigns().find((each) => each.forkId === forkId)!;
+const from = (first: number, length: number) => Array.from({ length }, (_, i) => first + i);
+/** The kernel lets nobody send there who did not ask for it: EACCES, as a firewall's EPERM. */
+const forbidden = { ip: '255.255.255.255', port: 9_000 };
+
+describe('packets that the kernel does not take', () => {
+  it('are told as long as that is so, and stay in the ring', async () => {
+    const forkId = rig.fork(port, forbidden);
+    await party.send(port.rtp, ...rtpRun(1, 20));
+    const { unsendable } = await rig.until(
+      () => rig.forkReport(forkId),
+      (report) => report.unsendable !== undefined,
+    );
+    expect(unsendable).toMatchObject({ sequence: 65_537, errno: 'EACCES' });
+    expect(signs(forkId)).toMatchObject({ unsendableAt: unsendable!.at, live: false });
+    await party.send(port.rtp, ...rtpRun(21, 20));
+    const later = await rig.until(
+      () => rig.forkReport(forkId),
+      (report) => report.unsendable!.count > 2,
+    );
+    expect(later).toMatchObject({ sentPackets: 0, sent: [], overrun: [] });
+    expect(later.unsendable).toMatchObject({ at: unsendable!.at, sequence: 65_537 });
+
+    const recorder = await rig.peer();
+    rig.edge.setForkTarget(forkId, recorder.address, recorder.address);
+    expect((await recorder.gets(40)).map(sequenceOf)).toEqual(from(1, 40));
+    await rig.event('fork-live', (event) => event.forkId === forkId);
+    expect(rig.forkReport(forkId).unsendable).toBeUndefined();
+    expect(signs(forkId)).toMatchObject({ unsendableAt: 0, live: true });
+  });
+
+  it('keep no other recorder from its own', async () => {
+    const recorder = await rig.peer();
+    rig.fork(port, forbidden);
+    const healthy = rig.fork(port, recorder.address);
+    for (let i = 0; i < 20; ++i) await party.send(port.rtp, ...rtpRun(1 + 10 * i, 10));
+    expect((await recorder.gets(200)).map(sequenceOf)).toEqual(from(1, 200));
+    expect(rig.forkReport(healthy)).toMatchObject({
+      sentPackets: 200,
+      sendErrors: 0,
+      replayed: [],
+    });
+  });
+
+  it('are lost in us when they leave the ring', async () => {
+    await rig.close();
+    rig = new EdgeRig('127.0.0.1', { ring: { seconds: 10, bytes: 0 } });
+    party = await rig.peer();
+    port = rig.port(party);
+    const forkId = rig.fork(port, forbidden);
+    const payload = Buffer.alloc(1_000);
+    for (let i = 0; i < 20; ++i) await party.send(port.rtp, ...rtpRun(1 + 10 * i, 10, { payload }));
+    await rig.event('fork-overrun', (event) => event.forkId === forkId);
+    const { overrun } = rig.forkReport(forkId);
+    expect(overrun[0]!.first).toBe(65_537);
+  });
+
+  // The routes of the machine are for root.
+  it.skipIf(process.getuid?.() !== 0)(
+    'reach the recorder they are for, all and in order, when the way is open again',
+    async () => {
+      const recorder = await rig.peer('127.66.77.88');
+      const route = (action: string) =>
+        execFileSync('ip', ['route', action, 'unreachable', recorder.address.ip, 'table', 'local']);
+      const forkId = rig.fork(port, recorder.address);
+      await party.send(port.rtp, ...rtpRun(1, 10));
+      await recorder.gets(10);
+      route('add');
+      try {
+        await party.send(port.rtp, ...rtpRun(11, 10));
+        const { unsendable } = await rig.until(
+          () => rig.forkReport(forkId),
+          (report) => report.unsendable !== undefined,
+        );
+        expect(unsendable).toMatchObject({ sequence: 65_536 + 11, errno: 'EHOSTUNREACH' });
+      } finally {
+        route('del');
+      }
+      expect((await recorder.gets(20)).map(sequenceOf)).toEqual(from(1, 20));
+      expect(rig.forkReport(forkId).unsendable).toBeUndefined();
+    },
+  );
+});
+
+describe('the signs of a fork', () => {
+  it('say since when media is sent, and not while it is held', async () => {
+    const recorder = await rig.peer();
+    const forkId = rig.fork(port, recorder.address);
+    expect(signs(forkId)).toMatchObject({ sendingSince: 0, live: true, settled: false });
+    await party.send(port.rtp, ...rtpRun(1, 5));
+    await recorder.gets(5);
+    const { sendingSince } = signs(forkId);
+    expect(Math.abs(sendingSince - Date.now())).toBeLessThan(10_000);
+    await rig.until(
+      () => signs(forkId).sendingSince,
+      (since) => since === 0,
+    );
+    await party.send(port.rtp, ...rtpRun(6, 5));
+    await recorder.gets(10);
+    expect(signs(forkId).sendingSince).toBeGreaterThan(sendingSince + 1_000);
+  });
+});
