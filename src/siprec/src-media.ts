@@ -15,8 +15,9 @@ const rangeReports = ['pkt-loss-rle', 'pkt-dup-rle'];
 /** Beside the audio, never alone. */
 const auxiliary = /^(?:telephone-event|CN)$/i;
 
-/** What was on the table when the recorder was asked. */
-interface Wish {
+/** What is on the table: answers are read by what was there when the recorder was asked. */
+export interface Wish {
+  readonly streams: readonly RecordedStream[];
   readonly present: ReadonlySet<Party>;
   readonly paused: boolean;
 }
@@ -29,10 +30,7 @@ export class SrcMedia {
   readonly #local: LocalMedia;
   /** By m-line: the stream as last known. */
   readonly #lines: RecordedStream[] = [];
-  #wish: Wish = { present: new Set(), paused: false };
-  /** Of the last offer. */
-  #offered: Wish = this.#wish;
-  #offeredStreams: readonly RecordedStream[] = [];
+  #wish: Wish = { streams: [], present: new Set(), paused: false };
 
   constructor(local: LocalMedia) {
     this.#local = local;
@@ -43,18 +41,21 @@ export class SrcMedia {
   }
 
   set(streams: readonly RecordedStream[], paused: boolean): void {
-    this.#wish = { present: new Set(streams.map(({ party }) => party)), paused };
     for (const stream of [...streams].sort((x, y) => x.index - y.index)) {
       const at = this.#lines.findIndex(({ party }) => party === stream.party);
       if (at < 0) this.#lines.push(stream);
       else this.#lines[at] = stream;
     }
+    const present = new Set(streams.map(({ party }) => party));
+    this.#wish = { streams: [...this.#lines], present, paused };
+  }
+
+  get wish(): Wish {
+    return this.#wish;
   }
 
   /** What we offer: every stream `sendonly`, or `inactive` while paused. */
   offer(): MediaLine[] {
-    this.#offered = this.#wish;
-    this.#offeredStreams = [...this.#lines];
     return this.#lines.map((stream) => this.#line(stream, true));
   }
 
@@ -75,8 +76,7 @@ export class SrcMedia {
    * nor to make other payloads of it.
    * @returns undefined when all is well
    */
-  unusable(lines: readonly MediaLine[], kind: 'answer' | 'offer'): string | undefined {
-    const streams = kind === 'answer' ? this.#offeredStreams : this.#lines;
+  unusable(lines: readonly MediaLine[], { streams }: Wish): string | undefined {
     for (const [position, line] of lines.entries()) {
       const stream = streams[position];
       if (stream === undefined || line.removed === true) continue;
@@ -91,20 +91,14 @@ export class SrcMedia {
     return undefined;
   }
 
-  /** Where the recorder wants each stream, by its answer to our offer. A stream that it passes over it does not want. */
-  answeredMedia(lines: readonly MediaLine[]): RecorderMedia {
-    return this.#recorderMedia(lines, {}, this.#offered);
-  }
-
-  /** The same by an offer of its own; streams that it passes over stay as they were. */
-  offeredMedia(lines: readonly MediaLine[], before: RecorderMedia): RecorderMedia {
-    return this.#recorderMedia(lines, before, this.#wish);
-  }
-
-  #recorderMedia(lines: readonly MediaLine[], before: RecorderMedia, wish: Wish): RecorderMedia {
+  /**
+   * Where the recorder wants each stream.
+   * @param before what stays where the lines pass a stream over: nothing in an answer, all in an offer of the recorder
+   */
+  recorderMedia(lines: readonly MediaLine[], wish: Wish, before: RecorderMedia): RecorderMedia {
     const media: Partial<Record<Party, MediaAddress>> = { ...before };
     for (const [position, line] of lines.entries()) {
-      const party = this.#lines[position]?.party;
+      const party = wish.streams[position]?.party;
       if (party === undefined) continue;
       Reflect.deleteProperty(media, party);
       // While we are paused the recorder can only say inactive: its address still counts.

@@ -17,6 +17,7 @@ import { hostNamesIn, readSdp, writeSdp } from './sdp.ts';
 import type { MediaLine } from './sdp.ts';
 import { snapshotOf } from './snapshot.ts';
 import { SrcMedia } from './src-media.ts';
+import type { Wish } from './src-media.ts';
 
 export interface SrcSessionOptions {
   readonly request: EstablishRequest;
@@ -71,7 +72,7 @@ export class SrcSession {
   begin(dialog: SipDialog): Promise<RecorderMedia> {
     const contact = parseSipUri(dialog.remoteContact)?.host ?? '';
     this.#hosts = new MediaHosts([dialog.remoteAddress, contact], this.#options.mediaAllowed);
-    return this.#takeAnswer(dialog.established);
+    return this.#takeAnswer(dialog.established, this.#lines.wish);
   }
 
   /**
@@ -106,16 +107,18 @@ export class SrcSession {
   }
 
   #tell(dialog: SipDialog): Promise<RecorderMedia> {
+    let wish = this.#lines.wish;
     const told = dialog
       .reinvite({
         offer: () => {
           // From here on a change needs another.
           if (this.#untold === told) this.#untold = undefined;
+          wish = this.#lines.wish;
           return this.offerBody();
         },
         timeoutMs: this.#options.request.timeoutMs,
       })
-      .then((response) => this.#takeAnswer(response))
+      .then((response) => this.#takeAnswer(response, wish))
       .finally(() => {
         if (this.#untold === told) this.#untold = undefined;
       });
@@ -124,13 +127,13 @@ export class SrcSession {
   }
 
   /** One after the other: a name in it may have to be looked up. */
-  #takeAnswer(message: SipMessage): Promise<RecorderMedia> {
+  #takeAnswer(message: SipMessage, wish: Wish): Promise<RecorderMedia> {
     const read = this.#reading.then(async () => {
       const lines = await this.#linesOf(message);
       if (lines === undefined) throw notUsable('no SDP');
-      const why = this.#objection(lines, 'answer');
+      const why = this.#objection(lines, wish);
       if (why !== undefined) throw notUsable(why);
-      this.#media = this.#lines.answeredMedia(lines);
+      this.#media = this.#lines.recorderMedia(lines, wish, {});
       return this.#media;
     });
     this.#reading = read.catch(() => undefined);
@@ -138,10 +141,10 @@ export class SrcSession {
   }
 
   /** Why media cannot, or must not, be sent as these lines say. */
-  #objection(lines: readonly MediaLine[], kind: 'answer' | 'offer'): string | undefined {
+  #objection(lines: readonly MediaLine[], wish: Wish): string | undefined {
     const refused = this.#hosts?.refuses(lines);
     return (
-      this.#lines.unusable(lines, kind) ??
+      this.#lines.unusable(lines, wish) ??
       (refused === undefined ? undefined : `media at ${refused}, which is no host of this recorder`)
     );
   }
@@ -165,23 +168,25 @@ export class SrcSession {
   }
 
   async #answerOffer(reinvite: IncomingReinvite, offer: readonly MediaLine[]): Promise<void> {
-    const why = this.#objection(offer, 'offer');
+    const { wish } = this.#lines;
+    const why = this.#objection(offer, wish);
     if (why !== undefined) {
       throw new TandemError('SDP_UNSUPPORTED_MEDIA', why, { details: { field: 'sdp' } });
     }
     const answer = this.#sdp(this.#lines.answer(offer));
-    const media = this.#lines.offeredMedia(offer, this.#media);
+    const media = this.#lines.recorderMedia(offer, wish, this.#media);
     await reinvite.accept({ body: answer, contentType: 'application/sdp' });
     this.#setMedia(media);
   }
 
   async #offerWhenAsked(reinvite: IncomingReinvite): Promise<void> {
+    const { wish } = this.#lines;
     const body = this.#sdp(this.#lines.offer());
     const ack = await reinvite.accept({ body, contentType: 'application/sdp' });
     const lines = ack === undefined ? undefined : await this.#linesOf(ack);
     if (lines === undefined) return;
-    const why = this.#objection(lines, 'answer');
-    if (why === undefined) this.#setMedia(this.#lines.answeredMedia(lines));
+    const why = this.#objection(lines, wish);
+    if (why === undefined) this.#setMedia(this.#lines.recorderMedia(lines, wish, {}));
     else this.#logger.warn({ why }, 'answer of the recorder not taken');
   }
 

@@ -23,6 +23,7 @@ function counting(prefix: string) {
 async function world() {
   const clock = new FakeClock();
   const network = new MemoryNetwork();
+  const names = new Map([['rec.example.com', '192.0.2.2']]);
   const agent = (host: string, handlers: SipUserAgentHandlers = {}) => {
     return SipUserAgent.create({
       host,
@@ -33,15 +34,17 @@ async function world() {
       clock,
       random: counting(host),
       openTransport: network.open,
-      lookup: (name) =>
-        name === 'rec.example.com'
-          ? Promise.resolve([{ address: '192.0.2.2', family: 4 }])
-          : Promise.reject(new Error('ENOTFOUND')),
+      lookup: (name) => {
+        const address = names.get(name);
+        return address === undefined
+          ? Promise.reject(new Error('ENOTFOUND'))
+          : Promise.resolve([{ address, family: 4 }]);
+      },
       handlers,
     });
   };
   const caller = await agent('192.0.2.1');
-  return { clock, network, agent, caller };
+  return { clock, network, names, agent, caller };
 }
 
 function peer({ network }: { network: MemoryNetwork }, address: string, answer: Answer): RawPeer {
@@ -84,6 +87,15 @@ it('gives up on a silent peer when its clock says so', async () => {
   await settle();
   clock.advance(4_000);
   expect(await failed).toMatchObject({ code: 'SESSION_TIMEOUT' });
+});
+
+it('finds peers by name as before while names cannot be looked up', async () => {
+  const w = await world();
+  peer(w, '192.0.2.2', () => ({ status: 200 }));
+  const ask = () => w.caller.options({ uri: 'sip:rec.example.com', timeoutMs: 1_000 });
+  expect((await ask()).status).toBe(200);
+  w.names.clear();
+  expect((await ask()).status).toBe(200);
 });
 
 it('says how long a peer that refuses wants to be left alone', async () => {

@@ -8,6 +8,7 @@ import type {
 import type { ResponseInit } from '../../../src/sip/message/response.ts';
 import type { SipRequest } from '../../../src/sip/message/sip-message.ts';
 import { systemRandom } from '../../../src/sip/transaction/identifiers.ts';
+import type { HostAddress } from '../../../src/sip/transport/host-names.ts';
 import { SipUserAgent } from '../../../src/sip/ua/user-agent.ts';
 import { readSiprecBody } from '../../../src/siprec/body.ts';
 import { SiprecClient } from '../../../src/siprec/client.ts';
@@ -36,12 +37,14 @@ let client: SiprecClient;
 let recorder: RawPeer;
 let changes: RecorderMedia[];
 let ended: string[];
+let slow: PromiseWithResolvers<readonly HostAddress[]>;
 
 beforeEach(async () => {
   clock = new FakeClock();
   network = new MemoryNetwork();
   changes = [];
   ended = [];
+  slow = Promise.withResolvers();
   const logger = pino({ level: 'silent' });
   const userAgent = await SipUserAgent.create({
     host: OURS,
@@ -52,12 +55,14 @@ beforeEach(async () => {
     clock,
     openTransport: network.open,
     lookup: (host) =>
-      host === 'media.example.com'
-        ? Promise.resolve([
-            { address: '2001:db8::3', family: 6 },
-            { address: MEDIA_SERVER, family: 4 },
-          ])
-        : Promise.reject(new Error('ENOTFOUND')),
+      host === 'slow.example.com'
+        ? slow.promise
+        : host === 'media.example.com'
+          ? Promise.resolve([
+              { address: '2001:db8::3', family: 6 },
+              { address: MEDIA_SERVER, family: 4 },
+            ])
+          : Promise.reject(new Error('ENOTFOUND')),
     handlers: {},
   });
   client = new SiprecClient({
@@ -235,6 +240,33 @@ describe('an answer that cannot be used', () => {
   });
 });
 
+it('reads the answer before what the recorder asks next', async () => {
+  recorder.answer = () => taken('slow.example.com');
+  const beginning = client.establish(request());
+  await settle();
+  clock.advance(0);
+  recorder.ask(invite(), 'INVITE', sdp(ELSEWHERE));
+  await settle();
+  slow.resolve([{ address: MEDIA_SERVER, family: 4 }]);
+  expect(await beginning).toEqual({ media: media(MEDIA_SERVER) });
+  await settle();
+  // The answer has told where the media are; a stranger did not get in before it.
+  expect(recorder.responses.map(({ status }) => status)).toEqual([488]);
+});
+
+it('has no session when the recorder hangs up before its answer is read', async () => {
+  recorder.answer = () => taken('slow.example.com');
+  const beginning = failure(client.establish(request()));
+  await settle();
+  clock.advance(0);
+  recorder.ask(invite(), 'BYE');
+  await settle();
+  slow.resolve([{ address: MEDIA_SERVER, family: 4 }]);
+  expect(await beginning).toMatchObject({ code: 'SESSION_TRANSPORT' });
+  expect(ended).toEqual([]);
+  expect(client.sessionCount).toBe(0);
+});
+
 describe('media that a recorder moves', () => {
   beforeEach(async () => {
     recorder.answer = () => taken(MEDIA_SERVER);
@@ -335,6 +367,22 @@ describe('a change', () => {
       ['a=inactive', 'a=inactive'],
       ['a=sendonly', 'a=sendonly'],
     ]);
+  });
+
+  it('is answered as it was told, whatever has been asked for since', async () => {
+    await established();
+    recorder.answer = () => undefined;
+    const pausing = change(true);
+    await settle();
+    const resuming = change(false);
+    recorder.answer = () => taken();
+    const [, paused] = invites();
+    if (paused === undefined) throw new Error('not told');
+    const inactive = lines.map((text) => text.replace('recvonly', 'inactive'));
+    recorder.reply(paused, taken(RECORDER, inactive));
+    // Paused, it can say nothing but inactive: it still wants both.
+    expect((await pausing).media).toEqual(media(RECORDER));
+    expect((await resuming).media).toEqual(media(RECORDER));
   });
 
   it('that the recorder does not take in time says so, and the next one is told', async () => {
