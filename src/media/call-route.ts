@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import type { OpenedPort, PortRoute, RelayStall, SocketAddress } from '../edge/types.ts';
 import { messageOf, TandemError } from '../errors.ts';
@@ -15,8 +14,10 @@ const workerWaitMs = 1_000;
 const relayTimeoutMs = 2_000;
 /** Egress that ended this long before a worker's death did not end because of it. */
 const lastEgressWithinMs = 1_000;
-/** A call that mediasoup does not forward although it is well is given to it again so many times. */
-const stallsMax = 2;
+/** A worker that has not made what it was asked for by then is asked whether it is there. */
+const doubtAfterMs = 300;
+/** Stalls of a call that lie further apart have nothing to do with each other. */
+const stallsApartMs = 60_000;
 
 export interface CallRouteOptions {
   readonly edge: MediaEdge;
@@ -40,7 +41,8 @@ export class CallRoute {
   #away: { readonly from: number; readonly at: number } | undefined;
   /** Mediasoup is there and does not forward. */
   #stalled = false;
-  #stalls = 0;
+  /** Of late, and how many since they come close together. */
+  #stalls = { count: 0, at: 0 };
   /** The parties have heard mediasoup's stream: what takes its place goes on with it. */
   #relayed = false;
   #closed = false;
@@ -76,6 +78,7 @@ export class CallRoute {
       }
       switchOver();
       this.#turnTo(relay, payloads.length > 0);
+      this.#away = undefined;
     });
   }
 
@@ -106,16 +109,14 @@ export class CallRoute {
       const away = this.#away;
       if (this.#closed || away === undefined) return undefined;
       const lost = this.#relay;
-      // A re-offer that was answered meanwhile has brought the media back already.
-      if (lost !== undefined && (!lost.alive || this.#stalled)) {
-        if (lost.alive) this.#stalls += 1;
-        const dead = lost.alive ? undefined : { slot: lost.slot, at: away.at };
-        const relay = this.#stalls > stallsMax ? undefined : await this.#build(lost.codecs, dead);
+      if (lost !== undefined) {
+        const relay = lost.alive
+          ? await this.#retry(lost)
+          : await this.#build(lost.codecs, { slot: lost.slot, at: away.at });
         if (this.#isClosed()) {
           relay?.close();
           return undefined;
         }
-        if (this.#stalls > stallsMax) this.#options.onFallback();
         this.#turnTo(relay, true);
       }
       this.#away = undefined;
@@ -165,6 +166,19 @@ export class CallRoute {
     if (flowing) this.#path = next ? 'mediasoup' : 'direct';
   }
 
+  /** Its worker is there: it was busy, or does not like this call. Undefined: the call does without it. */
+  async #retry(stalled: Relay): Promise<Relay | undefined> {
+    const { clock, logger, onFallback } = this.#options;
+    const now = clock.now();
+    const { count, at } = this.#stalls;
+    this.#stalls = { count: now - at < stallsApartMs ? count + 1 : 1, at: now };
+    if (this.#stalls.count === 1) return stalled;
+    if (this.#stalls.count === 2) return this.#build(stalled.codecs, undefined);
+    logger.error('mediasoup does not forward the call: media takes the direct path');
+    onFallback();
+    return undefined;
+  }
+
   #around(party: Party): PortRoute {
     const peerPortId = this.#options.opened[otherParty(party)].portId;
     return { kind: this.#relayed ? 'bypass' : 'direct', peerPortId };
@@ -193,11 +207,9 @@ export class CallRoute {
           : await pool.enterSoon(workerWaitMs);
       if (!slot) break;
       try {
-        return await inTime(Relay.create(slot, options));
+        return await inTime(Relay.create(slot, options), clock, () => void pool.examine(slot));
       } catch (error) {
         logger.warn({ attempt, worker: slot.worker.pid, err: error }, 'no way through mediasoup');
-        // It may hang.
-        await pool.examine(slot);
       }
     }
     if (!this.#closed) {
@@ -229,15 +241,20 @@ export class CallRoute {
 }
 
 /** A worker that hangs must not hold the call up; what it makes after all is thrown away. */
-async function inTime(creation: Promise<Relay>): Promise<Relay> {
-  const timer = new AbortController();
-  const timeout = delay(relayTimeoutMs, undefined, { signal: timer.signal }).catch(() => undefined);
+async function inTime(creation: Promise<Relay>, clock: Clock, doubt: () => void): Promise<Relay> {
+  const late = Promise.withResolvers<undefined>();
+  const timers = [
+    clock.setTimeout(doubt, doubtAfterMs),
+    clock.setTimeout(() => {
+      late.resolve(undefined);
+    }, relayTimeoutMs),
+  ];
   try {
-    const relay = await Promise.race([creation, timeout]);
+    const relay = await Promise.race([creation, late.promise]);
     if (relay) return relay;
     creation
-      .then((late) => {
-        late.close();
+      .then((made) => {
+        made.close();
       })
       .catch(() => undefined);
     throw new TandemError(
@@ -245,6 +262,6 @@ async function inTime(creation: Promise<Relay>): Promise<Relay> {
       `mediasoup worker does not answer in ${relayTimeoutMs} ms`,
     );
   } finally {
-    timer.abort();
+    for (const timer of timers) clock.clearTimeout(timer);
   }
 }

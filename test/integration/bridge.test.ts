@@ -24,8 +24,9 @@ afterEach(() => {
 
 async function start(
   workerBin = environment.mediasoupWorker,
-): Promise<{ bridge: MediaBridge; fellBack: () => number }> {
+): Promise<{ bridge: MediaBridge; fellBack: () => number; hung: () => number }> {
   let fallbacks = 0;
+  let hung = 0;
   const bridges: MediaBridge[] = [];
   const edge = Edge.create(
     {
@@ -47,13 +48,13 @@ async function start(
     workerBin,
     clock: systemClock,
     logger: pino({ level: 'silent' }),
-    observer: { fellBack: () => (fallbacks += 1) },
+    observer: { fellBack: () => (fallbacks += 1), workerHung: () => (hung += 1) },
   });
   closers.push(() => {
     bridge.close();
   });
   bridges.push(bridge);
-  return { bridge, fellBack: () => fallbacks };
+  return { bridge, fellBack: () => fallbacks, hung: () => hung };
 }
 
 async function newParty(ssrc: number): Promise<RtpParty> {
@@ -266,6 +267,18 @@ describe('when a mediasoup worker is killed', () => {
       ids.map(() => 'mediasoup'),
     );
     expect([...back.values()].every((ms) => ms >= 0 && ms < 5_000)).toBe(true);
+  });
+
+  it('keeps no call waiting for one that hangs', async () => {
+    const { bridge, hung } = await start();
+    const [pid] = bridge.workerPids();
+    process.kill(pid!, 'SIGSTOP');
+    const call = await callOf(bridge, { formats: '0' });
+    await talk(call, repeat([0], 3));
+    expect(bridge.describeCall('c1').path).toBe('mediasoup');
+    expect(bridge.workerPids()).not.toContain(pid);
+    expect(hung()).toBe(1);
+    expect(bridge.problems()).toEqual([]);
   });
 
   it('takes the direct path when no worker can be had, and refuses new calls', async () => {
