@@ -22,6 +22,7 @@ import type {
 import { CallRoute } from './call-route.ts';
 import { byParty, ForkBook, idsOf } from './fork-book.ts';
 import type { MediaEdge } from './media-edge.ts';
+import { arrivedAt, inChunks } from './edge-lists.ts';
 import { bothParties, otherParty, PartyPort, streamIndex } from './party.ts';
 import {
   answerDirection,
@@ -31,12 +32,11 @@ import {
   sends,
   type SessionDescription,
 } from './sdp.ts';
+import { recordedStreams } from './recorded-streams.ts';
 import { Recovery, type CarriedCall } from './recovery.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 const workerWaitMs = 1_000;
-/** Most ids that the edge is asked for at once. */
-const idsAtOnce = 64;
 
 export interface MediaBridgeOptions {
   readonly edge: MediaEdge;
@@ -298,27 +298,7 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
   /** Empty until answered, and while the parties exchange no media (port 0). */
   recordedStreams(callId: string): readonly RecordedStream[] {
     const call = this.#find(callId);
-    if (call.payloads.length === 0) return [];
-    return bothParties.map((party) => {
-      const own = call.ports[party].audio;
-      // What a party sends is shaped by what the other said it takes.
-      const peer = call.ports[otherParty(party)].audio;
-      const payloads = call.payloads.map((payload) => {
-        const said = [peer, own].flatMap((audio) => audio?.payloads ?? []);
-        const stated = said.find(
-          ({ payloadType, fmtp }) => payloadType === payload.payloadType && fmtp !== undefined,
-        );
-        return stated ?? payload;
-      });
-      const ptimeMs = peer?.ptimeMs ?? own?.ptimeMs;
-      return {
-        party,
-        index: streamIndex[party],
-        ssrc: call.ports[party].opened.ssrc,
-        payloads,
-        ...(ptimeMs !== undefined && { ptimeMs }),
-      };
-    });
+    return recordedStreams(call.ports, call.payloads);
   }
 
   legAddresses(callId: string, family: 4 | 6): Readonly<Record<Party, MediaAddress>> {
@@ -462,23 +442,6 @@ function portId(call: BridgeCall, party: Party): number {
 
 function portsOf(call: BridgeCall): number[] {
   return bothParties.map((party) => portId(call, party));
-}
-
-function arrivedAt(sequences: readonly (number | undefined)[]): Partial<Record<Party, number>> {
-  const arrived: Partial<Record<Party, number>> = {};
-  for (const [index, party] of bothParties.entries()) {
-    const sequence = sequences[index];
-    if (sequence !== undefined) arrived[party] = sequence;
-  }
-  return arrived;
-}
-
-/** As many as the edge takes at once. */
-function inChunks<T>(ids: readonly number[], ask: (chunk: readonly number[]) => readonly T[]): T[] {
-  const all: T[] = [];
-  for (let at = 0; at < ids.length; at += idsAtOnce)
-    all.push(...ask(ids.slice(at, at + idsAtOnce)));
-  return all;
 }
 
 function describe(call: BridgeCall, reports: Readonly<Record<Party, StreamReport>>): CallMedia {
