@@ -11,6 +11,7 @@ namespace tandem {
 /** When a fork sends its reports and its BYEs, and what the answers to these mean. */
 class ForkRtcp {
  public:
+  int64_t nextReportNs() const { return nextReportNs_; }
   bool reportIsDue(int64_t monotonicNs) const { return monotonicNs >= nextReportNs_; }
   /** The next comes between half an interval and one and a half later (RFC 3550 section 6.2), so
    * that those of many forks part. */

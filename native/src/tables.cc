@@ -2,12 +2,14 @@
 
 #include "arrival_clock.h"
 #include "error.h"
+#include "fork_rtcp.h"
 #include "ingress_account.h"
 #include "js_values.h"
 #include "latch.h"
 #include "normaliser.h"
 #include "peer_source.h"
 #include "ranges.h"
+#include "recently_sent.h"
 
 namespace tandem {
 
@@ -128,6 +130,30 @@ Napi::Value peerSource(const Napi::CallbackInfo& info) {
   return results;
 }
 
+/** Rows of numbers sent and of numbers asked for, each with a time in ms. @returns which were sent
+ * a short while before */
+Napi::Value recentlySent(const Napi::CallbackInfo& info) {
+  RecentlySent recent;
+  eachRow(info, info[0], [&](auto cell) {
+    recent.add(static_cast<uint64_t>(cell(0)), fromMs(cell(1)));
+    return info.Env().Undefined();
+  });
+  return eachRow(info, info[1], [&](auto cell) {
+    return Napi::Boolean::New(info.Env(),
+                              recent.has(static_cast<uint64_t>(cell(0)), fromMs(cell(1))));
+  });
+}
+
+/** Rows of a time in ms, the interval between reports and a random number below 2^32. @returns when
+ * the next report is due */
+Napi::Value nextReports(const Napi::CallbackInfo& info) {
+  ForkRtcp rtcp;
+  return eachRow(info, info[0], [&](auto cell) {
+    rtcp.onReport(fromMs(cell(0)), fromMs(cell(1)), static_cast<uint32_t>(cell(2)));
+    return Napi::Number::New(info.Env(), static_cast<double>(rtcp.nextReportNs()) / kNsPerMs);
+  });
+}
+
 /** Rows of extended number and of datagrams dropped before it. @returns the ranges that are missing
  * by our fault */
 Napi::Value dropped(const Napi::CallbackInfo& info) {
@@ -167,6 +193,8 @@ void defineTables(Napi::Env env, Napi::Object& exports) {
   tables.Set("arrivals", Napi::Function::New<guardedTable<arrivals>>(env));
   tables.Set("peerSource", Napi::Function::New<guardedTable<peerSource>>(env));
   tables.Set("dropped", Napi::Function::New<guardedTable<dropped>>(env));
+  tables.Set("recentlySent", Napi::Function::New<guardedTable<recentlySent>>(env));
+  tables.Set("nextReports", Napi::Function::New<guardedTable<nextReports>>(env));
   exports.Set("tables", tables);
 }
 

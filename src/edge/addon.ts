@@ -118,6 +118,10 @@ export interface NativeTables {
   dropped(rows: readonly Row[]): [number, number][];
   /** Rows of the machine's clock, the edge's, a stamp by the machine's, and when it came at the earliest: all in ms. */
   arrivals(rows: readonly Row[]): number[];
+  /** Numbers sent, and numbers asked for: each with its time in ms. Back: which of these were sent a short while before. */
+  recentlySent(sent: readonly Row[], asked: readonly Row[]): boolean[];
+  /** Rows of a time in ms, the interval between reports, and a random number below 2^32. Back: when the next is due. */
+  nextReports(rows: readonly Row[]): number[];
 }
 
 /** At `at` (ms) a packet is handed to mediasoup; or one comes back from it. */

@@ -2,6 +2,7 @@ import assert from 'node:assert';
 import { loadAddon } from '../../src/edge/addon.ts';
 import { bye, receiverReport, senderReport, sourceDescription } from '../support/rtcp-fixtures.ts';
 import { rtp } from '../support/rtp-fixtures.ts';
+import { extendedReport, lossRle } from '../support/xr.ts';
 
 /** xorshift32: the same seed finds the same input. */
 function generator(seed: number): (below: number) => number {
@@ -37,6 +38,18 @@ const rtcpSeeds = [
   ]),
   Buffer.concat([receiverReport(1, { ssrc: 3 }), sourceDescription(1, 'x')]),
   receiverReport(9),
+  // About the SSRC that the judging of reports is fuzzed with.
+  Buffer.concat([
+    receiverReport(9, { ssrc: 3, highestSequence: 40 }),
+    extendedReport(
+      9,
+      lossRle(3, 0, 60, [{ run: 30, came: true }, { bits: Array<boolean>(15).fill(true) }]),
+      lossRle(3, 100, 65_000, [
+        { run: 16_000, came: true },
+        { run: 16_000, came: false },
+      ]),
+    ),
+  ]),
 ];
 
 function mutate(input: Buffer, other: Buffer, random: (below: number) => number): Buffer {
