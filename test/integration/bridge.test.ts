@@ -24,7 +24,7 @@ afterEach(() => {
 
 async function start(
   workerBin = environment.mediasoupWorker,
-): Promise<{ bridge: MediaBridge; fellBack: () => number; hung: () => number }> {
+): Promise<{ bridge: MediaBridge; edge: Edge; fellBack: () => number; hung: () => number }> {
   let fallbacks = 0;
   let hung = 0;
   const bridges: MediaBridge[] = [];
@@ -54,7 +54,7 @@ async function start(
     bridge.close();
   });
   bridges.push(bridge);
-  return { bridge, fellBack: () => fallbacks, hung: () => hung };
+  return { bridge, edge, fellBack: () => fallbacks, hung: () => hung };
 }
 
 async function newParty(ssrc: number): Promise<RtpParty> {
@@ -267,6 +267,22 @@ describe('when a mediasoup worker is killed', () => {
       ids.map(() => 'mediasoup'),
     );
     expect([...back.values()].every((ms) => ms >= 0 && ms < 5_000)).toBe(true);
+  });
+
+  it('ends a call whose media cannot be carried on, and says so', async () => {
+    const { bridge, edge } = await start();
+    const lost = await callOf(bridge, { callId: 'lost', formats: '0' });
+    const portIds = [...edge.lastHeard().keys()];
+    const kept = await callOf(bridge, { callId: 'kept', formats: '0' });
+    await talk(lost, [0]);
+    for (const portId of portIds) edge.closePort(portId);
+    const told = once(bridge, 'callLost');
+    const back = once(bridge, 'interrupted');
+    process.kill(bridge.workerPids()[0]!, 'SIGKILL');
+    expect(await told).toMatchObject([{ callId: 'lost' }]);
+    expect(bridge.closeCall('lost')).toBeUndefined();
+    expect(await back).toMatchObject([{ callId: 'kept' }]);
+    await talk(kept, [0, 0]);
   });
 
   it('keeps no call waiting for one that hangs', async () => {
