@@ -55,6 +55,19 @@ export function endWindow(window: WindowRecord, marks: Marks): WindowRecord {
   return window.to === undefined ? { ...window, to: marks } : window;
 }
 
+/** Of recordings of one call that followed each other: what came in between was not to be recorded, as in a pause. */
+export function joinWindows(windows: readonly WindowRecord[]): WindowRecord {
+  const [first = newWindow, ...later] = windows;
+  return later.reduce(
+    (joined, { from, to, pauses }) => ({
+      ...(joined.from === undefined ? {} : { from: joined.from }),
+      ...(to === undefined ? {} : { to }),
+      pauses: [...joined.pauses, ...gap(joined.to, from), ...pauses],
+    }),
+    first,
+  );
+}
+
 export function marksOf(streams: Streams): Marks {
   return { a: nextSequence(streams.a), b: nextSequence(streams.b) };
 }
@@ -101,6 +114,11 @@ export function floorOf(window: WindowRecord, party: Party): number | undefined 
 
 function withLast(window: WindowRecord, pause: Pause): WindowRecord {
   return { ...window, pauses: [...window.pauses.slice(0, -1), pause] };
+}
+
+function gap(from: Marks | undefined, to: Marks | undefined): Pause[] {
+  if (from === undefined) return [];
+  return [to === undefined ? { from } : { from, to, resumed: to }];
 }
 
 function between(from: Marks, to: Marks | undefined, party: Party): Range {

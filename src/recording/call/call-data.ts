@@ -15,14 +15,15 @@ export interface Asked {
   /** Names the answer. */
   readonly id: number;
   readonly ask: Ask;
+  /** Unix ms. */
+  readonly at: number;
+  /** Which packets came next when it was asked: there it takes hold, whatever it has to wait for. */
+  readonly marks: Marks;
 }
 
 /** What is being done, and what is waited for. */
 export interface Doing extends Asked {
-  readonly stage: 'marking' | 'reserving' | 'media' | 'settling' | 'resuming' | 'stopping';
-  /** When it was begun, Unix ms, and which packets came next then. */
-  readonly at: number;
-  readonly marks: Marks;
+  readonly stage: 'reserving' | 'media' | 'settling' | 'resuming' | 'stopping';
 }
 
 /** A recording of the call; one that was stopped and started again is a new one. */

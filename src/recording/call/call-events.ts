@@ -6,7 +6,7 @@ import type { Asked, LegSummary } from './call-data.ts';
 
 export type CallEvent =
   | ({ readonly type: 'asked' } & Asked)
-  /** Which packets come next. */
+  /** Which packets come next, now that a recording goes on. */
   | { readonly type: 'marked'; readonly marks: Marks }
   /** The bridge has done it; `sdp`: what it answers with. */
   | { readonly type: 'media-done'; readonly sdp: string }
@@ -27,7 +27,7 @@ export type CallEffect =
   | { readonly do: 'reoffer-media'; readonly party: Party; readonly sdp: string }
   | { readonly do: 'reject-media' }
   | { readonly do: 'close-media' }
-  /** The newest recording is over: its final account. */
-  | { readonly do: 'account' }
+  /** This recording is over: its final account. */
+  | { readonly do: 'account'; readonly recording: number }
   | { readonly do: 'reply'; readonly id: number; readonly reply: Reply }
   | { readonly do: 'fail'; readonly id: number; readonly error: unknown };

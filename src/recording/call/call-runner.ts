@@ -7,7 +7,7 @@ import { buildLedger } from '../account/ledger.ts';
 import type { Ledger, LegInput } from '../account/ledger.ts';
 import type { Marks, Streams, WindowRecord } from '../account/records.ts';
 import { failoverState } from '../account/shown.ts';
-import { marksOf, newWindow } from '../account/window.ts';
+import { joinWindows, marksOf } from '../account/window.ts';
 import type {
   CallRequest,
   CallState,
@@ -16,6 +16,7 @@ import type {
   RecordingMode,
 } from '../call-state.ts';
 import type { CallMedia, MediaPath, Party, PartyMedia } from '../interfaces.ts';
+import type { LegData } from '../leg/leg-data.ts';
 import { LegRunner } from '../leg/leg-runner.ts';
 import type { LegServices } from '../leg/leg-runner.ts';
 import { booksOf, isSettled, legState, placesOf } from '../leg/leg-view.ts';
@@ -96,7 +97,7 @@ export class CallRunner {
     const id = (this.#lastAsked += 1);
     const answer = Promise.withResolvers<Reply>();
     this.#asked.set(id, answer);
-    this.#post({ type: 'asked', id, ask });
+    this.#post({ type: 'asked', id, ask, at: this.#services.clock.now(), marks: this.#marks() });
     return answer.promise;
   }
 
@@ -148,7 +149,7 @@ export class CallRunner {
         this.#media = bridge.closeCall(id) ?? this.#media;
         return;
       case 'account':
-        this.#account();
+        this.#account(effect.recording);
         return;
       case 'reply':
         this.#asked.get(effect.id)?.resolve(effect.reply);
@@ -183,8 +184,8 @@ export class CallRunner {
     const { tenant, site } = request;
     const identity: Identity = newIdentity(this.id, request.parties);
     const legs: LegRunner[] = [];
-    const own = (): CallData['recordings'][number] | undefined =>
-      this.#data.recordings.find((recording) => recording.number === number);
+    const startedAt = (): number =>
+      this.#data.recordings.find((recording) => recording.number === number)?.startedAt ?? 0;
     for (const leg of numbers) {
       legs.push(
         new LegRunner(this.#services, {
@@ -192,11 +193,11 @@ export class CallRunner {
           callId: this.id,
           tenant,
           site,
-          window: () => own()?.window ?? newWindow,
+          window: () => this.#windowOf([{ number }]),
           streams: () => this.#streams(),
           communicationSession: () => ({
             ...identity,
-            startedAt: this.#wallOf(own()?.startedAt ?? 0),
+            startedAt: this.#wallOf(startedAt()),
           }),
           others: () => legs.flatMap(({ data }) => (data.leg === leg ? [] : placesOf(data))),
           changed: () => {
@@ -215,17 +216,17 @@ export class CallRunner {
   }
 
   /** What no recorder of a leg has. */
-  #account(): void {
+  #account(number: number): void {
     const { observer } = this.#services;
+    const recordings = this.#recordings.filter((recording) => recording.number === number);
     const streams = this.#streams();
-    const { legs: verdicts } = this.ledger();
-    for (const leg of this.legs) {
-      const books = this.#booksOf(leg, streams);
+    const { legs: verdicts } = this.#ledgerOf(recordings);
+    for (const [{ leg }, books] of this.#legBooks(recordings, streams)) {
       const a = legDelivery(books, 'a');
       const b = legDelivery(books, 'b');
       const lostPackets = a.lostPackets + b.lostPackets;
-      const verdict = verdicts.find((one) => one.leg === leg.data.leg)?.verdict;
-      observer.legEnded(this.id, leg.data.leg, lostPackets, a.lostMs + b.lostMs, verdict);
+      const verdict = verdicts.find((one) => one.leg === leg)?.verdict;
+      observer.legEnded(this.id, leg, lostPackets, a.lostMs + b.lostMs, verdict);
     }
   }
 
@@ -233,6 +234,7 @@ export class CallRunner {
     this.#media = media;
     const streams = streamsOf(media);
     const { tenant, site } = this.#options.request;
+    const legs = this.#legBooks(this.#recordings, streams);
     return {
       id: this.id,
       state: this.#data.state,
@@ -240,9 +242,7 @@ export class CallRunner {
       ...(tenant === undefined ? {} : { tenant }),
       ...(site === undefined ? {} : { site }),
       parties: { a: partyState(media.parties.a), b: partyState(media.parties.b) },
-      recordings: this.legs.map((leg) =>
-        legState(leg.data, this.#booksOf(leg, streams), this.#wallOf),
-      ),
+      recordings: legs.map(([leg, books]) => legState(leg, books, this.#wallOf)),
       failovers: this.failovers(),
     };
   }
@@ -255,7 +255,12 @@ export class CallRunner {
       .map((failover) => failoverState(failover, this.#wallOf));
   }
 
+  /** Of all its recordings. */
   ledger(): Ledger {
+    return this.#ledgerOf(this.#recordings);
+  }
+
+  #ledgerOf(recordings: readonly Recording[]): Ledger {
     const { clock } = this.#services;
     const media = this.#describeMedia();
     const streams = streamsOf(media);
@@ -263,8 +268,8 @@ export class CallRunner {
     return buildLedger({
       callId: this.id,
       streams,
-      window: this.#window(),
-      legs: this.legs.map((leg) => this.#ledgerInput(leg, streams)),
+      window: this.#windowOf(recordings),
+      legs: this.#legBooks(recordings, streams).map(([leg, books]) => ledgerInput(leg, books)),
       answered: answeredAt !== undefined,
       expectsMedia: {
         a: media.parties.a.expectsMedia !== false,
@@ -282,20 +287,22 @@ export class CallRunner {
 
   readonly #wallOf = (at: number): number => this.#services.clock.wallOf(at);
 
-  #window(): WindowRecord {
-    return this.#data.recordings.at(-1)?.window ?? newWindow;
+  #windowOf(recordings: readonly Pick<Recording, 'number'>[]): WindowRecord {
+    const numbers = recordings.map(({ number }) => number);
+    const all = this.#data.recordings.filter(({ number }) => numbers.includes(number));
+    return joinWindows(all.map(({ window }) => window));
   }
 
-  #ledgerInput(leg: LegRunner, streams: Streams): LegInput {
-    const { leg: number, reportsEveryMs: everyMs } = leg.data;
-    const books = this.#booksOf(leg, streams);
-    if (everyMs === undefined) return { leg: number, books, reports: 'unknown' };
-    return { leg: number, books, reports: everyMs > 0 ? 'expected' : 'none', everyMs };
-  }
-
-  #booksOf(leg: LegRunner, streams: Streams): LegBooks {
+  /** The legs as they are in the last of these recordings, with the sessions that they had in all of them. */
+  #legBooks(recordings: readonly Recording[], streams: Streams): (readonly [LegData, LegBooks])[] {
     const { replay } = this.#services.settings;
-    return booksOf(leg.data, this.#window(), streams, leg.liveForks(), replay);
+    const window = this.#windowOf(recordings);
+    const all = recordings.flatMap(({ legs }) => legs);
+    return (recordings.at(-1)?.legs ?? []).map((leg) => {
+      const { data } = leg;
+      const sessions = all.flatMap((one) => (one.data.leg === data.leg ? one.data.sessions : []));
+      return [data, { ...booksOf(data, window, streams, leg.liveForks(), replay), sessions }];
+    });
   }
 
   #describeMedia(): CallMedia {
@@ -315,7 +322,12 @@ export class CallRunner {
   }
 }
 
-function summaryOf(data: LegRunner['data']): LegSummary {
+function ledgerInput({ leg, reportsEveryMs: everyMs }: LegData, books: LegBooks): LegInput {
+  if (everyMs === undefined) return { leg, books, reports: 'unknown' };
+  return { leg, books, reports: everyMs > 0 ? 'expected' : 'none', everyMs };
+}
+
+function summaryOf(data: LegData): LegSummary {
   return {
     leg: data.leg,
     looks: data.search.stage === 'allocating',

@@ -10,7 +10,7 @@ import {
   resumeWindow,
 } from '../account/window.ts';
 import type { LegEvent } from '../leg/leg-events.ts';
-import type { Ask, CallData, Doing, LegSummary, RecordingData } from './call-data.ts';
+import type { Ask, Asked, CallData, Doing, LegSummary, RecordingData } from './call-data.ts';
 import type { CallEffect, CallEvent, Reply } from './call-events.ts';
 
 /**
@@ -34,7 +34,6 @@ interface Turn {
 
 /** Requests that wait for the one that is being done. */
 const queueMax = 64;
-const nowhere: Marks = { a: undefined, b: undefined };
 
 export function step(state: CallData, event: CallEvent, now: number): CallStep {
   const turn: Turn = { call: { ...state }, now, effects: [] };
@@ -52,12 +51,11 @@ function take(turn: Turn, event: CallEvent): void {
         effects.push({ do: 'fail', id: event.id, error });
         return;
       }
-      call.queue = [...call.queue, { id: event.id, ask: event.ask }];
+      call.queue = [...call.queue, askedBy(event)];
       next(turn);
       return;
     case 'marked':
-      if (doing?.stage === 'marking') start(turn, { ...doing, marks: event.marks });
-      else if (doing?.stage === 'resuming') resumed(turn, doing, event.marks);
+      if (doing?.stage === 'resuming') resumed(turn, event.marks);
       return;
     case 'media-done':
       if (doing?.stage === 'media') mediaDone(turn, doing, event.sdp);
@@ -74,21 +72,24 @@ function take(turn: Turn, event: CallEvent): void {
 }
 
 function next(turn: Turn): void {
-  const { call, now, effects } = turn;
+  const { call } = turn;
   if (call.doing !== undefined) return;
   const [asked, ...queue] = call.queue;
   if (asked === undefined) return;
   call.queue = queue;
-  call.doing = { ...asked, stage: 'marking', at: now, marks: nowhere };
+  call.doing = { ...asked, stage: 'media' };
   if (call.state === 'ended') fail(turn, 'CALL_NOT_FOUND', 'the call has ended', { field: 'id' });
-  else effects.push({ do: 'mark' });
+  else start(turn, call.doing);
+}
+
+function askedBy({ id, ask, at, marks }: Extract<CallEvent, { type: 'asked' }>): Asked {
+  return { id, ask, at, marks };
 }
 
 function start(turn: Turn, doing: Doing): void {
   const { call } = turn;
   const { ask } = doing;
   const { state } = call;
-  call.doing = doing;
   switch (ask.what) {
     case 'open':
       if (call.mode === 'off') media(turn, { do: 'open-media' });
@@ -258,7 +259,7 @@ function record(
   }
 }
 
-function resumed(turn: Turn, _doing: Doing, marks: Marks): void {
+function resumed(turn: Turn, marks: Marks): void {
   const recording = running(turn.call);
   if (recording !== undefined) change(turn, { window: resumedWindow(recording.window, marks) });
   reply(turn, {});
@@ -300,11 +301,12 @@ function legsChanged(turn: Turn, doing: Doing, all: readonly LegSummary[]): void
       return;
     case 'stopping':
       if (!all.every(({ ended }) => ended)) return;
-      if (turn.call.state !== 'offered') turn.effects.push({ do: 'account' });
+      if (turn.call.state !== 'offered') {
+        turn.effects.push({ do: 'account', recording: turn.call.recordings.at(-1)?.number ?? 0 });
+      }
       if (doing.ask.what === 'end') close(turn);
       else reply(turn, {});
       return;
-    case 'marking':
     case 'media':
     case 'resuming':
       return;

@@ -63,7 +63,8 @@ export function booksOf(
 }
 
 export function legState(leg: LegData, books: LegBooks, wallOf: (at: number) => number): LegState {
-  const { sessions, search } = leg;
+  const { search } = leg;
+  const { sessions } = books;
   const newest = 'allocation' in search ? search.allocation : sessions.at(-1);
   return {
     leg: leg.leg,
