@@ -87,6 +87,12 @@ export class RecorderSession implements RecordingSink {
     return this.#capture?.id;
   }
 
+  /** The errno of a capture that can be written no more, until `fail` tells of it. */
+  get unnoticedFailure(): string | undefined {
+    if (this.#capture === undefined || this.#captureFailed !== undefined) return undefined;
+    return this.#options.edge.captureReport(this.#capture.id).failed;
+  }
+
   /** When RTP came last, or when the session began: Unix ms. */
   get lastMediaAt(): number {
     const streams =

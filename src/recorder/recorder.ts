@@ -76,6 +76,7 @@ export class Recorder {
       clock: systemClock,
       candidates: () => this.#idleCandidates(),
       onLook: () => {
+        this.#giveUpFailed();
         this.#finishPostponed();
       },
     });
@@ -269,9 +270,21 @@ export class Recorder {
         session.restored();
         continue;
       }
-      this.#logger.error({ recordId, errno: event.errno }, 'recording cannot be written any more');
-      session.fail(event.errno);
-      void dialog.hangUp(503, event.errno === 'ENOSPC' ? 'disk full' : 'storage failed');
+      this.#giveUp(recordId, { session, dialog }, event.errno);
+    }
+  }
+
+  #giveUp(recordId: string, { session, dialog }: Running, errno: string): void {
+    this.#logger.error({ recordId, errno }, 'recording cannot be written any more');
+    session.fail(errno);
+    void dialog.hangUp(503, errno === 'ENOSPC' ? 'disk full' : 'storage failed');
+  }
+
+  /** The edge tells it once, and an event may be dropped. */
+  #giveUpFailed(): void {
+    for (const [recordId, running] of this.#running) {
+      const errno = running.session.unnoticedFailure;
+      if (errno !== undefined) this.#giveUp(recordId, running, errno);
     }
   }
 
