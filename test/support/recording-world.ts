@@ -289,6 +289,7 @@ function observerOf(observed: string[]): RecordingObserver {
     legUnrecorded: (_callId, leg, other) =>
       observed.push(`leg ${leg} unrecorded, other ${other ? 'is' : 'is not'}`),
     legRecorded: () => undefined,
-    callWithoutMedia: () => undefined,
+    callWithoutMedia: (callId, silent) =>
+      observed.push(`${callId} without media of ${silent.join(' and ') || 'nobody'}`),
   };
 }

@@ -267,3 +267,118 @@ describe('the end of a call', () => {
     expect(world.left()).toMatchObject({ allocations: 0, inviting: 0 });
   });
 });
+
+describe('a leg that still looks for a recorder when its call ends', () => {
+  it('is not put on the other leg’s recorder', async () => {
+    await start({ recorders: { r1: 'east', r2: 'west' } });
+    world.recorder('r2').answer = 'hold';
+    await world.place('c1');
+    await world.talk(1_000);
+    const deleted = world.calls.delete('c1');
+    await world.talk(500);
+    expect(world.leg('c1', 1).state).toBe('ended');
+    world.recorder('r2').health = 'dead';
+    await world.talk(10_000);
+    await deleted;
+    const [first, second] = world.calls.get('c1').recordings;
+    expect(first?.sessions.map(({ recorder }) => recorder)).toEqual(['r1']);
+    expect(second?.sessions).toEqual([]);
+    expect(world.calls.ledger('c1').legs[1]?.verdict).toMatch(/^missing /);
+  });
+});
+
+describe('what is asked of a call while it is busy', () => {
+  it('takes hold when it was asked', async () => {
+    await start();
+    await world.place('c1');
+    await world.talk(1_000);
+    const bye = Promise.withResolvers<undefined>();
+    const { client } = world;
+    const end = client.end.bind(client);
+    client.end = async (recordId) => {
+      await end(recordId);
+      await bye.promise;
+    };
+    const stopped = world.calls.recording('c1', 'stop');
+    await world.talk(200);
+    const started = world.calls.recording('c1', 'start');
+    const first = world.next('c1', 'a');
+    await world.talk(400);
+    bye.resolve(undefined);
+    await stopped;
+    await started;
+    await world.talk(600);
+    expect(world.has('c1', 1, 'a')).toContain(first);
+    expect(world.lacks('c1', 1, 'a', first, world.next('c1', 'a') - 1)).toEqual([]);
+  });
+
+  it('is refused beyond a bound', async () => {
+    await start();
+    await world.place('c1');
+    world.recorder('r1').updates = 'hold';
+    const asked = Array.from({ length: 70 }, () =>
+      world.calls.recording('c1', 'pause').then(
+        () => 'done',
+        (error: TandemError) => error.code,
+      ),
+    );
+    const answers = await world.during(Promise.all(asked));
+    expect(answers.filter((answer) => answer === 'CALL_LIMIT')).toHaveLength(5);
+  });
+});
+
+describe('the ledger of a call that was recorded twice', () => {
+  it('does not forget what the first recording lost', async () => {
+    await start({ recorders: { r1: 'east' }, ringMs: 400 });
+    await world.place('c1', { recording: { mode: 'single' } });
+    await world.talk(1_000);
+    world.recorder('r1').health = 'dead';
+    await world.talk(2_000);
+    world.recorder('r1').health = 'well';
+    await world.talk(10_000);
+    await world.during(world.calls.recording('c1', 'stop'));
+    await world.talk(500);
+    await world.calls.recording('c1', 'start');
+    await world.talk(2_000);
+    expect(world.calls.ledger('c1').verdict).toMatch(/^missing /);
+    expect(world.leg('c1', 1).sessions.length).toBeGreaterThan(2);
+  });
+
+  it('does not miss what was said in between', async () => {
+    await start();
+    await world.place('c1');
+    await world.talk(1_000);
+    await world.during(world.calls.recording('c1', 'stop'));
+    await world.talk(500);
+    await world.calls.recording('c1', 'start');
+    await world.talk(2_000);
+    await world.during(world.calls.delete('c1'));
+    expect(world.calls.ledger('c1').verdict).toBe('complete');
+  });
+});
+
+describe('a call without media', () => {
+  it('is told of while it lasts, by party, and when the party is heard', async () => {
+    await start();
+    await world.place('c1');
+    const b = world.bridge.calls.get('c1')!.b;
+    b.talks = false;
+    await world.talk(20_000);
+    expect(world.observed).toContain('c1 without media of b');
+    b.talks = true;
+    await world.talk(10_000);
+    expect(world.observed).toContain('c1 without media of nobody');
+  });
+
+  it('has no complete recording', async () => {
+    await start();
+    await world.place('c1');
+    for (const stream of Object.values(world.bridge.calls.get('c1')!)) stream.talks = false;
+    await world.talk(2_000);
+    await world.calls.delete('c1');
+    expect(world.calls.ledger('c1')).toMatchObject({
+      verdict: 'no-media',
+      legs: [{ verdict: 'no-media' }, { verdict: 'no-media' }],
+    });
+  });
+});

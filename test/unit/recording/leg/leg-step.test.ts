@@ -1,0 +1,287 @@
+import { describe, expect, it } from 'vitest';
+import type { LegData } from '../../../../src/recording/leg/leg-data.ts';
+import { newLeg } from '../../../../src/recording/leg/leg-data.ts';
+import type { LegEffect, LegEvent } from '../../../../src/recording/leg/leg-events.ts';
+import { step } from '../../../../src/recording/leg/leg-step.ts';
+import { isMoving, isSettled, nameOf } from '../../../../src/recording/leg/leg-view.ts';
+import type {
+  CallStock,
+  FailureReason,
+  RecorderMedia,
+} from '../../../../src/recording/interfaces.ts';
+import { mediaAddress } from '../../../support/bridge-stub.ts';
+import { forkReport, range, streamReport } from '../../../support/reports.ts';
+
+const settings = {
+  replay: true,
+  replayOverlapMs: 0,
+  drainMs: 5_000,
+  finalReportMs: 250,
+  suspicionMs: 200,
+  inviteTimeoutMs: 4_000,
+  mediaTimeoutMs: 3_000,
+  retry: { initialMs: 200, maxMs: 5_000 },
+};
+const both: RecorderMedia = { a: mediaAddress('192.0.2.9'), b: mediaAddress('192.0.2.9') };
+const streams = { a: streamReport([range(1, 10)]), b: streamReport([range(1, 10)]) };
+const stock: CallStock = { streams, forks: undefined };
+const level = { a: forkReport([range(1, 10)]), b: forkReport([range(1, 10)]) };
+
+/** A leg that is told what happens, and keeps what it wants done. */
+class Told {
+  leg: LegData = newLeg(1, settings.retry.initialMs);
+  effects: LegEffect[] = [];
+  now = 1_000;
+
+  tell(event: LegEvent): this {
+    const context = { settings, window: { from: { a: 1, b: 1 }, pauses: [] } };
+    const next = step(this.leg, event, this.now, context);
+    this.leg = next.state;
+    this.effects = [...next.effects];
+    return this;
+  }
+
+  done(): string[] {
+    return this.effects
+      .map((effect) => effect.do)
+      .filter((name) => !['set-timer', 'clear-timer', 'log', 'note-habit'].includes(name));
+  }
+
+  timers(): string[] {
+    return this.effects.flatMap((effect) => (effect.do === 'set-timer' ? [effect.name] : []));
+  }
+
+  allocate(recorder: string): this {
+    const allocation = { recordId: `rs-${recorder}`, recorder, uri: 'sip:r', zone: 'z' };
+    return this.tell({ type: 'allocated', allocation });
+  }
+
+  answer(recorder: string, media = both): this {
+    return this.tell({ type: 'answered', recordId: `rs-${recorder}`, media, offered: ['a', 'b'] });
+  }
+
+  begin(recorder: string, media = both): this {
+    const recordId = `rs-${recorder}`;
+    this.answer(recorder, media);
+    this.tell({ type: 'stocked', recordId, stock, live: {} });
+    return this.tell({ type: 'begun', recordId });
+  }
+
+  look(): this {
+    const recordId = this.leg.live?.recordId ?? '';
+    return this.tell({ type: 'looked', recordId, forks: level, streams });
+  }
+
+  lose(reason: 'rtcp_silence' | 'rtcp_loss' | 'unsendable'): this {
+    const recordId = this.leg.live?.recordId ?? '';
+    return this.tell({ type: 'media-lost', recordId, reason, since: this.now });
+  }
+
+  end(reason: FailureReason): this {
+    const recordId = this.leg.live?.recordId ?? '';
+    return this.tell({ type: 'session-ended', recordId, reason });
+  }
+}
+
+const recording = (recorder = 'r1', media = both): Told =>
+  new Told().tell({ type: 'begin' }).allocate(recorder).begin(recorder, media);
+
+describe('what is wanted and what the recorder was told', () => {
+  it.each(['pause', 'describe'] as const)(
+    'a %s while the INVITE is out is told when the session runs',
+    (type) => {
+      const told = new Told().tell({ type: 'begin' }).allocate('r1').tell({ type });
+      told.begin('r1');
+      if (type === 'pause') told.look();
+      expect(told.done()).toContain('tell');
+    },
+  );
+
+  it('a resume while the pause is being told is told after it, and the edge goes on then', () => {
+    const told = recording().tell({ type: 'pause' }).look();
+    expect(told.done()).toEqual(['tell']);
+    told.tell({ type: 'resume' });
+    expect(told.done()).toEqual([]);
+    told.tell({ type: 'told', recordId: 'rs-r1', media: {}, offered: ['a', 'b'] });
+    expect(told.effects).toContainEqual({ do: 'tell', recordId: 'rs-r1', paused: false });
+    told.tell({ type: 'told', recordId: 'rs-r1', media: both, offered: ['a', 'b'] }).look();
+    expect(told.done()).toContain('resume-forks');
+    expect(isSettled(told.leg)).toBe(true);
+  });
+
+  it('what a recorder did not answer is told again later', () => {
+    const told = recording().tell({ type: 'describe' });
+    expect(told.done()).toEqual(['tell']);
+    told.tell({
+      type: 'not-told',
+      recordId: 'rs-r1',
+      kind: 'ours',
+      reason: 'sip_timeout',
+      askedAt: 0,
+    });
+    expect(told.timers()).toEqual(['tell']);
+    expect(told.tell({ type: 'timer', name: 'tell' }).done()).toEqual(['tell']);
+  });
+
+  it('what a recorder refused is not told again before something else is wanted', () => {
+    const told = recording().tell({ type: 'describe' });
+    const refused = { type: 'not-told', recordId: 'rs-r1', kind: 'refused' } as const;
+    told.tell({ ...refused, reason: 'sip_error', askedAt: 0 });
+    expect([told.done(), told.timers()]).toEqual([[], []]);
+    expect(told.tell({ type: 'describe' }).done()).toEqual(['tell']);
+  });
+
+  it('a pause is settled only when the edge has stopped, all before it is sent, and the recorder knows', () => {
+    const told = recording().tell({ type: 'pause' });
+    expect(told.done()).toEqual(['pause-forks', 'look']);
+    expect(isSettled(told.leg)).toBe(false);
+    told.look();
+    expect(isSettled(told.leg)).toBe(false);
+    told.tell({ type: 'told', recordId: 'rs-r1', media: {}, offered: ['a', 'b'] });
+    expect(isSettled(told.leg)).toBe(true);
+  });
+});
+
+describe('a recorder that takes a session and not its media', () => {
+  it.each([
+    ['none of it', {}],
+    ['one of two streams', { a: both.a }],
+  ] as const)('is no recording: %s', (_title, media) => {
+    const told = recording('r1', media as RecorderMedia);
+    expect(nameOf(told.leg)).toBe('inviting');
+    expect(told.timers()).toContain('media');
+  });
+
+  it('is left for another one when its time is over, and kept until that receives', () => {
+    const told = recording('r1', {}).tell({ type: 'timer', name: 'media' });
+    expect(told.done()).toEqual(['note-failover', 'blame', 'allocate']);
+    told.allocate('r2').begin('r2');
+    expect(told.done()).toContain('finish');
+    expect(nameOf(told.leg)).toBe('recording');
+    expect(told.leg.failovers).toMatchObject([{ reason: 'media_refused', done: { to: 'r2' } }]);
+  });
+
+  it('is kept, and told of, where there is no other', () => {
+    const told = recording('r1', { a: both.a! }).tell({ type: 'timer', name: 'media' });
+    told.tell({ type: 'unallocated' });
+    expect(told.done()).toEqual(['note-unrecorded']);
+    expect(told.leg.live?.recordId).toBe('rs-r1');
+    expect(told.timers()).toEqual(['retry']);
+  });
+
+  it('records when it takes the rest after all', () => {
+    const told = recording('r1', { a: both.a! });
+    told.tell({ type: 'media-changed', recordId: 'rs-r1', media: both }).look();
+    expect(told.done()).toContain('retarget-forks');
+    expect(nameOf(told.leg)).toBe('recording');
+    expect(told.effects).toContainEqual({ do: 'clear-timer', name: 'media' });
+  });
+
+  it('is not blamed for taking nothing in a pause', () => {
+    const told = new Told().tell({ type: 'begin' }).tell({ type: 'pause' }).allocate('r1');
+    told.begin('r1', {});
+    expect(told.timers()).not.toContain('media');
+    expect(nameOf(told.leg)).toBe('paused');
+  });
+});
+
+describe('a recorder that may still receive', () => {
+  it.each(['rtcp_silence', 'unsendable'] as const)(
+    'is sent to until another one receives, and kept where there is none: %s',
+    (reason) => {
+      const told = recording().lose(reason).tell({ type: 'turn' }).tell({ type: 'unallocated' });
+      expect(told.done()).toEqual(['note-unrecorded']);
+      expect(told.leg.live?.recordId).toBe('rs-r1');
+      expect(nameOf(told.leg)).toBe('failed');
+    },
+  );
+
+  it('is taken back when it is well again before there is another', () => {
+    const told = recording()
+      .lose('unsendable')
+      .tell({ type: 'turn' })
+      .tell({ type: 'unallocated' });
+    told.tell({ type: 'media-well', recordId: 'rs-r1' });
+    expect(nameOf(told.leg)).toBe('recording');
+    expect(told.leg.failovers.at(-1)?.done?.to).toBe('r1');
+    expect(told.leg.search.stage).toBe('none');
+  });
+
+  it('is left for loss only when another one receives, and never retired for want of one', () => {
+    const told = recording().lose('rtcp_loss');
+    expect(told.done()).toContain('allocate');
+    told.tell({ type: 'unallocated' });
+    expect(told.done()).toEqual([]);
+    expect(nameOf(told.leg)).toBe('recording');
+  });
+
+  it('is given up when its port is closed besides', () => {
+    const told = recording().lose('rtcp_silence');
+    told.tell({ type: 'fork-refused', recordId: 'rs-r1', at: 1_000 });
+    told.tell({ type: 'turn' }).tell({ type: 'unallocated' });
+    expect(told.done()).toContain('retire');
+  });
+});
+
+describe('a leg that looks for a recorder', () => {
+  it('holds a refusal against nobody but the call', () => {
+    const told = new Told().tell({ type: 'begin' }).allocate('r1');
+    const why = { reason: 'sip_error', refusal: { status: 488 }, message: '488' } as const;
+    told.tell({ type: 'not-taken', recordId: 'rs-r1', why });
+    expect(told.effects).toContainEqual(
+      expect.objectContaining({ do: 'note-not-taken', refusal: { status: 488 } }),
+    );
+    expect(told.effects).toContainEqual(
+      expect.objectContaining({ do: 'allocate', exclude: ['r1'] }),
+    );
+  });
+
+  it('begins again when the recorder it was on fails while the one that it no longer wants is let go of', () => {
+    const told = recording().tell({ type: 'recorder-draining', recorder: 'r1' }).allocate('r2');
+    told.lose('unsendable');
+    told.tell({ type: 'media-well', recordId: 'rs-r1' });
+    told.end('srs_bye');
+    expect(told.leg.search.stage).toBe('inviting');
+    const why = { reason: 'sip_error', message: 'cancelled' } as const;
+    told.tell({ type: 'not-taken', recordId: 'rs-r2', why });
+    expect(told.done()).toContain('queue');
+  });
+
+  it('lets go of what it is given too late', () => {
+    const told = new Told().tell({ type: 'begin' }).tell({ type: 'stop', reason: 'ended' });
+    told.tell({ type: 'timer', name: 'stop' });
+    expect(told.leg.phase).toBe('ended');
+    expect(told.allocate('r1').done()).toEqual(['release']);
+  });
+});
+
+describe('a leg that ends', () => {
+  it('is not on its way any more, whatever it was doing', () => {
+    const told = recording().end('srs_bye').tell({ type: 'turn' }).allocate('r2');
+    expect(isMoving(told.leg)).toBe(true);
+    told.tell({ type: 'stop', reason: 'ended' });
+    told.tell({ type: 'timer', name: 'stop' });
+    told.tell({ type: 'retired', recordId: 'rs-r1', stock });
+    const why = { reason: 'sip_error', message: 'cancelled' } as const;
+    told.tell({ type: 'not-taken', recordId: 'rs-r2', why });
+    expect(told.leg.phase).toBe('ended');
+    expect(isMoving(told.leg)).toBe(false);
+  });
+
+  it('waits for the answer to its BYE, and for nothing of sessions before', () => {
+    const told = recording().tell({ type: 'stop', reason: 'ended' }).look();
+    expect(told.done()).toEqual(['finish']);
+    told.tell({ type: 'finishing', recordId: 'rs-r1', reason: 'ended', forks: level, streams });
+    told.tell({ type: 'finished', recordId: 'rs-r1', forks: level });
+    expect(told.done()).toEqual(['bye']);
+    expect(told.leg.phase).toBe('stopping');
+    expect(told.tell({ type: 'gone', recordId: 'rs-r1' }).leg.phase).toBe('ended');
+  });
+
+  it('looks on for a recorder when its own dies while it ends', () => {
+    const told = recording().tell({ type: 'stop', reason: 'ended' });
+    told.tell({ type: 'fork-refused', recordId: 'rs-r1', at: 1_000 });
+    expect(told.done()).toContain('queue');
+    expect(told.leg.failovers).toEqual([]);
+  });
+});
