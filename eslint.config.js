@@ -1,58 +1,107 @@
 import js from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
+import { noImportCircle } from './scripts/lint/no-import-circle.ts';
 
-// Who may know whom: a folder (or file) of src/ may import from those to its right only. errors,
-// config, logger and metrics are for everybody.
-const parts = [
-  'app',
-  'demo',
-  'control',
-  'recording',
-  'media',
-  'resource',
-  'siprec',
-  'edge',
-  'sip',
-  'rtp',
-];
-const mayImport = {
-  control: ['recording'],
-  recording: ['media', 'resource', 'siprec', 'edge', 'sip', 'rtp'],
-  media: ['edge', 'sip', 'rtp'],
-  resource: ['edge', 'sip', 'rtp'],
-  siprec: ['edge', 'sip', 'rtp'],
-  recorder: ['siprec', 'edge', 'sip', 'rtp'],
-  merge: ['recorder', 'rtp'],
-  edge: ['rtp'],
-  sip: [],
-  rtp: [],
+// Who may know whom: a folder of src/ imports only from those named here, beside what every part may know. Where it is `types`,
+// the one declares and the other implements or reads what is declared: its code stays unknown.
+const forEverybody = ['clock', 'config', 'errors', 'logger', 'metrics', 'networks'];
+const mayKnow = {
+  demo: { all: ['recording', 'recorder', 'edge', 'rtp'] },
+  control: { all: ['recording', 'alarm'] },
+  alarm: { all: [] },
+  recording: { all: ['rtp'], types: ['edge'] },
+  media: { all: ['edge', 'rtp'], types: ['recording'] },
+  resource: { all: [], types: ['recording'] },
+  siprec: { all: ['sip', 'rtp'], types: ['recording', 'edge'] },
+  recorder: { all: ['siprec', 'sip', 'edge', 'rtp'], types: ['recording'] },
+  merge: { all: ['recorder', 'rtp'] },
+  edge: { all: ['rtp'] },
+  sip: { all: [] },
+  rtp: { all: [] },
 };
 
-const layers = Object.entries(mayImport).map(([part, allowed]) => {
-  const forbidden = [...parts, 'main', 'recorder', 'merge'].filter(
-    (name) => name !== part && !allowed.includes(name),
-  );
-  // What recording/ declares, the parts below it implement: they may know its words, as types.
-  const isImplementor = ['media', 'resource', 'siprec', 'recorder'].includes(part);
-  const patterns = [
-    {
-      regex: `^(\\.\\./)+(${forbidden.filter((name) => name !== 'recording' || !isImplementor).join('|')})(/|\\.ts$)`,
-      message: `src/${part}/ may not know this part (see "who may know whom" in eslint.config.js).`,
-    },
-  ];
-  if (isImplementor) {
-    patterns.push({
-      regex: '^(\\.\\./)+recording/',
-      allowTypeImports: true,
-      message: `src/${part}/ implements what src/recording/ declares: import its types only.`,
-    });
-  }
-  return {
-    files: [`src/${part}/**/*.ts`],
-    rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns }] },
-  };
-});
+const layers = Object.entries(mayKnow).flatMap(([part, { all, types = [] }]) =>
+  ['', '*/', '*/*/'].map((below, depth) => {
+    const up = `^${'\\.\\./'.repeat(depth + 1)}`;
+    const known = [...all, ...types, ...forEverybody].join('|');
+    const patterns = [
+      {
+        regex: `${up}(?!(${known})(/|\\.ts$))`,
+        message: `src/${part}/ may not know this part (see "who may know whom" in eslint.config.js).`,
+      },
+      ...types.map((name) => ({
+        regex: `${up}${name}/`,
+        allowTypeImports: true,
+        message: `src/${part}/ knows src/${name}/ by its types only.`,
+      })),
+    ];
+    return {
+      files: [`src/${part}/${below}*.ts`],
+      rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns }] },
+    };
+  }),
+);
+
+/** What the product may not know, and what the simulator may know of it: all that runs without the addon. */
+const outside = [
+  {
+    files: ['src/*.ts'],
+    rules: forbidImports(
+      '^\\.\\./',
+      'What is not in src/ is not in the published package: src/ does without it.',
+    ),
+  },
+  {
+    files: ['simulate/**/*.ts'],
+    rules: forbidImports(
+      '/(test|bench|src/(main|app|serve)\\.ts|src/(control|demo|merge|recorder)/|src/edge/(?!types\\.ts))',
+      'simulate/ runs calls, legs, resource manager and SIP; it brings its own edge, network and recorders.',
+    ),
+  },
+];
+
+/** What decides is pure: time, names and what happened come in as parameters, what is to be done goes out. */
+const pure = {
+  files: [
+    'src/recording/account/*.ts',
+    'src/recording/leg/{evidence,leg-data,leg-events,leg-step,leg-view}.ts',
+    'src/recording/call/call-{data,events,step}.ts',
+    'src/resource/policies/*.ts',
+    'src/rtp/*.ts',
+  ],
+  rules: {
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: [
+          {
+            regex: '^(node:(?!assert$)|pino$)|/(clock|logger)\\.ts$|-runner\\.ts$',
+            message:
+              "This file decides and does nothing: clock, log, network and disk are the runner's.",
+          },
+        ],
+      },
+    ],
+  },
+};
+
+/** The simulation runs these on a clock of its own. */
+const onInjectedClock = {
+  files: ['src/{alarm,recording,resource,sip}/**/*.ts', 'src/siprec/{client,src-*}.ts'],
+  ignores: ['src/sip/transaction/clock.ts'],
+  rules: {
+    'no-restricted-globals': [
+      'error',
+      ...['setTimeout', 'setInterval', 'clearTimeout', 'clearInterval', 'performance'].map(
+        (name) => ({
+          name,
+          message: 'Time comes from the clock that is passed in.',
+        }),
+      ),
+    ],
+  },
+};
 
 export default defineConfig(
   globalIgnores(['dist/', 'native/build*/', 'recordings/', 'demo-recordings/', 'coverage/']),
@@ -63,7 +112,9 @@ export default defineConfig(
     languageOptions: {
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
     },
+    plugins: { tandem: { rules: { 'no-import-circle': noImportCircle } } },
     rules: {
+      'tandem/no-import-circle': 'error',
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': [
         'error',
@@ -75,7 +126,10 @@ export default defineConfig(
         { allowNumber: true, allowBoolean: true },
       ],
       // A parameter that an interface asks for may go unused.
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', ignoreRestSiblings: true }],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', ignoreRestSiblings: true },
+      ],
       eqeqeq: 'error',
     },
   },
@@ -126,5 +180,14 @@ export default defineConfig(
       },
     },
   },
-  ...layers,
+  layers,
+  outside,
+  pure,
+  onInjectedClock,
 );
+
+function forbidImports(regex, message) {
+  return {
+    '@typescript-eslint/no-restricted-imports': ['error', { patterns: [{ regex, message }] }],
+  };
+}

@@ -209,7 +209,7 @@ export class World {
   }
 
   ledger(callId: string): Ledger {
-    const ledger = this.calls.ledger(callId) as unknown as Ledger;
+    const ledger = this.calls.ledger(callId);
     return this.#sabotage.ledger?.(ledger) ?? ledger;
   }
 

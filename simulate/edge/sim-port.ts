@@ -9,17 +9,26 @@ import type {
 import type { PartyPacket } from '../packet.ts';
 import { Normaliser } from './normaliser.ts';
 import { Ring } from './ring.ts';
-import type { SimFork } from './sim-fork.ts';
+import type { RingEntry } from './ring.ts';
 import { TimedRanges } from './timed-ranges.ts';
 
 const ssrcChangesMax = 64;
+
+/** A fork as its port sees it. */
+interface RingReader {
+  readonly id: number;
+  /** A packet has come. */
+  offer(): void;
+  /** The ring forgets its oldest packet. */
+  onEvict(entry: RingEntry, index: number): void;
+}
 
 /** One party's pinned port: what came in, and the ring that forks read. */
 export class SimPort {
   readonly opened: OpenedPort;
   readonly ring: Ring;
   readonly received = new TimedRanges();
-  readonly forks = new Set<SimFork>();
+  readonly forks = new Set<RingReader>();
   remote: PortRemote | undefined;
   route: PortRoute = { kind: 'none' };
   egressPackets = 0;

@@ -66,7 +66,7 @@ export function wantedOf(
 }
 
 /** Reached our host while it was to be recorded, and was dropped there before it could be read. */
-export function droppedOf(stream: StreamReport, window: StreamWindow): Range[] {
+function droppedOf(stream: StreamReport, window: StreamWindow): Range[] {
   return subtract(inWindow(stream.dropped, window), union(window.paused));
 }
 

@@ -6,7 +6,7 @@ import type { ServerTransaction } from '../transaction/server-transaction.ts';
 import type { SipFlow } from '../transport/flow.ts';
 import type { LocalContact } from './contact.ts';
 import { respond } from './core.ts';
-import type { SipCore } from './core.ts';
+import type { KnownDialog, SipCore } from './core.ts';
 import type { AcceptedAnswer } from './accepted-answer.ts';
 import { DialogClient } from './dialog-client.ts';
 import { DialogPeer } from './dialog-peer.ts';
@@ -36,7 +36,7 @@ export interface DialogSessionOptions {
   flow: SipFlow;
 }
 
-export class DialogSession extends SipDialog {
+export class DialogSession extends SipDialog implements KnownDialog {
   readonly established: SipMessage;
   readonly remoteAddress: string;
   ack: SipRequest | undefined;
@@ -146,7 +146,6 @@ export class DialogSession extends SipDialog {
     return this.hangUp('bye', options.headers);
   }
 
-  /** Sends BYE and ends the dialog at once; the promise waits for the answer. */
   hangUp(why: SipCloseReason, headers: readonly Header[] = []): Promise<void> {
     if (this.#bye !== undefined) return this.#bye;
     if (this.#ended) return Promise.resolve();
@@ -180,7 +179,6 @@ export class DialogSession extends SipDialog {
     }, 0);
   }
 
-  /** Whether a request that names this dialog comes from its other end; anything else must change nothing. */
   isFromPeer(flow: SipFlow): boolean | Promise<boolean> {
     return this.#peer.owns(flow);
   }
@@ -227,7 +225,6 @@ export class DialogSession extends SipDialog {
     return this.#client.acknowledge(response);
   }
 
-  /** The user agent is closed and waits no longer. */
   drop(): void {
     this.#end('closed');
     this.#client.abandonBye(SipFailure.cancelled('The user agent is closed'));

@@ -17,8 +17,7 @@ import type { HostAddress } from '../transport/host-names.ts';
 import { openSocket } from '../transport/open-socket.ts';
 import { TransportLayer } from '../transport/transport-layer.ts';
 import { respond } from './core.ts';
-import type { SipCore } from './core.ts';
-import type { DialogSession } from './dialog-session.ts';
+import type { KnownDialog, SipCore } from './core.ts';
 import { dialogKey } from './dialog-state.ts';
 import type { SipDialog } from './dialog.ts';
 import { IncomingRequest } from './incoming-request.ts';
@@ -331,7 +330,7 @@ export class SipUserAgent {
 
   /** Calls back at once, unless the name of a host must be looked up. */
   #fromPeer(
-    dialog: DialogSession,
+    dialog: KnownDialog,
     request: SipRequest,
     flow: SipFlow,
     then: (isPeer: boolean) => void,
@@ -362,7 +361,7 @@ export class SipUserAgent {
     this.#handlers.onStranger?.({ method, callId, source });
   }
 
-  #dialogOf(request: SipRequest): DialogSession | undefined {
+  #dialogOf(request: SipRequest): KnownDialog | undefined {
     const callId = request.headers.get('Call-ID') ?? '';
     return this.#core.dialogs.get(dialogKey(callId, tagOf(request, 'To'), tagOf(request, 'From')));
   }
