@@ -51,6 +51,7 @@ void LegSocket::enroll(Fork& fork) {
 void LegSocket::unregister(Fork& fork) {
   byRtp_.erase(fork.rtp());
   byRtcp_.erase(fork.rtcp());
+  former_.add(fork.rtcp(), monotonicNs());
 }
 
 bool LegSocket::queue(ShardContext& context, Fork& fork, uint64_t index, bool replayed) {
@@ -169,7 +170,11 @@ void LegSocket::receive(ShardContext& context, int fd, ReadState& state) {
     if (found == byRtcp_.end()) {
       found = byRtp_.find(datagram.from);
       if (found == byRtp_.end()) {
-        context.countRefusal(Refusal::kStranger);
+        if (former_.knows(datagram.from, context.monotonicNow)) {
+          ++context.counters.rtcpIn;
+        } else {
+          context.countRefusal(Refusal::kStranger);
+        }
         continue;
       }
     }

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "address.h"
+#include "former_peers.h"
 #include "limits.h"
 #include "shard_context.h"
 #include "udp.h"
@@ -62,6 +63,7 @@ class LegSocket {
   Ready<LegSocket, &LegSocket::onRtcpReady> rtcpReady_{*this};
   ForkMap byRtp_;
   ForkMap byRtcp_;
+  FormerPeers former_;
   std::array<mmsghdr, kSendBatch> messages_{};
   std::array<iovec, kSendBatch> vectors_{};
   std::array<Item, kSendBatch> items_{};

@@ -49,6 +49,8 @@ inline constexpr size_t kRangesMax = 65536;
 inline constexpr size_t kSpansMax = 65536;
 /** Copies out of order that a fork remembers until they are judged. */
 inline constexpr size_t kLateCopiesMax = 4096;
+/** Addresses of recorders that a leg socket remembers after their forks have gone. */
+inline constexpr size_t kFormerPeersMax = 4096;
 /** Ranges that a fork never sends. */
 inline constexpr size_t kKeptOutMax = 64;
 inline constexpr size_t kSsrcChangesMax = 64;
