@@ -108,7 +108,7 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   explicit EdgeAddon(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
     guarded(info.Env(), [&]() -> Napi::Value {
       const EdgeOptions options = readEdgeOptions(info[0]);
-      startClock(readTime(info[2], "now"));
+      startClock(readSignedMs(info[2], "clockOffset"));
       if (!info[1].IsFunction()) fail("onEvent is not a function");
       events_ = std::make_unique<EventQueue>(info.Env(), info[1].As<Napi::Function>());
       try {

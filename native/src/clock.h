@@ -37,10 +37,10 @@ inline std::atomic<int64_t> clockOffsetNs{wallNs() - monotonicNs()};
  * which must not jump (RFC 3550 section 6.4.1). */
 inline int64_t nowNs() { return monotonicNs() + clockOffsetNs.load(std::memory_order_relaxed); }
 
-/** `atNs`: what it is now by the process's clock. The first edge of a process sets it, before there
- * are threads. */
-inline void startClock(int64_t atNs) {
-  static const bool started = (clockOffsetNs.store(atNs - monotonicNs()), true);
+/** How far the process's clock is ahead of the monotonic one. The first edge of a process sets it,
+ * before there are threads. */
+inline void startClock(int64_t offsetNs) {
+  static const bool started = (clockOffsetNs.store(offsetNs), true);
   static_cast<void>(started);
 }
 

@@ -206,7 +206,7 @@ Napi::Value listToJs(Napi::Env env, const std::vector<Item>& items) {
 }  // namespace
 
 int64_t readSignedMs(const Napi::Value& value, const char* field) {
-  return static_cast<int64_t>(readWithin(value, -1e12, 1e12, field) * kNsPerMs);
+  return static_cast<int64_t>(readWithin(value, -1e13, 1e13, field) * kNsPerMs);
 }
 
 int64_t readTime(const Napi::Value& value, const char* field) {

@@ -153,8 +153,12 @@ export interface ReportsTrace {
 }
 
 export interface Addon {
-  /** @param now Unix ms by the clock that the edge is to follow; the first edge of a process sets it */
-  Edge: new (options: EdgeOptions, onEvent: (event: EdgeEvent) => void, now: number) => NativeEdge;
+  /** @param clockOffset ms from the monotonic clock to the process's; the first edge of a process sets it */
+  Edge: new (
+    options: EdgeOptions,
+    onEvent: (event: EdgeEvent) => void,
+    clockOffset: number,
+  ) => NativeEdge;
   takePrecedence(thread: number, niceness: number): boolean;
   /** For tests: what the addon sees when somebody sets the machine's clock by so many ms. */
   stepWallClock(ms: number): void;

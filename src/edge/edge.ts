@@ -1,6 +1,6 @@
-import { systemClock } from '../clock.ts';
 import { messageOf, TandemError } from '../errors.ts';
 import { loadAddon } from './addon.ts';
+import { clockOffset } from './clock-offset.ts';
 import type { NativeEdge } from './addon.ts';
 import { unpack } from './packed-ranges.ts';
 import type {
@@ -69,7 +69,7 @@ export class Edge {
   ): Edge {
     checkEdgeOptions(options);
     const addon = loadAddon(addonPath);
-    return new Edge(guard(() => new addon.Edge(options, onEvent, systemClock.now())));
+    return new Edge(guard(() => new addon.Edge(options, onEvent, clockOffset())));
   }
 
   /** Of all threads, what `takePrecedence` (precedence.ts) does of one. */
