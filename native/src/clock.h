@@ -44,9 +44,6 @@ inline void startClock(int64_t offsetNs) {
   static_cast<void>(started);
 }
 
-/** A time of the edge's clock as the machine's clock has it now. */
-inline int64_t toWallNs(int64_t atNs) { return atNs + (wallNs() - nowNs()); }
-
 /** NTP timestamp (RFC 3550 section 4): seconds since 1900 in the upper half, fraction in the lower.
  */
 inline uint64_t toNtp(int64_t unixNs) {
