@@ -1,8 +1,7 @@
-import { handOverPoints, lateStart, livePoints, replayPoints } from '../account/starts.ts';
 import { failoverCost, isBehind } from '../account/books.ts';
-import type { LegBooks } from '../account/books.ts';
-import type { ByParty, Forks, SessionRecord, Streams, WindowRecord } from '../account/records.ts';
-import { currentSession, endSession, failSession, settleSession } from '../account/sessions.ts';
+import type { ByParty, Forks, SessionRecord, Streams } from '../account/records.ts';
+import { currentSession, failSession } from '../account/sessions.ts';
+import { handOverPoints, lateStart, livePoints, replayPoints } from '../account/starts.ts';
 import { keptOut, pausedFrom } from '../account/window.ts';
 import type { ForkStart } from '../../edge/types.ts';
 import { parties } from '../interfaces.ts';
@@ -10,45 +9,56 @@ import type { Allocation, CallStock, FailureReason, RecorderMedia } from '../int
 import { isCertain, weigh } from './evidence.ts';
 import type { Attempt, Doubt, LegData, LiveSession, Search } from './leg-data.ts';
 import type { LegEffect, LegEvent, NotTaken, TimerName } from './leg-events.ts';
-import type { RecordingSettings } from './leg-settings.ts';
+import {
+  close,
+  finish,
+  finished,
+  finishing,
+  noteFailover,
+  noteRecentFailure,
+  noteRecorded,
+  recentFailureMs,
+  recorderLeft,
+  retire,
+  retired,
+} from './leg-records.ts';
+import {
+  booksOf,
+  clearTimer,
+  dropDoubt,
+  isSame,
+  isWell,
+  log,
+  mayReceive,
+  replace,
+  setTimer,
+  takesAll,
+} from './leg-turn.ts';
+import type { LegContext, Turn } from './leg-turn.ts';
 
 /**
  * All that a leg decides. Pure: what is wanted (`desired`) stands beside what the recorder was told (`live.told`), and the
- * difference is worked off; a leg keeps a recorder that lives until another one receives.
+ * difference is worked off; a recorder that may still receive is kept until another one does.
  *
- *     selecting ──► inviting ──► recording ⇄ paused          ended: from anywhere, by `stop`, when all is
- *       ▲  │ ▲         │             │         │                    sent, or given up
- *       │  │ └─────────┘ not taken   │         │
- *       │  ▼ nobody                  ▼         ▼
- *      failed ◄───────────────── failing-over ──► recording | paused
+ *                  not taken
+ *                ┌───────────┐        takes all its media
+ *     begin      ▼           │                │          pause
+ *     ─────► selecting ─► inviting ───────────┴► recording ⇄ paused
+ *              ▲   │ nobody                          │ resume │
+ *        retry │   ▼           lost, no other yet    │        │ lost
+ *              failed ◄──────────── failing-over ◄───┴────────┘
+ *                │ retry                ▲  │ the next one receives
+ *                └──────────────────────┘  └──► recording | paused
+ *
+ *     stop: from each of them to ended, when what is in the ring is sent or its time is over
  */
-export interface LegContext {
-  readonly settings: RecordingSettings;
-  readonly window: WindowRecord;
-}
-
 export interface LegStep {
   readonly state: LegData;
   readonly effects: readonly LegEffect[];
 }
 
-type Draft = { -readonly [K in keyof LegData]: LegData[K] };
-
-/** One step under way. */
-interface Turn {
-  readonly leg: Draft;
-  readonly now: number;
-  readonly context: LegContext;
-  readonly effects: LegEffect[];
-}
-
-/** Of one leg; the oldest are forgotten. */
-const failoversMax = 100;
 const drainPollMs = 20;
 const doubtPollMs = 50;
-/** A recorder that failed this leg is passed over for this long, except where everything else has been tried. */
-const recentFailureMs = 30_000;
-const recentFailuresMax = 64;
 const tellDelayMsMin = 1_000;
 const tellDelayMsMax = 30_000;
 
@@ -307,7 +317,11 @@ function begun(turn: Turn, recordId: string): void {
   noteRecorded(turn);
   const open = leg.failovers.at(-1);
   if (open !== undefined && open.done === undefined && before !== undefined) {
-    const cost = failoverCost(booksOf(turn, plan.streams, {}), lastOf(leg, before), session);
+    const cost = failoverCost(
+      booksOf(turn, plan.streams, {}),
+      lastOf(leg.sessions, before),
+      session,
+    );
     noteFailover(turn, { ...open, done: { to: recorder, at: now, cost } });
   }
   if (leg.phase === 'stopping') drain(turn);
@@ -505,10 +519,6 @@ function judgeMedia(turn: Turn): void {
   } else if (leg.leaving === undefined) {
     setTimer(turn, 'media', context.settings.mediaTimeoutMs);
   }
-}
-
-export function takesAll({ media, offered }: LiveSession): boolean {
-  return offered.every((party) => media[party] !== undefined);
 }
 
 // ---- signs ----
@@ -783,89 +793,6 @@ function fail(turn: Turn, reason: FailureReason, deadAt: number, safeAt = deadAt
   }
 }
 
-/** Recorders that take a session and drop it at once must not make us go round among them without a pause. */
-function noteRecentFailure({ leg, now, context }: Turn, session: SessionRecord): void {
-  const { recorder, startedAt } = session;
-  const { retry: delays } = context.settings;
-  const others = leg.recentFailures.filter((failure) => failure.recorder !== recorder);
-  leg.recentFailures = [...others, { recorder, at: now }].slice(-recentFailuresMax);
-  if (now - startedAt >= delays.maxMs) leg.retryDelayMs = delays.initialMs;
-}
-
-function recorderLeft({ leg, now }: Turn, { recorder }: SessionRecord): LegData['failovers'][0] {
-  return { leg: leg.leg, from: recorder, reason: 'operator', detectedAt: now, deadAt: now };
-}
-
-/** Adds it, or puts it in the place of the one that is open. */
-function noteFailover({ leg, effects }: Turn, failover: LegData['failovers'][0]): void {
-  const open = leg.failovers.at(-1);
-  const others =
-    open !== undefined && open.done === undefined ? leg.failovers.slice(0, -1) : leg.failovers;
-  leg.failovers = [...others, failover].slice(-failoversMax);
-  effects.push({ do: 'note-failover', failover });
-}
-
-function noteRecorded({ leg, effects }: Turn): void {
-  if (leg.unrecordedTold) effects.push({ do: 'note-recorded' });
-  leg.unrecordedTold = false;
-}
-
-function retire(turn: Turn, { recordId }: SessionRecord, at: number): void {
-  turn.effects.push({ do: 'retire', recordId, at });
-}
-
-function retired(turn: Turn, recordId: string, stock: CallStock): void {
-  const session = currentSession(turn.leg.sessions);
-  if (session?.recordId !== recordId) return;
-  close(turn, session, session.failure?.reason ?? turn.leg.stop?.reason ?? 'failed', stock);
-}
-
-/** Of a recorder that is gone: its copies have stopped. */
-function close(turn: Turn, session: SessionRecord, reason: string, stock: CallStock): void {
-  const { streams, forks = {}, arrivedAt } = stock;
-  account(turn, session, { reason, forks, streams, ...(arrivedAt && { arrivedAt }) });
-  turn.effects.push({ do: 'bye', recordId: session.recordId, reason });
-}
-
-function account(
-  turn: Turn,
-  session: SessionRecord,
-  end: { reason: string; forks: Forks; streams: Streams; arrivedAt?: ByParty<number> },
-): void {
-  const { leg, now, effects } = turn;
-  const { recordId, recorder } = session;
-  replace(leg, endSession(session, { at: now, ...end }));
-  if (leg.live?.recordId === recordId) {
-    delete leg.live;
-    for (const name of ['drain', 'tell', 'media'] as const) clearTimer(turn, name);
-  }
-  dropDoubt(turn);
-  effects.push({ do: 'release', recordId });
-  effects.push({ do: 'note-habit', recorder, habit: habitOf(end.forks) });
-}
-
-/** Of a recorder that is well: before the goodbye it may say what it received in all. */
-function finish({ leg, effects }: Turn, { recordId }: SessionRecord, reason: string): void {
-  if (leg.finishing.includes(recordId)) return;
-  leg.finishing = [...leg.finishing, recordId];
-  effects.push({ do: 'finish', recordId, reason });
-}
-
-function finishing(turn: Turn, event: Extract<LegEvent, { type: 'finishing' }>): void {
-  const { recordId, reason, forks, streams } = event;
-  const session = turn.leg.sessions.find((one) => one.recordId === recordId);
-  if (session === undefined || session.endedAt !== undefined) return;
-  account(turn, session, { reason, forks, streams });
-}
-
-function finished(turn: Turn, recordId: string, forks: Forks | undefined): void {
-  const { leg, effects } = turn;
-  const session = leg.sessions.find((one) => one.recordId === recordId);
-  if (session === undefined) return;
-  if (forks !== undefined) replace(leg, settleSession(session, forks));
-  effects.push({ do: 'bye', recordId, reason: session.endReason ?? 'ended' });
-}
-
 /** What is in the ring still goes out first. */
 function stop(turn: Turn, reason: string): void {
   const { leg, now, context } = turn;
@@ -960,64 +887,8 @@ function mediaMissing(turn: Turn): void {
   moveOn(turn);
 }
 
-/** Its copies are still worth sending, as far as we know. */
-function mayReceive(reason: FailureReason): boolean {
-  return reason === 'rtcp_silence' || reason === 'unsendable';
-}
-
-/** It has a recorder, and nothing speaks against that one. */
-export function isWell({ live, sessions }: Pick<LegData, 'live' | 'sessions'>): boolean {
-  return live !== undefined && currentSession(sessions)?.failure === undefined;
-}
-
-function isSame(left: LegData['desired'], right: LegData['desired']): boolean {
-  return left.paused === right.paused && left.streams === right.streams;
-}
-
-function booksOf({ leg, context }: Turn, streams: Streams, live: Forks): LegBooks {
-  return { sessions: leg.sessions, window: context.window, streams, live, waits: true };
-}
-
-function habitOf(forks: Forks): { reports: number; sentMs: number } {
-  const all = Object.values(forks);
-  return {
-    reports: Math.max(0, ...all.map(({ receiverReports }) => receiverReports)),
-    sentMs: Math.max(
-      0,
-      ...all.map(({ sent }) => (sent.at(-1)?.lastAt ?? 0) - (sent[0]?.firstAt ?? 0)),
-    ),
-  };
-}
-
-function replace(leg: Draft, session: SessionRecord): void {
-  leg.sessions = leg.sessions.map((one) => (one.recordId === session.recordId ? session : one));
-}
-
-function lastOf({ sessions }: Draft, { recordId }: SessionRecord): SessionRecord {
+function lastOf(sessions: readonly SessionRecord[], { recordId }: SessionRecord): SessionRecord {
   return sessions.find((session) => session.recordId === recordId) as SessionRecord;
-}
-
-function dropDoubt(turn: Turn): void {
-  if (turn.leg.doubt === undefined) return;
-  delete turn.leg.doubt;
-  clearTimer(turn, 'doubt');
-}
-
-function setTimer({ effects }: Turn, name: TimerName, delayMs: number): void {
-  effects.push({ do: 'set-timer', name, delayMs });
-}
-
-function clearTimer({ effects }: Turn, name: TimerName): void {
-  effects.push({ do: 'clear-timer', name });
-}
-
-function log(
-  { effects }: Turn,
-  level: 'info' | 'warn' | 'error',
-  message: string,
-  facts: Extract<LegEffect, { do: 'log' }>['facts'],
-): void {
-  effects.push({ do: 'log', level, message, facts });
 }
 
 /** What comes too late for a leg that has ended is let go of. */

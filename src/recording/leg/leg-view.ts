@@ -6,7 +6,7 @@ import { sessionState } from '../account/shown.ts';
 import type { LegState, LegStreamState, RecordingSessionStateName } from '../call-state.ts';
 import type { Place } from '../interfaces.ts';
 import type { LegData } from './leg-data.ts';
-import { isWell, takesAll } from './leg-step.ts';
+import { isWell, takesAll } from './leg-turn.ts';
 
 /** What a leg shows of itself. Pure. */
 

@@ -319,7 +319,7 @@ describe('what is asked of a call while it is busy', () => {
     const asked = Array.from({ length: 70 }, () =>
       world.calls.recording('c1', 'pause').then(
         () => 'done',
-        (error: TandemError) => error.code,
+        (error: unknown) => (error as TandemError).code,
       ),
     );
     const answers = await world.during(Promise.all(asked));
