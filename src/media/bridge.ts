@@ -14,24 +14,17 @@ import type {
   MediaSigns,
   OpenCallRequest,
   Party,
-  PartyMedia,
   Payload,
   RecordedStream,
   StockRequest,
 } from '../recording/interfaces.ts';
+import { describe, portId, portsBeside, portsOf, type BridgeCall } from './bridge-call.ts';
 import { CallRoute } from './call-route.ts';
 import { byParty, ForkBook, idsOf } from './fork-book.ts';
 import type { MediaEdge } from './media-edge.ts';
 import { arrivedAt, inChunks } from './edge-lists.ts';
 import { bothParties, otherParty, PartyPort, streamIndex } from './party.ts';
-import {
-  answerDirection,
-  parseAnswer,
-  parseOffer,
-  receives,
-  sends,
-  type SessionDescription,
-} from './sdp.ts';
+import { answerDirection, parseAnswer, parseOffer, type SessionDescription } from './sdp.ts';
 import { recordedStreams } from './recorded-streams.ts';
 import { Recovery, type CarriedCall } from './recovery.ts';
 import { WorkerPool } from './worker-pool.ts';
@@ -55,17 +48,6 @@ export interface BridgeObserver {
   workerHung?(): void;
   /** A call that should go through mediasoup takes the direct path, for want of a worker. */
   fellBack?(): void;
-}
-
-interface BridgeCall {
-  readonly callId: string;
-  readonly shard: number;
-  readonly ports: Readonly<Record<Party, PartyPort>>;
-  readonly route: CallRoute;
-  /** The offer that waits for an answer: `from` is who made it. */
-  pending: { readonly from: Party; readonly offer: SessionDescription } | undefined;
-  answered: boolean;
-  payloads: readonly Payload[];
 }
 
 /** Calls on the edge, and on mediasoup where it can carry them. Give it the edge's events by `handleEdgeEvent`. */
@@ -434,42 +416,4 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
 
 function noCall(callId: string): TandemError {
   return new TandemError('CALL_NOT_FOUND', `no call ${callId}`);
-}
-
-function portId(call: BridgeCall, party: Party): number {
-  return call.ports[party].opened.portId;
-}
-
-function portsOf(call: BridgeCall): number[] {
-  return bothParties.map((party) => portId(call, party));
-}
-
-function describe(call: BridgeCall, reports: Readonly<Record<Party, StreamReport>>): CallMedia {
-  const party = (name: Party): PartyMedia => {
-    const { opened, remote } = call.ports[name];
-    return {
-      local: opened.rtp,
-      expectsMedia: expectsMedia(call, name),
-      ...(remote && { remote }),
-      report: reports[name],
-    };
-  };
-  return { callId: call.callId, path: call.route.path, parties: { a: party('a'), b: party('b') } };
-}
-
-/** RFC 3264: it said that it sends, and the other one takes it. */
-function expectsMedia({ answered, payloads, ports }: BridgeCall, party: Party): boolean {
-  if (!answered || payloads.length === 0) return false;
-  const own = ports[party].audio;
-  const peer = ports[otherParty(party)].audio;
-  return (
-    own !== undefined && peer !== undefined && sends(own.direction) && receives(peer.direction)
-  );
-}
-
-/** mediasoup's loopback ports must not take those that are pinned for parties: the larger part beside them. */
-function portsBeside(pinned: { min: number; max: number }): { min: number; max: number } {
-  const below = { min: 1_024, max: pinned.min - 1 };
-  const above = { min: pinned.max + 1, max: 65_535 };
-  return above.max - above.min >= below.max - below.min ? above : below;
 }
