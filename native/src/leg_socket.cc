@@ -16,7 +16,10 @@ namespace {
 /** ICMP errors that one flush looks into, and that one message may meet in it: a flood of them
  * holds up neither the thread nor the other messages. */
 constexpr int kRetriesPerFlush = 64;
-constexpr int kRetriesPerMessage = 8;
+constexpr int kRetriesMax = 8;
+/** Times that a message is tried again without a sign of ICMP, before the error is its own: a queue
+ * that is full may have lost that sign. */
+constexpr int kTriesMax = 2;
 constexpr size_t kErrorsPerRead = 16;
 constexpr size_t kQuotedBytes = 64;
 /** Reads of the error queue in one go: more wait for the next wake-up. */
@@ -28,6 +31,12 @@ bool mayBePending(int error) {
   return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
          error == EHOSTDOWN || error == ENOPROTOOPT || error == EPROTO || error == EACCES ||
          error == EOPNOTSUPP || error == EMSGSIZE || error == ENONET;
+}
+
+/** The kernel never says so of the message itself. */
+bool isOfIcmpAlone(int error) {
+  return error == ECONNREFUSED || error == ENOPROTOOPT || error == EPROTO || error == EOPNOTSUPP ||
+         error == ENONET || error == EHOSTDOWN;
 }
 
 /** Nobody is there: the port, the host or the way to it. */
@@ -75,6 +84,7 @@ void LegSocket::flush(ShardContext& context) {
   const int fd = sockets_.rtp.fd.get();
   int retries = 0;
   int retriesOfMessage = 0;
+  bool metIcmp = false;
   bool someHeld = false;
   for (size_t next = 0; next < queued_;) {
     // What follows on a packet that was held back goes behind it, later.
@@ -95,6 +105,7 @@ void LegSocket::flush(ShardContext& context) {
       }
       context.counters.packetsToLegs += static_cast<uint64_t>(done);
       retriesOfMessage = 0;
+      metIcmp = false;
       continue;
     }
     const int error = errno;
@@ -103,16 +114,17 @@ void LegSocket::flush(ShardContext& context) {
       giveBack(context, next);
       break;
     }
-    // sendmmsg stops at a message because of an earlier one's ICMP error: that message has not been
-    // sent. An error that is this message's own comes again at once, with nothing in the queue.
-    const bool hadErrors = mayBePending(error) && drainErrors(context, fd, true) > 0;
     const Item& item = items_[next];
-    if (error == EMSGSIZE && retriesOfMessage > 0) {
+    const bool hadErrors = mayBePending(error) && drainErrors(context, fd, true) > 0;
+    metIcmp = metIcmp || hadErrors || isOfIcmpAlone(error);
+    // sendmmsg stops at a message because of an earlier one's ICMP error: that message has not been
+    // sent. An error that is this message's own comes again and again, with nothing in the queue.
+    if (hadErrors) ++retries;
+    if (mayBePending(error) && ++retriesOfMessage <= (metIcmp ? kRetriesMax : kTriesMax)) continue;
+    if (error == EMSGSIZE) {
       item.fork->onSendError();
       ++context.counters.sendErrors;
-    } else if (mayBePending(error) && (hadErrors || retriesOfMessage == 0)) {
-      ++retries;
-      if (++retriesOfMessage <= kRetriesPerMessage) continue;
+    } else if (metIcmp) {
       item.fork->holdBack(context, item.index);
       someHeld = true;
     } else {
@@ -120,6 +132,7 @@ void LegSocket::flush(ShardContext& context) {
       ++context.counters.sendErrors;
       someHeld = true;
     }
+    metIcmp = false;
     ++next;
     retriesOfMessage = 0;
   }
