@@ -165,7 +165,11 @@ void Port::fromRelay(ShardContext& context, Datagram& datagram) {
     return;
   }
   RtpHeader header;
-  if (parseRtp(datagram.data, datagram.size, header) != Refusal::kNone) return;
+  const Refusal malformed = parseRtp(datagram.data, datagram.size, header);
+  if (malformed != Refusal::kNone) {
+    context.countRefusal(malformed);
+    return;
+  }
   way_.cameBack();
   const Normaliser::Output out = egress_.process(header, datagram.arrivalNs, clockRates_);
   // mediasoup adds header extensions that the party's SDP knows nothing of.

@@ -54,7 +54,10 @@ void Port::acceptRtcp(ShardContext& context, Datagram& datagram, bool onRtpSocke
 }
 
 void Port::rtcpFromRelay(ShardContext& context, Datagram& datagram) {
-  if (!isRtcp(datagram.data, datagram.size)) return;
+  if (!isRtcp(datagram.data, datagram.size)) {
+    context.countRefusal(Refusal::kMalformedRtcp);
+    return;
+  }
   ++context.counters.rtcpIn;
   const size_t size =
       rewriteRtcp(datagram.data, datagram.size, rulesFor(egressSsrc_, egress_, ssrc_, ingress_));

@@ -29,7 +29,10 @@ export interface EdgeOptions {
   readonly cname: string;
 }
 
-/** `announced`: RTP from the IP address that the SDP named. `any`: from wherever it comes first. */
+/**
+ * The address that was announced is taken whenever it sends. Others only while nothing is heard: `announced`: of the same IP address.
+ * `any`: from wherever it comes first.
+ */
 export type LatchPolicy = 'announced' | 'any';
 
 export interface OpenPortOptions {
@@ -46,7 +49,10 @@ export interface OpenedPort {
   readonly ssrc: number;
 }
 
-/** What the party's SDP says, as far as packets are concerned. Setting it again (re-offer) forgets the latch if the address changed. */
+/**
+ * What the party's SDP says, as far as packets are concerned. Where another address is set (re-offer), the source so far is no longer
+ * taken.
+ */
 export interface PortRemote {
   readonly rtp: SocketAddress;
   /** Equal to `rtp` when RTCP is muxed (RFC 5761). */
