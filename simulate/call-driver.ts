@@ -1,4 +1,5 @@
 import type { SocketAddress } from '../src/edge/types.ts';
+import type { RecordingAction } from '../src/recording/call-state.ts';
 import type { Calls } from '../src/recording/calls.ts';
 import { parties } from '../src/recording/interfaces.ts';
 import type { Party } from '../src/recording/interfaces.ts';
@@ -9,6 +10,7 @@ import type { ActionPlan, CallPlan } from './plan.ts';
 import type { Random } from './random.ts';
 import { Speaker } from './speaker.ts';
 import { CallTruth } from './truth.ts';
+import type { Wish } from './truth.ts';
 
 export interface CallDriverOptions {
   readonly plan: CallPlan;
@@ -23,6 +25,31 @@ export interface CallDriverOptions {
   readonly tell: (text: string) => void;
 }
 
+/** `unknown`: an order failed half-way. */
+type Recording = 'on' | 'paused' | 'stopped' | 'unknown';
+
+const wishOf: Readonly<Record<Recording, Wish>> = {
+  on: 'on',
+  paused: 'off',
+  stopped: 'off',
+  unknown: 'unsure',
+};
+
+function afterOrder(before: Recording, kind: RecordingAction): Recording {
+  switch (kind) {
+    case 'stop':
+      return 'stopped';
+    case 'start':
+      return before === 'stopped' ? 'on' : before;
+    case 'pause':
+      return 'paused';
+    case 'resume':
+      return 'on';
+    default:
+      return kind satisfies never;
+  }
+}
+
 const addresses: Readonly<Record<Party, SocketAddress>> = {
   a: { ip: '192.0.2.1', port: 4_000 },
   b: { ip: '192.0.2.2', port: 5_000 },
@@ -33,6 +60,9 @@ export class CallDriver {
   readonly truth: CallTruth;
   readonly #options: CallDriverOptions;
   readonly #speakers: Partial<Record<Party, Speaker>> = {};
+  #recording: Recording = 'stopped';
+  /** Orders on their way. */
+  #ordered = 0;
 
   constructor(options: CallDriverOptions) {
     this.#options = options;
@@ -93,6 +123,7 @@ export class CallDriver {
     tell(`${plan.id} answered${outcome}`);
     if (outcome !== '') return;
     truth.answered = true;
+    this.#recording = 'on';
     truth.begunAt = clock.now();
     truth.wishes('on', clock.now());
     for (const party of parties) this.#speak(party);
@@ -132,10 +163,9 @@ export class CallDriver {
     switch (kind) {
       case 'pause':
       case 'stop':
-        return this.#order(kind, 'off');
       case 'resume':
       case 'start':
-        return this.#order(kind, 'on');
+        return this.#order(kind);
       case 'reoffer':
       case 'hold':
       case 'unhold':
@@ -147,29 +177,20 @@ export class CallDriver {
     }
   }
 
-  async #order(kind: 'pause' | 'resume' | 'stop' | 'start', wish: 'on' | 'off'): Promise<string> {
+  async #order(kind: RecordingAction): Promise<string> {
     const { truth } = this;
     const { calls, clock, plan } = this.#options;
-    const before = truth.wish;
-    if (before !== wish) truth.wishes('unsure', clock.now());
-    const sessions = this.#firstSession();
+    this.#ordered += 1;
+    truth.wishes('unsure', clock.now());
     const outcome = await outcomeOf(calls.recording(plan.id, kind));
+    this.#ordered -= 1;
     if (truth.deleted !== 'no') return outcome;
-    const anew = kind === 'start' && outcome === '' && this.#firstSession() !== sessions;
-    if (anew) truth.begunAt = clock.now();
-    // What an order that was refused has done, if anything, nobody knows but its state.
-    if (outcome === '') truth.wishes(wish, clock.now());
-    else if (before !== wish) truth.wishes(before === 'on' ? 'unsure' : before, clock.now());
+    const before = this.#recording;
+    // Orders are carried out one after the other. What one that was refused has done, if anything, nobody knows.
+    if (outcome === '') this.#recording = afterOrder(before, kind);
+    else if (before !== 'stopped') this.#recording = 'unknown';
+    truth.wishes(this.#ordered > 0 ? 'unsure' : wishOf[this.#recording], clock.now());
     return outcome;
-  }
-
-  /** Tells one recording of a call from the next. */
-  #firstSession(): string {
-    const { calls, plan } = this.#options;
-    return calls
-      .get(plan.id)
-      .recordings.map(({ sessions }) => sessions[0]?.recordId ?? '')
-      .join();
   }
 
   async #reoffer(kind: 'reoffer' | 'hold' | 'unhold'): Promise<string> {

@@ -33,7 +33,7 @@ export function planOf(seed: number): Plan {
     sipLoss: isQuiet ? 0 : random.pick([0, 0, 0, 0.02]),
     calls,
     faults: planFaults(random.stream('faults'), temper, recorders, lengthMs),
-    isQuiet,
+    isQuiet: isQuiet && recorders.every(({ reports }) => reports === 'ranges'),
   };
 }
 
@@ -46,7 +46,7 @@ function planRecorders(random: Random, isQuiet: boolean): SimRecorderOptions[] {
     zone: zones[index % zones.length] as string,
     transport: random.pick(['tcp', 'tcp', 'udp'] as const),
     reports: isQuiet
-      ? random.pick(['ranges', 'counts'] as const)
+      ? random.pick(['ranges', 'ranges', 'ranges', 'ranges', 'counts'] as const)
       : random.pick(['ranges', 'ranges', 'counts', 'counts', 'none'] as const),
     reportEveryMs: random.pick([250, 500, 500, 1_000]),
   }));

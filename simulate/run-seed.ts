@@ -31,6 +31,8 @@ export interface SeedOptions {
   readonly logger: Logger;
   readonly sabotage?: Sabotage;
   readonly plan?: Plan;
+  /** Sees the world before anything happens in it. */
+  readonly onWorld?: (world: World) => void;
 }
 
 const lookEveryMs = 500;
@@ -43,6 +45,7 @@ const violationsMax = 20;
 export async function runSeed(seed: number, options: SeedOptions): Promise<SeedResult> {
   const plan = options.plan ?? planOf(seed);
   const world = await World.create(plan, options.logger, options.sabotage);
+  options.onWorld?.(world);
   const run = new Run(world);
   const unhandled = (error: unknown): void => {
     run.violated('nothing is thrown', textOf(error));

@@ -1,4 +1,4 @@
-import type { ForkReport, ReceiverReport, SequenceRange } from '../../src/edge/types.ts';
+import type { ForkReport, ReceiverReport } from '../../src/edge/types.ts';
 import type { RecorderReport } from '../packet.ts';
 import { extendNear } from '../packet.ts';
 import { TimedRanges } from './timed-ranges.ts';
@@ -69,19 +69,34 @@ export class ReportJudge {
     return this.last;
   }
 
-  /** Of what was reported on and is neither confirmed nor denied. */
-  get reportedLost(): ForkReport['reportedLost'] {
-    if (this.reportsRanges || this.last === undefined) return { atLeast: 0, atMost: 0 };
+  /** @param settled no later report would say more: what lies behind a final one's highest number did not come */
+  account(settled: boolean): Pick<ForkReport, 'confirmed' | 'denied' | 'reportedLost'> {
+    const confirmed = this.confirmed.list();
+    const behind = this.last?.final === true ? this.#behind(this.last.highestSequence) : [];
+    if (this.reportsRanges) {
+      if (settled) for (const [extended, { at }] of behind) this.denied.add(extended, at);
+      return { confirmed, denied: this.denied.list(), reportedLost: { atLeast: 0, atMost: 0 } };
+    }
+    const open = this.#openPackets() + behind.length;
+    const atLeast =
+      this.#closedLost + Math.max(0, this.#openLost) + (settled ? behind.length : 0);
+    const reportedLost = { atLeast: Math.min(open, atLeast), atMost: open };
+    return { confirmed, denied: this.denied.list(), reportedLost };
+  }
+
+  #openPackets(): number {
+    if (this.last === undefined) return 0;
     let open = 0;
     for (const extended of this.#sent.keys()) {
       if (extended <= this.last.highestSequence && !this.confirmed.has(extended)) open += 1;
     }
-    const atLeast = this.#closedLost + Math.max(0, this.#openLost);
-    return { atLeast: Math.min(open, atLeast), atMost: open };
+    return open;
   }
 
-  lists(): { confirmed: SequenceRange[]; denied: SequenceRange[] } {
-    return { confirmed: this.confirmed.list(), denied: this.denied.list() };
+  #behind(highest: number): [number, Sent][] {
+    return [...this.#sent].filter(
+      ([extended]) => extended > highest && !this.confirmed.has(extended),
+    );
   }
 
   #judgeRanges(report: RecorderReport, highest: number): number {

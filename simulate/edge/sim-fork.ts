@@ -241,8 +241,7 @@ export class SimFork {
       ...(this.#judge.last === undefined ? {} : { receiverReport: this.#judge.last }),
       receiverReports: this.#judge.reports,
       reportsRanges: this.#judge.reportsRanges,
-      ...this.#judge.lists(),
-      reportedLost: this.#judge.reportedLost,
+      ...this.#judge.account(this.#settled),
     };
   }
 
@@ -253,11 +252,11 @@ export class SimFork {
       receiverReports: this.#judge.reports,
       fractionLost: this.#judge.last?.fractionLost ?? 0,
       sentSinceReport: this.#sentPackets - this.#sentBeforeReport,
-      sendingSince: this.#sendingSince,
+      sendingSince: this.#host.now() - this.#lastSentAt < restMs ? this.#sendingSince : 0,
       refusedAt: this.#refused?.at ?? 0,
       doubtedAt: this.#doubtedAt,
       unsendableAt: this.#unsendable?.at ?? 0,
-      live: this.#state === 'live',
+      live: this.#state === 'live' && this.#cursor === this.port.ring.head,
       settled: this.#settled,
     };
   }

@@ -240,6 +240,20 @@ export function edgeContract(make: (options: ContractOptions) => Promise<Contrac
       expect(recorder.received).toEqual(from(1, 5));
     });
 
+    it('shows what its last report leaves behind as lost', async () => {
+      const recorder = await rig.recorder();
+      const forkId = fork(recorder);
+      await port.say(1, 5);
+      await gets(recorder, 5);
+      rig.edge.endForks([forkId]);
+      // The first BYE may overtake what was sent before it.
+      await rig.until(() => recorder.byes > 1);
+      await recorder.report(port.ssrc, 3, 0);
+      await told('fork-ended');
+      expect(reportOf(forkId).receiverReport).toMatchObject({ final: true });
+      expect(reportOf(forkId).reportedLost).toMatchObject({ atLeast: 2 });
+    });
+
     it('comes with its port', async () => {
       const forkId = fork(await rig.recorder());
       rig.edge.closePort(port.portId);
