@@ -55,11 +55,23 @@ export class CallTruth {
 
   /** Of the party, what was surely to be recorded. */
   wanted(party: Party): Heard[] {
-    return this.heard[party].filter(({ at }) => at > this.begunAt && this.wishAt(at) === 'on');
+    return this.#surely(party, 'on');
   }
 
   /** Of the party, what no file may hold. */
   unwanted(party: Party): Heard[] {
-    return this.heard[party].filter(({ at }) => this.wishAt(at) === 'off');
+    return this.#surely(party, 'off');
+  }
+
+  /** A packet that came late is of the time of its number: where that was another wish's, either is right. */
+  #surely(party: Party, wish: Wish): Heard[] {
+    const found: Heard[] = [];
+    let highestOther = 0;
+    for (const heard of this.heard[party]) {
+      if (heard.at <= this.begunAt || this.wishAt(heard.at) !== wish) {
+        highestOther = Math.max(highestOther, heard.extended);
+      } else if (heard.extended > highestOther) found.push(heard);
+    }
+    return found;
   }
 }

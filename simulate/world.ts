@@ -45,7 +45,7 @@ export class World {
   readonly clock: SimClock;
   readonly startedAt: number;
   readonly story: Story;
-  readonly marks = new Marks();
+  readonly marks: Marks;
   readonly troubles = new Troubles();
   readonly network: SimNetwork;
   readonly edge: SimEdge;
@@ -72,7 +72,8 @@ export class World {
     recordingClock: ProcessClock;
     sabotage: Sabotage;
   }) {
-    const { plan, clock, story, network, tandemClock, random } = parts.base;
+    const { plan, clock, story, marks, network, tandemClock, random } = parts.base;
+    this.marks = marks;
     this.plan = plan;
     this.clock = clock;
     this.startedAt = clock.now();
@@ -111,7 +112,8 @@ export class World {
     const streams = new SimStreams(network);
     const tandemClock = new ProcessClock(clock);
     const story = new Story(clock);
-    const base: Base = { plan, clock, story, network, streams, tandemClock, random, logger };
+    const marks = new Marks();
+    const base: Base = { plan, clock, story, marks, network, streams, tandemClock, random, logger };
     const recorders = await startRecorders(base);
     const config = configOf(plan, recorders);
     const bridges: MediaBridge[] = [];
@@ -230,6 +232,7 @@ interface Base {
   readonly plan: Plan;
   readonly clock: SimClock;
   readonly story: Story;
+  readonly marks: Marks;
   readonly network: SimNetwork;
   readonly streams: SimStreams;
   readonly tandemClock: ProcessClock;
@@ -246,7 +249,7 @@ export function currentClock(): SimClock {
 }
 
 async function startRecorders(base: Base): Promise<Map<string, SimRecorder>> {
-  const { plan, clock, story, network, streams, random, logger } = base;
+  const { plan, clock, marks, network, streams, random, logger } = base;
   const { delayMs, jitterMs, sipLoss } = plan;
   const recorders = new Map<string, SimRecorder>();
   for (const options of plan.recorders) {
@@ -256,8 +259,8 @@ async function startRecorders(base: Base): Promise<Map<string, SimRecorder>> {
       streams,
       random: random.stream(options.id),
       logger,
-      tell: (text) => {
-        story.tell(text);
+      mark: (name) => {
+        marks.hit(name);
       },
     });
     recorders.set(options.id, recorder);

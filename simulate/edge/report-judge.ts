@@ -78,8 +78,7 @@ export class ReportJudge {
       return { confirmed, denied: this.denied.list(), reportedLost: { atLeast: 0, atMost: 0 } };
     }
     const open = this.#openPackets() + behind.length;
-    const atLeast =
-      this.#closedLost + Math.max(0, this.#openLost) + (settled ? behind.length : 0);
+    const atLeast = this.#closedLost + Math.max(0, this.#openLost) + (settled ? behind.length : 0);
     const reportedLost = { atLeast: Math.min(open, atLeast), atMost: open };
     return { confirmed, denied: this.denied.list(), reportedLost };
   }

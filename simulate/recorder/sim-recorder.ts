@@ -11,6 +11,7 @@ import type { SimClock } from '../clock.ts';
 import type { SimNetwork } from '../network/sim-network.ts';
 import { simulatedTransports } from '../network/sip-transports.ts';
 import type { SimStreams } from '../network/streams.ts';
+import type { MarkName } from '../marks.ts';
 import { ProcessClock } from '../process-clock.ts';
 import type { Random } from '../random.ts';
 import { wellMannered } from './manners.ts';
@@ -33,10 +34,12 @@ export interface SimRecorderServices {
   readonly streams: SimStreams;
   readonly random: Random;
   readonly logger: Logger;
-  readonly tell: (text: string) => void;
+  readonly mark: (name: MarkName) => void;
 }
 
 const sipPort = 5_060;
+/** Later than any recorder should answer. */
+const lateMs = 1_000;
 
 /** A recorder on a host of its own: it takes SIPREC sessions as its manners are, and what reached its disk stays there. */
 export class SimRecorder {
@@ -173,6 +176,7 @@ export class SimRecorder {
     const recordId = invite.requestUser;
     if (refuses !== undefined && refuses.times > 0) {
       this.manners = { ...this.manners, refuses: { ...refuses, times: refuses.times - 1 } };
+      this.#services.mark('refused by status');
       const { status, retryAfter } = refuses;
       invite.reject(
         status,
@@ -182,13 +186,17 @@ export class SimRecorder {
       return;
     }
     const { clock } = this.#process ?? {};
+    if (answerMs >= lateMs) this.#services.mark('recorder answered late');
     clock?.setTimeout(() => {
       void this.#accept(invite, recordId);
     }, answerMs);
   }
 
   async #accept(invite: IncomingInvite, recordId: string): Promise<void> {
-    if (invite.signal.aborted) return;
+    if (invite.signal.aborted) {
+      this.#services.mark('answer after CANCEL');
+      return;
+    }
     const body = readSiprecBody(invite.contentType, invite.body);
     if (body.sdp === undefined) {
       invite.reject(488);
@@ -215,6 +223,7 @@ export class SimRecorder {
     const life = this.#life;
     try {
       const empty = session.answers === 'empty';
+      if (session.answers !== 'well') this.#services.mark('recorder took no media');
       const dialog = await invite.accept({
         body: empty ? Buffer.alloc(0) : answer,
         contentType: 'application/sdp',
