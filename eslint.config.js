@@ -65,7 +65,7 @@ const outside = [
 const pure = {
   files: [
     'src/recording/account/*.ts',
-    'src/recording/leg/{evidence,leg-data,leg-events,leg-step,leg-view}.ts',
+    'src/recording/leg/{evidence,leg-data,leg-events,leg-records,leg-step,leg-turn,leg-view}.ts',
     'src/recording/call/call-{data,events,step}.ts',
     'src/resource/policies/*.ts',
     'src/rtp/*.ts',
