@@ -356,7 +356,11 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
   }
 
   forkReports(recordId: string): Partial<Record<Party, ForkReport>> {
-    return this.#forks.reports(recordId);
+    return this.#forks.reports([recordId])[0] ?? {};
+  }
+
+  allForkReports(recordIds: readonly string[]): Partial<Record<Party, ForkReport>>[] {
+    return this.#forks.reports(recordIds);
   }
 
   /** Idempotent. Ends all calls and the workers; the edge is its owner's to close. */

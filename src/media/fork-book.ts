@@ -4,6 +4,7 @@ import type { AddForkOptions, EdgeEvent, ForkReport, ForkSigns, ForkStart } from
 import { TandemError } from '../errors.ts';
 import type { Range } from '../rtp/ranges.ts';
 import type { ForksStart, MediaAddress, MediaSigns, Party } from '../recording/interfaces.ts';
+import { inChunks } from './edge-lists.ts';
 import type { MediaEdge } from './media-edge.ts';
 import { mediaSigns, worse } from './media-signs.ts';
 import { bothParties, streamIndex } from './party.ts';
@@ -196,10 +197,11 @@ export class ForkBook extends EventEmitter<{
     return entry.forkIds;
   }
 
-  reports(recordId: string): ByParty<ForkReport> {
-    const entry = this.#entries.get(recordId);
-    if (entry === undefined) return {};
-    return byParty(entry.forkIds, (forkIds) => this.#edge.forkReports(forkIds));
+  /** In the order of the recording sessions. */
+  reports(recordIds: readonly string[]): ByParty<ForkReport>[] {
+    const all = recordIds.map((recordId) => this.#entries.get(recordId)?.forkIds ?? {});
+    const reports = inChunks(all.flatMap(idsOf), (forkIds) => this.#edge.forkReports(forkIds));
+    return all.map((forkIds) => byParty(forkIds, (ids) => reports.splice(0, ids.length)));
   }
 
   /** What every recording session's recorder has shown of itself, for the worse of its streams. */

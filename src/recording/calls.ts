@@ -4,6 +4,7 @@ import type { Timer } from '../clock.ts';
 import { messageOf, TandemError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Ledger } from './account/ledger.ts';
+import type { Forks } from './account/records.ts';
 import type {
   CallRequest,
   CallService,
@@ -204,7 +205,7 @@ export class Calls implements CallService {
     const page = known.slice(0, limit);
     const next = known.length > limit ? (page.at(-1)?.id ?? null) : null;
     const calls: CallState[] = [];
-    for await (const [call, media] of this.#described(page)) calls.push(call.describe(media));
+    for await (const [call, ...seen] of this.#described(page)) calls.push(call.describe(...seen));
     return { calls, next };
   }
 
@@ -338,15 +339,21 @@ export class Calls implements CallService {
     this.#services.observer.callWithoutMedia(call.id, silent);
   }
 
-  /** Those that still have ports, with their media; a few in each turn of the event loop. */
-  async *#described(all: readonly CallRunner[]): AsyncGenerator<readonly [CallRunner, CallMedia]> {
+  /** Those that still have ports, with their media and the copies of it; a few in each turn of the event loop. */
+  async *#described(
+    all: readonly CallRunner[],
+  ): AsyncGenerator<readonly [CallRunner, CallMedia, ReadonlyMap<string, Forks>]> {
     const calls = [...all];
     while (calls.length > 0) {
       const some = calls.splice(0, describedAtOnce);
-      const media = this.#services.bridge.describeCalls(some.map(({ id }) => id));
+      const { bridge } = this.#services;
+      const media = bridge.describeCalls(some.map(({ id }) => id));
+      const recordIds = some.flatMap((call) => call.recordIds);
+      const reports = bridge.allForkReports(recordIds);
+      const forks = new Map(recordIds.map((recordId, index) => [recordId, reports[index] ?? {}]));
       for (const [index, call] of some.entries()) {
         const described = media[index];
-        if (described !== undefined) yield [call, described];
+        if (described !== undefined) yield [call, described, forks];
       }
       if (calls.length > 0) await turn();
     }

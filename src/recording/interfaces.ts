@@ -176,6 +176,8 @@ export interface Bridge {
   /** Idempotent: undefined when there are none. */
   stopForks(recordId: string): Partial<Record<Party, ForkReport>> | undefined;
   forkReports(recordId: string): Partial<Record<Party, ForkReport>>;
+  /** Of any number of recording sessions with few visits to the edge: in their order. */
+  allForkReports(recordIds: readonly string[]): readonly Partial<Record<Party, ForkReport>>[];
   /** Of all recording sessions, by recordId: cheap enough to be asked several times a second. */
   mediaSigns(): ReadonlyMap<string, MediaSigns>;
   on<E extends keyof BridgeEvents>(event: E, listener: (...args: BridgeEvents[E]) => void): unknown;

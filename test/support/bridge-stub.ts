@@ -244,6 +244,10 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     return this.signs;
   }
 
+  allForkReports(recordIds: readonly string[]): ByParty<ForkReport>[] {
+    return recordIds.map((recordId) => this.forkReports(recordId));
+  }
+
   forkReports(recordId: string): ByParty<ForkReport> {
     const reports: ByParty<ForkReport> = {};
     const set = this.forkSets.get(recordId);

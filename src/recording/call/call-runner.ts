@@ -5,7 +5,7 @@ import { legDelivery } from '../account/books.ts';
 import type { LegBooks } from '../account/books.ts';
 import { buildLedger } from '../account/ledger.ts';
 import type { Ledger, LegInput } from '../account/ledger.ts';
-import type { Marks, Streams, WindowRecord } from '../account/records.ts';
+import type { Forks, Marks, Streams, WindowRecord } from '../account/records.ts';
 import { failoverState } from '../account/shown.ts';
 import { joinWindows, marksOf } from '../account/window.ts';
 import type {
@@ -76,6 +76,11 @@ export class CallRunner {
   /** That it was to take. */
   get path(): MediaPath {
     return this.#media?.path ?? this.#options.path;
+  }
+
+  /** Of the sessions that run. */
+  get recordIds(): readonly string[] {
+    return this.legs.flatMap(({ data }) => data.live?.recordId ?? []);
   }
 
   get isRecorded(): boolean {
@@ -230,11 +235,12 @@ export class CallRunner {
     }
   }
 
-  describe(media = this.#describeMedia()): CallState {
+  /** @param forks as they were seen together with `media`, by recordId; absent: as they are */
+  describe(media = this.#describeMedia(), forks?: ReadonlyMap<string, Forks>): CallState {
     this.#media = media;
     const streams = streamsOf(media);
     const { tenant, site } = this.#options.request;
-    const legs = this.#legBooks(this.#recordings, streams);
+    const legs = this.#legBooks(this.#recordings, streams, forks);
     return {
       id: this.id,
       state: this.#data.state,
@@ -294,14 +300,19 @@ export class CallRunner {
   }
 
   /** The legs as they are in the last of these recordings, with the sessions that they had in all of them. */
-  #legBooks(recordings: readonly Recording[], streams: Streams): (readonly [LegData, LegBooks])[] {
+  #legBooks(
+    recordings: readonly Recording[],
+    streams: Streams,
+    forks?: ReadonlyMap<string, Forks>,
+  ): (readonly [LegData, LegBooks])[] {
     const { replay } = this.#services.settings;
     const window = this.#windowOf(recordings);
     const all = recordings.flatMap(({ legs }) => legs);
     return (recordings.at(-1)?.legs ?? []).map((leg) => {
       const { data } = leg;
       const sessions = all.flatMap((one) => (one.data.leg === data.leg ? one.data.sessions : []));
-      return [data, { ...booksOf(data, window, streams, leg.liveForks(), replay), sessions }];
+      const live = forks?.get(data.live?.recordId ?? '') ?? leg.liveForks();
+      return [data, { ...booksOf(data, window, streams, live, replay), sessions }];
     });
   }
 

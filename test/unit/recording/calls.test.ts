@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { settle } from '../../support/manual-clock.ts';
 import { RecordingWorld } from '../../support/recording-world.ts';
 import type { WorldOptions } from '../../support/recording-world.ts';
@@ -138,5 +138,26 @@ describe('a recorder that dies under many calls', () => {
     await settle();
     expect(world.calls.failovers()).toHaveLength(moved);
     expect(world.calls.legCounts()).toEqual([{ state: 'recording', count: 400 }]);
+  });
+});
+
+describe('the list of calls', () => {
+  it('takes few visits to the edge, however many calls there are', async () => {
+    await start();
+    for (let index = 0; index < 20; index += 1) await world.place(`c${index}`);
+    const media = vi.spyOn(world.bridge, 'describeCalls');
+    const forks = vi.spyOn(world.bridge, 'allForkReports');
+    const { calls } = await world.calls.list({ limit: 100 });
+    expect(calls.map(({ recordings }) => recordings.length)).toEqual(Array(20).fill(2));
+    expect([media, forks].map(({ mock }) => mock.calls.length)).toEqual([2, 2]);
+  });
+
+  it('is given in pages', async () => {
+    await start();
+    for (const id of ['c3', 'c1', 'c2']) await world.place(id);
+    const first = await world.calls.list({ limit: 2 });
+    expect([first.calls.map(({ id }) => id), first.next]).toEqual([['c1', 'c2'], 'c2']);
+    const second = await world.calls.list({ limit: 2, after: 'c2' });
+    expect([second.calls.map(({ id }) => id), second.next]).toEqual([['c3'], null]);
   });
 });
