@@ -88,8 +88,7 @@ export class CallSet {
     const states: CallState[] = [];
     const ledgers: CallLedger[] = [];
     await this.#forEach(async (id, call) => {
-      await this.#tandem.api('DELETE', `/v1/calls/${id}`);
-      states[call] = await this.#tandem.call(id);
+      states[call] = await this.#tandem.endCall(id);
       ledgers[call] = await this.#tandem.api('GET', `/v1/calls/${id}/ledger`);
     });
     return { states, ledgers };

@@ -40,7 +40,7 @@ const usage = `usage: npm run bench -- failover [OPTIONS]
                                                                       [bench-results]
 
 Faults:
-${faultNames.map((name) => `  ${name.padEnd(10)} ${faults[name].what}${faults[name].needsRoot ? ' (needs root)' : ''}`).join('\n')}
+${faultNames.map((name) => `  ${name.padEnd(11)} ${faults[name].what}${faults[name].needsRoot ? ' (needs root)' : ''}`).join('\n')}
 
 Every trial has processes of its own: tandem serve, four tandem recorders, the load generator. What the generator logged as
 sent, from when both legs of all calls record to the end of media, is compared with the files on disk packet by packet.

@@ -3,7 +3,9 @@
 export const faultNames = [
   'none',
   'kill',
+  'kill-host',
   'refuse',
+  'refuse-host',
   'stop',
   'partition',
   'term',
@@ -22,7 +24,10 @@ export interface Fault {
   readonly name: FaultName;
   /** For people: what happens. */
   readonly what: string;
-  /** Recorders on hosts of their own (network namespaces on a bridge), or all on loopback addresses. */
+  /**
+   * Recorders on hosts of their own (network namespaces on a bridge), or all on loopback addresses. Between hosts Linux limits
+   * ICMP errors (net.ipv4.icmp_ratelimit): a burst of about six, then one a second to a destination; loopback has no limit.
+   */
   readonly network: 'loopback' | 'hosts';
   readonly needsRoot: boolean;
   /** Whether the legs on the recorders concerned must leave them; if not, every failover is a false alarm. */
@@ -44,6 +49,11 @@ const base = {
   legLosesByFault: false,
 } as const;
 
+const betweenHosts = { ...base, network: 'hosts', needsRoot: true } as const;
+const killed = 'SIGKILL to a recorder';
+const refusing = 'a recorder goes on, but its RTP ports are closed';
+const onHostOfItsOwn = 'on a host of its own: few ICMP errors come back';
+
 export const faults: Readonly<Record<FaultName, Fault>> = {
   none: {
     ...base,
@@ -52,15 +62,15 @@ export const faults: Readonly<Record<FaultName, Fault>> = {
     mustMove: false,
     recorders: 0,
   },
-  kill: { ...base, name: 'kill', what: 'SIGKILL to a recorder' },
-  refuse: { ...base, name: 'refuse', what: 'a recorder goes on, but its RTP ports are closed' },
+  kill: { ...base, name: 'kill', what: killed },
+  'kill-host': { ...betweenHosts, name: 'kill-host', what: `${killed}, ${onHostOfItsOwn}` },
+  refuse: { ...base, name: 'refuse', what: refusing },
+  'refuse-host': { ...betweenHosts, name: 'refuse-host', what: `${refusing}, ${onHostOfItsOwn}` },
   stop: { ...base, name: 'stop', what: 'SIGSTOP to a recorder: it hangs', afterMs: 3_500 },
   partition: {
-    ...base,
+    ...betweenHosts,
     name: 'partition',
     what: "the link of a recorder's host goes down",
-    network: 'hosts',
-    needsRoot: true,
     afterMs: 3_500,
   },
   term: { ...base, name: 'term', what: 'SIGTERM to a recorder', afterMs: 2_500 },
@@ -80,11 +90,9 @@ export const faults: Readonly<Record<FaultName, Fault>> = {
     afterMs: 2_500,
   },
   loss: {
-    ...base,
+    ...betweenHosts,
     name: 'loss',
     what: '5 % of the packets to a recorder are lost on the way',
-    network: 'hosts',
-    needsRoot: true,
     mustMove: false,
     afterMs: 4_000,
     legLosesByFault: true,

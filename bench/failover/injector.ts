@@ -53,10 +53,12 @@ export function inject(options: {
     case 'none':
       return done();
     case 'kill':
+    case 'kill-host':
     case 'both':
       for (const target of targets) target.signal('SIGKILL');
       return done();
     case 'refuse':
+    case 'refuse-host':
       first!.order({ order: 'close-rtp', ports: recorderPorts });
       return done();
     case 'stop':

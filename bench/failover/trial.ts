@@ -71,7 +71,7 @@ async function runTrial(job: TrialJob): Promise<TrialResult> {
     dir: job.dir,
     hosts: fault.network === 'hosts' ? { tag: job.tag, subnet: process.ppid % 250 } : undefined,
     onSmallDisk: job.fault === 'disk-full' ? concerned : [],
-    takingOrders: ['refuse', 'sip-only'].includes(job.fault) ? concerned : [],
+    takingOrders: ['refuse', 'refuse-host', 'sip-only'].includes(job.fault) ? concerned : [],
   });
   const tandem = await startTandem(job, fleet);
   const run = await runCalls(job, fleet, tandem, concerned, delayMs);

@@ -41,10 +41,9 @@ export class SoakCall {
     try {
       const call = new SoakCall(tandem, plan, a, b);
       await call.#live();
-      await tandem.api('DELETE', `/v1/calls/${plan.id}`);
       return {
         plan,
-        state: await tandem.call(plan.id),
+        state: await tandem.endCall(plan.id),
         sentPackets: a.sent.length + b.sent.length,
         receivedPackets: a.received.length + b.received.length,
       };

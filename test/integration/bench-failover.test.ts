@@ -14,6 +14,10 @@ const run = promisify(execFile);
 const bench = fileURLToPath(new URL('../../bench/main.ts', import.meta.url));
 
 type TrialLine = TrialResult & { readonly kind: 'trial'; readonly versions: Versions };
+/** Hosts are network namespaces. */
+const isRoot = process.getuid?.() === 0;
+const chosen = isRoot ? ['kill', 'none', 'kill-host', 'refuse-host'] : ['kill', 'none'];
+
 interface SummaryLine {
   readonly kind: 'summary';
   readonly faults: readonly FaultSummary[];
@@ -31,7 +35,7 @@ describe('bench failover', () => {
     const { stdout } = await run(process.execPath, [
       bench,
       'failover',
-      ...['--calls', String(calls), '--trials', '1', '--faults', 'kill,none'],
+      ...['--calls', String(calls), '--trials', '1', '--faults', chosen.join(',')],
       ...['--seed', '7', '--seconds', '2', '--out', out],
     ]);
     table = stdout;
@@ -50,13 +54,13 @@ describe('bench failover', () => {
   const trialOf = (fault: string): TrialLine => trials.find((trial) => trial.fault === fault)!;
 
   test('has one line a trial and a summary of each fault', () => {
-    expect(trials.map(({ fault }) => fault)).toEqual(['kill', 'none']);
-    expect(summary.faults.map(({ fault }) => fault).sort()).toEqual(['kill', 'none']);
+    expect(trials.map(({ fault }) => fault)).toEqual(chosen);
+    expect(summary.faults.map(({ fault }) => fault).sort()).toEqual(chosen.toSorted());
     expect(table).toMatch(/^kill /m);
     expect(trials[0]?.versions.node).toBe(process.version);
   });
 
-  test.each(['kill', 'none'])('finds every packet that was sent on every leg: %s', (fault) => {
+  test.each(chosen)('finds every packet that was sent on every leg: %s', (fault) => {
     const { sentPackets, legs, files, missingAfterMerge, party, harness } = trialOf(fault);
     expect(harness).toMatchObject({ sendErrors: 0, kernelDrops: 0 });
     // Two parties a call, 50 packets a second, for more than 4 seconds.
@@ -68,6 +72,16 @@ describe('bench failover', () => {
     expect(missingAfterMerge).toBe(0);
     expect(party).toMatchObject({ lostPackets: 0, duplicatePackets: 0 });
   });
+
+  test.skipIf(!isRoot).each(['kill-host', 'refuse-host'])(
+    'moves all legs where few ICMP errors come back: %s',
+    (fault) => {
+      const { moved, legs, unmovedLegs } = trialOf(fault);
+      expect(moved).toHaveLength(legs.filter(({ concerned }) => concerned).length);
+      expect(moved.filter(({ isFalseAlarm }) => isFalseAlarm)).toEqual([]);
+      expect(unmovedLegs).toBe(0);
+    },
+  );
 
   test('moves all legs off the recorder that is killed, and no other', () => {
     const { moved, legs, unmovedLegs, faultyRecorders, timeline } = trialOf('kill');

@@ -60,8 +60,7 @@ describe.skipIf(!isRoot).each(['mediasoup', 'direct'] as const)('on the %s path'
     expect(await sipp.exited()).toBe(0);
     expect(peer.received.map(({ payload }) => hashPayload(payload))).toEqual(played);
 
-    await tandem.api('DELETE', `/v1/calls/${id}`);
-    const { parties, recordings } = await tandem.call(id);
+    const { parties, recordings } = await tandem.endCall(id);
     expect(parties.a).toMatchObject({ packets: played.length, upstreamLostPackets: 0 });
     expect(recordings).toHaveLength(2);
     for (const { recorder, recordId } of recordings.flatMap(({ sessions }) => sessions)) {

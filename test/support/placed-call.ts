@@ -92,7 +92,7 @@ export class PlacedCall {
 
   /** Ends the call; the files may not be whole yet. */
   async hangUp(): Promise<void> {
-    await this.#tandem.api('DELETE', `/v1/calls/${this.id}`);
+    await this.#tandem.endCall(this.id);
   }
 
   /** Resolves when the recordings in these folders are whole. */

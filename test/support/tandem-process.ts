@@ -96,6 +96,15 @@ export class TandemProcess {
     return this.api('GET', `/v1/calls/${callId}`);
   }
 
+  /** DELETE is answered while a call goes on ending: resolves with its last state, when it has ended. */
+  async endCall(callId: string): Promise<CallState> {
+    await this.api('DELETE', `/v1/calls/${callId}`);
+    return this.until(
+      () => this.call(callId),
+      ({ state }) => state === 'ended',
+    );
+  }
+
   async recorders(): Promise<readonly RecorderInfo[]> {
     const { recorders } = await this.api<{ recorders: RecorderInfo[] }>('GET', '/v1/recorders');
     return recorders;
