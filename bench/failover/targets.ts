@@ -24,6 +24,8 @@ const detectedBySilence: readonly FaultName[] = ['stop', 'partition'];
 const withoutGap: readonly FaultName[] = ['term', 'drain'];
 const wholeOnEveryLeg: readonly FaultName[] = [
   ...detectedAtOnce,
+  'kill-host',
+  'refuse-host',
   ...detectedBySilence,
   ...withoutGap,
   'none',
