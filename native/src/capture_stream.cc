@@ -79,8 +79,8 @@ void CaptureStream::takeRtp(ShardContext& context, const Datagram& datagram) {
   Refusal refusal =
       datagram.truncated ? Refusal::kOversize : parseRtp(datagram.data, datagram.size, header);
   if (refusal == Refusal::kNone) {
-    const bool sameStream = reception_.ssrc() == header.ssrc;
-    refusal = source_.checkRtp(datagram.from, sameStream, datagram.arrivalNs).refusal;
+    const Kinship kinship = reception_.ssrc() == header.ssrc ? Kinship::kSsrc : Kinship::kNone;
+    refusal = source_.checkRtp(datagram.from, kinship, datagram.arrivalNs).refusal;
   }
   if (refusal != Refusal::kNone) {
     refuse(context, refusal);
@@ -114,8 +114,9 @@ void CaptureStream::takeRtcp(ShardContext& context, Datagram& datagram, bool onR
   if (datagram.truncated || !isRtcp(datagram.data, datagram.size)) {
     refusal = Refusal::kMalformedRtcp;
   } else {
-    const bool sameStream = datagram.size >= 8 && reception_.ssrc() == read32(datagram.data + 4);
-    refusal = source_.checkRtcp(datagram.from, onRtpSocket, sameStream, datagram.arrivalNs);
+    const bool isOurs = datagram.size >= 8 && reception_.ssrc() == read32(datagram.data + 4);
+    const Kinship kinship = isOurs ? Kinship::kSsrc : Kinship::kNone;
+    refusal = source_.checkRtcp(datagram.from, onRtpSocket, kinship, datagram.arrivalNs);
   }
   if (refusal != Refusal::kNone) {
     refuse(context, refusal);

@@ -10,11 +10,16 @@ namespace tandem {
 
 enum class LatchPolicy : uint8_t { kAnnounced, kAny };
 
+/** What a packet has of the stream that is in use: nothing, its SSRC, or its next number, too,
+ * which who does not hear it cannot know. */
+enum class Kinship : uint8_t { kNone, kSsrc, kNext };
+
 /**
  * Which source a port listens to. The address that was announced has it as soon as it sends.
  * Another one gets in as symmetric RTP needs it, which is while none that has it is heard: under
- * `announced` from the announced IP address only (RTP bleed), under `any` from anywhere. Whoever
- * had it when another address was announced has had it: what it still sends does not bring it back.
+ * `announced` from the announced IP address only (RTP bleed), under `any` from anywhere. The stream
+ * may go on from another port of its IP address at once. Whoever had it when another address was
+ * announced has had it: what it still sends does not bring it back.
  */
 class Latch {
  public:
@@ -39,8 +44,7 @@ class Latch {
     latched_.reset();
   }
 
-  /** `sameStream`: the packet carries the SSRC that is in use. */
-  Verdict check(const Address& from, bool sameStream, int64_t atNs) {
+  Verdict check(const Address& from, Kinship kinship, int64_t atNs) {
     if (latched_ && from == *latched_) {
       lastNs_ = atNs;
       return {};
@@ -53,7 +57,7 @@ class Latch {
     const int64_t silenceNs = atNs - lastNs_;
     if (former_ && from == *former_ && announced_ && !mayReturn(silenceNs))
       return {Refusal::kSecondSource, Change::kNone};
-    if (latched_ && silenceNs < silenceNeededNs(from, sameStream))
+    if (latched_ && silenceNs < silenceNeededNs(from, kinship))
       return {Refusal::kSecondSource, Change::kNone};
     return take(from, atNs);
   }
@@ -86,9 +90,11 @@ class Latch {
   static constexpr int64_t kSilenceNs = 500 * kNsPerMs;
   static constexpr int64_t kOtherIpSilenceNs = 1000 * kNsPerMs;
 
-  int64_t silenceNeededNs(const Address& from, bool sameStream) const {
-    if (sameStream) return kMovedSilenceNs;
-    return from.sameIp(*latched_) ? kSilenceNs : kOtherIpSilenceNs;
+  int64_t silenceNeededNs(const Address& from, Kinship kinship) const {
+    const bool sameIp = from.sameIp(*latched_);
+    if (sameIp && kinship == Kinship::kNext) return 0;
+    if (kinship != Kinship::kNone) return kMovedSilenceNs;
+    return sameIp ? kSilenceNs : kOtherIpSilenceNs;
   }
 
   /** Under `any`, what is announced may never be right (NAT): then the source is as it was. */

@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "clock_rates.h"
+#include "latch.h"
 #include "recent_packets.h"
 #include "rtp_header.h"
 #include "sequence.h"
@@ -59,6 +60,15 @@ class Normaliser {
   }
 
   bool started() const { return started_; }
+  Kinship kinshipOf(uint32_t ssrc) const {
+    return started_ && ssrc == current_.ssrc ? Kinship::kSsrc : Kinship::kNone;
+  }
+  Kinship kinshipOf(const RtpHeader& in) const {
+    const int32_t distance = sequenceDistance(current_.highestIn, in.sequence);
+    const bool isNext = distance > 0 && distance <= kNextMax;
+    const Kinship bySsrc = kinshipOf(in.ssrc);
+    return bySsrc == Kinship::kSsrc && isNext ? Kinship::kNext : bySsrc;
+  }
   uint32_t sourceSsrc() const { return current_.ssrc; }
   uint64_t highest() const { return highest_; }
   double packetMs() const { return packetMs_; }
@@ -95,6 +105,8 @@ class Normaliser {
   // RFC 3550 appendix A.1.
   static constexpr int32_t kDropoutMax = 3000;
   static constexpr int32_t kMisorderMax = 100;
+  /** With some that were lost on the way. */
+  static constexpr int32_t kNextMax = 10;
   /** Packets under the old SSRC that come this late after a change still belong to their old place.
    */
   static constexpr int64_t kStragglerNs = 500 * kNsPerMs;

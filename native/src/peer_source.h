@@ -19,8 +19,8 @@ class PeerSource {
     muxed_ = rtp == rtcp;
   }
 
-  Latch::Verdict checkRtp(const Address& from, bool sameStream, int64_t atNs) {
-    const Latch::Verdict verdict = rtp_.check(from, sameStream, atNs);
+  Latch::Verdict checkRtp(const Address& from, Kinship kinship, int64_t atNs) {
+    const Latch::Verdict verdict = rtp_.check(from, kinship, atNs);
     const bool strangers = rtcp_.latched() && !rtcp_.latched()->sameIp(from);
     const bool parted = verdict.change == Latch::Change::kMoved && !areAsAnnounced();
     if (verdict.change != Latch::Change::kNone && (strangers || parted)) rtcp_.release();
@@ -28,11 +28,11 @@ class PeerSource {
   }
 
   /** `onRtpSocket`: RTCP that came in muxed, whether that was agreed or not. */
-  Refusal checkRtcp(const Address& from, bool onRtpSocket, bool sameStream, int64_t atNs) {
+  Refusal checkRtcp(const Address& from, bool onRtpSocket, Kinship kinship, int64_t atNs) {
     if (onRtpSocket) return rtp_.admits(from);
     const bool fromElsewhere = rtp_.latched() && !from.sameIp(*rtp_.latched());
     if (fromElsewhere && !rtcp_.isAnnounced(from)) return Refusal::kStranger;
-    return rtcp_.check(from, sameStream, atNs).refusal;
+    return rtcp_.check(from, kinship, atNs).refusal;
   }
 
   bool muxed() const { return muxed_; }

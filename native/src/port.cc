@@ -109,7 +109,7 @@ bool Port::acceptRtp(ShardContext& context, const Datagram& datagram, RtpHeader&
     return false;
   }
   const Latch::Verdict verdict =
-      source_.checkRtp(datagram.from, isOfStream(header.ssrc), datagram.arrivalNs);
+      source_.checkRtp(datagram.from, ingress_.kinshipOf(header), datagram.arrivalNs);
   if (verdict.refusal != Refusal::kNone) {
     refuse(context, verdict.refusal);
     return false;

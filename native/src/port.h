@@ -83,9 +83,6 @@ class Port {
   void rtcpFromRelay(ShardContext& context, Datagram& datagram);
   void sendRtcp(ShardContext& context, const uint8_t* data, size_t size);
 
-  bool isOfStream(uint32_t ssrc) const {
-    return ingress_.started() && ingress_.sourceSsrc() == ssrc;
-  }
   void refuse(ShardContext& context, Refusal reason);
   void countDrops(ShardContext& context, uint32_t drops);
   void noteChange(ShardContext& context, const SsrcChange& change);

@@ -38,7 +38,7 @@ void Port::acceptRtcp(ShardContext& context, Datagram& datagram, bool onRtpSocke
   }
   const uint32_t sender = datagram.size >= 8 ? read32(datagram.data + 4) : 0;
   const Refusal refusal =
-      source_.checkRtcp(datagram.from, onRtpSocket, isOfStream(sender), datagram.arrivalNs);
+      source_.checkRtcp(datagram.from, onRtpSocket, ingress_.kinshipOf(sender), datagram.arrivalNs);
   if (refusal != Refusal::kNone) {
     refuse(context, refusal);
     return;

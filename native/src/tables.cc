@@ -98,7 +98,7 @@ std::string describe(const Latch::Verdict& verdict) {
 }
 
 /** Steps of a party's addresses: `announce` with `rtp` and `rtcp`, or a packet, `rtp`, `rtcp` or
- * `muxed`, with `from`, `at` in ms and `sameStream`. @returns what came of each, and where RTP and
+ * `muxed`, with `from`, `at` in ms and `stream`. @returns what came of each, and where RTP and
  * RTCP go then */
 Napi::Value peerSource(const Napi::CallbackInfo& info) {
   PeerSource source(readLatch(info[0]));
@@ -113,12 +113,15 @@ Napi::Value peerSource(const Napi::CallbackInfo& info) {
                       readSocketAddress(step.Get("rtcp"), "rtcp"));
     } else {
       const Address from = readSocketAddress(step.Get("from"), "from");
-      const bool sameStream = step.Get("sameStream").ToBoolean();
+      const std::string stream = readString(step.Get("stream"), "stream");
+      const Kinship kinship = stream == "next"   ? Kinship::kNext
+                              : stream == "same" ? Kinship::kSsrc
+                                                 : Kinship::kNone;
       const int64_t atNs = fromMs(step.Get("at").ToNumber().DoubleValue());
       if (kind == "rtp") {
-        verdict = source.checkRtp(from, sameStream, atNs);
+        verdict = source.checkRtp(from, kinship, atNs);
       } else {
-        verdict.refusal = source.checkRtcp(from, kind == "muxed", sameStream, atNs);
+        verdict.refusal = source.checkRtcp(from, kind == "muxed", kinship, atNs);
       }
     }
     Napi::Array row = Napi::Array::New(info.Env(), 3);

@@ -96,7 +96,8 @@ export type PeerSourceStep =
       readonly kind: 'rtp' | 'rtcp' | 'muxed';
       readonly from: SocketAddress;
       readonly at: number;
-      readonly sameStream: boolean;
+      /** Its SSRC is that of the stream, and its number the next one. */
+      readonly stream: 'other' | 'same' | 'next';
     };
 
 export interface NativeTables {

@@ -11,8 +11,8 @@ const announce = (rtp: string, rtcp = `${address(rtp).ip}:${address(rtp).port + 
   ({ kind: 'announce', rtp: address(rtp), rtcp: address(rtcp) }) as const;
 const packet =
   (kind: 'rtp' | 'rtcp' | 'muxed') =>
-  (at: number, from: string, stream: 'same' | 'other' = 'other') =>
-    ({ kind, at, from: address(from), sameStream: stream === 'same' }) as const;
+  (at: number, from: string, stream: 'other' | 'same' | 'next' = 'other') =>
+    ({ kind, at, from: address(from), stream }) as const;
 const rtp = packet('rtp');
 const rtcp = packet('rtcp');
 const muxed = packet('muxed');
@@ -56,13 +56,17 @@ describe('where a party’s RTP comes from, under `announced`', () => {
       ],
     ],
     [
-      'stays the announced address while it is heard, even for the same stream',
+      'stays the announced address while it is heard, even for the same SSRC',
       [
         announced,
         [rtp(0, a), 'latched'],
         [rtp(20, nat, 'same'), 'second_source'],
         [rtp(40, a), 'taken'],
       ],
+    ],
+    [
+      'is another port of the IP address at once with the next packet of the stream',
+      [announced, [rtp(0, a), 'latched'], [rtp(20, nat, 'next'), 'moved'], [rtp(40, nat), 'taken']],
     ],
     [
       'is another port once the announced one has fallen silent, sooner for the same stream',
@@ -149,6 +153,7 @@ describe('where a party’s RTP comes from, under `any`', () => {
         announced,
         [rtp(0, a), 'latched'],
         [rtp(99, elsewhere, 'same'), 'second_source'],
+        [rtp(99, elsewhere, 'next'), 'second_source'],
         [rtp(999, elsewhere), 'second_source'],
         [rtp(1_000, elsewhere), 'moved'],
         [rtp(1_100, '10.0.0.8:1', 'same'), 'moved'],
