@@ -21,7 +21,7 @@ const packageGroups = {
     'flatbuffers-compiler-dev',
   ],
   /** Independent senders, receivers and readers for the tests. */
-  test: ['curl', 'sip-tester', 'tshark', 'ffmpeg', 'iproute2', 'tcpdump'],
+  test: ['curl', 'sip-tester', 'tshark', 'ffmpeg', 'iproute2', 'iptables', 'tcpdump'],
   check: ['clang-format'],
 };
 
