@@ -1,13 +1,12 @@
 import type { Clock, Timer } from '../src/clock.ts';
-import type { SimClock } from './clock.ts';
 
 /** The clock of one process: its timers are counted, and end with it. */
 export class ProcessClock implements Clock {
-  readonly #clock: SimClock;
+  readonly #clock: Clock;
   readonly #timers = new Set<Timer>();
   #ended = false;
 
-  constructor(clock: SimClock) {
+  constructor(clock: Clock) {
     this.#clock = clock;
   }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ForkSigns, OpenedPort } from '../../src/edge/types.ts';
+import type { OpenedPort } from '../../src/edge/types.ts';
 import { EdgeRig } from '../support/edge-rig.ts';
 import { forgeRefusals, maySendIcmp } from '../support/icmp.ts';
 import { rtp, rtpRun } from '../support/rtp-fixtures.ts';
@@ -16,9 +16,6 @@ beforeEach(async () => {
   port = rig.port(party);
 });
 afterEach(() => rig.close());
-
-const signs = (forkId: number): ForkSigns =>
-  rig.edge.forkSigns().find((each) => each.forkId === forkId)!;
 
 describe.skipIf(!maySendIcmp)('ICMP that somebody forged', () => {
   const none = Buffer.alloc(0);
@@ -38,7 +35,7 @@ describe.skipIf(!maySendIcmp)('ICMP that somebody forged', () => {
       () => rig.edge.counters().icmpErrors,
       (count) => count === 2,
     );
-    const { doubtedAt, refusedAt } = signs(forkId);
+    const { doubtedAt, refusedAt } = rig.forkSigns(forkId);
     expect(Math.abs(doubtedAt - Date.now())).toBeLessThan(10_000);
     expect(refusedAt).toBe(0);
     expect(rig.forkReport(forkId).refused).toBeUndefined();
@@ -75,7 +72,7 @@ describe.skipIf(!maySendIcmp)('ICMP that somebody forged', () => {
     };
     await Promise.all([flood, talk()]);
     expect(rig.forkReport(forkId)).toMatchObject({ sentPackets: sequence - 1, sendErrors: 0 });
-    expect(signs(forkId)).toMatchObject({ refusedAt: 0, unsendableAt: 0 });
+    expect(rig.forkSigns(forkId)).toMatchObject({ refusedAt: 0, unsendableAt: 0 });
   });
 });
 
@@ -84,7 +81,7 @@ it('stays told in the signs that a port is closed, until the recorder has moved 
   const other = await rig.peer();
   await party.send(port.rtp, ...rtpRun(1, 2));
   const { at } = await rig.event('fork-refused');
-  expect(signs(forkId).refusedAt).toBe(at);
+  expect(rig.forkSigns(forkId).refusedAt).toBe(at);
   rig.edge.setForkTarget(forkId, other.address, other.address);
-  expect(signs(forkId).refusedAt).toBe(0);
+  expect(rig.forkSigns(forkId).refusedAt).toBe(0);
 });

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ForkSigns, OpenedPort } from '../../src/edge/types.ts';
+import type { OpenedPort } from '../../src/edge/types.ts';
 import { EdgeRig } from '../support/edge-rig.ts';
 import { rtpRun, sequenceOf } from '../support/rtp-fixtures.ts';
 import type { UdpPeer } from '../support/udp-peer.ts';
@@ -16,8 +16,6 @@ beforeEach(async () => {
 });
 afterEach(() => rig.close());
 
-const signs = (forkId: number): ForkSigns =>
-  rig.edge.forkSigns().find((each) => each.forkId === forkId)!;
 const from = (first: number, length: number) => Array.from({ length }, (_, i) => first + i);
 /** The kernel lets nobody send there who did not ask for it: EACCES, as a firewall's EPERM. */
 const forbidden = { ip: '255.255.255.255', port: 9_000 };
@@ -31,7 +29,7 @@ describe('packets that the kernel does not take', () => {
       (report) => report.unsendable !== undefined,
     );
     expect(unsendable).toMatchObject({ sequence: 65_537, errno: 'EACCES' });
-    expect(signs(forkId)).toMatchObject({ unsendableAt: unsendable!.at, live: false });
+    expect(rig.forkSigns(forkId)).toMatchObject({ unsendableAt: unsendable!.at, live: false });
     await party.send(port.rtp, ...rtpRun(21, 20));
     const later = await rig.until(
       () => rig.forkReport(forkId),
@@ -45,7 +43,7 @@ describe('packets that the kernel does not take', () => {
     expect((await recorder.gets(40)).map(sequenceOf)).toEqual(from(1, 40));
     await rig.event('fork-live', (event) => event.forkId === forkId);
     expect(rig.forkReport(forkId).unsendable).toBeUndefined();
-    expect(signs(forkId)).toMatchObject({ unsendableAt: 0, live: true });
+    expect(rig.forkSigns(forkId)).toMatchObject({ unsendableAt: 0, live: true });
   });
 
   it('keep no other recorder from its own', async () => {
@@ -105,17 +103,17 @@ describe('the signs of a fork', () => {
   it('say since when media is sent, and not while it is held', async () => {
     const recorder = await rig.peer();
     const forkId = rig.fork(port, recorder.address);
-    expect(signs(forkId)).toMatchObject({ sendingSince: 0, live: true, settled: false });
+    expect(rig.forkSigns(forkId)).toMatchObject({ sendingSince: 0, live: true, settled: false });
     await party.send(port.rtp, ...rtpRun(1, 5));
     await recorder.gets(5);
-    const { sendingSince } = signs(forkId);
+    const { sendingSince } = rig.forkSigns(forkId);
     expect(Math.abs(sendingSince - Date.now())).toBeLessThan(10_000);
     await rig.until(
-      () => signs(forkId).sendingSince,
+      () => rig.forkSigns(forkId).sendingSince,
       (since) => since === 0,
     );
     await party.send(port.rtp, ...rtpRun(6, 5));
     await recorder.gets(10);
-    expect(signs(forkId).sendingSince).toBeGreaterThan(sendingSince + 1_000);
+    expect(rig.forkSigns(forkId).sendingSince).toBeGreaterThan(sendingSince + 1_000);
   });
 });

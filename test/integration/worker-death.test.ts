@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { hashPayload } from '../support/media-compare.ts';
+import { mediasoupWorkerOf } from '../support/mediasoup-worker.ts';
 import { PlacedCall } from '../support/placed-call.ts';
 import { TandemProcess } from '../support/tandem-process.ts';
 
@@ -15,35 +15,20 @@ afterAll(async () => {
   await tandem.dispose();
 });
 
-function worker(): number {
-  const { pid } = tandem.child;
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
-  const found = children.find((child) =>
-    readFileSync(`/proc/${child}/comm`, 'utf8').startsWith('mediasoup-worke'),
-  );
-  return Number(found);
-}
-
 it('brings 50 calls back on the same ports when their mediasoup worker is killed, and records on', async () => {
-  const placed = await Promise.all(
-    Array.from({ length: calls }, (_, index) =>
-      PlacedCall.place(tandem, { id: `w${index}`, stream: { ssrc: 0x5000 + index } }),
-    ),
-  );
-  await Promise.all(placed.map((call) => call.recording()));
+  const placed = await PlacedCall.placeMany(tandem, calls, (index) => ({
+    id: `w${index}`,
+    stream: { ssrc: 0x5000 + index },
+  }));
   const talk = new AbortController();
-  const { signal } = talk;
-  const talking = placed.flatMap((call) => [
-    call.a.stream(call.ports.a, { signal }),
-    call.b.stream(call.ports.b, { signal }),
-  ]);
+  const talking = placed.map((call) => call.talkUntil(talk.signal));
   const heard = (): number =>
     Math.min(...placed.flatMap(({ a, b }) => [a.received.length, b.received.length]));
   await tandem.until(
     () => Promise.resolve(heard()),
     (count) => count > 10,
   );
-  process.kill(worker(), 'SIGKILL');
+  process.kill(mediasoupWorkerOf(tandem), 'SIGKILL');
   await tandem.until(
     () => Promise.resolve(tandem.log.split('it flows again').length - 1),
     (count) => count >= calls,

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { hashPayload } from '../support/media-compare.ts';
+import { mediasoupWorkerOf } from '../support/mediasoup-worker.ts';
 import { PlacedCall } from '../support/placed-call.ts';
 import { TandemProcess } from '../support/tandem-process.ts';
 
@@ -17,30 +17,15 @@ afterAll(async () => {
   await tandem.dispose();
 });
 
-function worker(): number {
-  const { pid } = tandem.child;
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
-  const found = children.find((child) =>
-    readFileSync(`/proc/${child}/comm`, 'utf8').startsWith('mediasoup-worke'),
-  );
-  return Number(found);
-}
-
 const health = () => tandem.api<{ status: string; problems: string[] }>('GET', '/healthz');
 
 it('carries the calls of a mediasoup worker that hangs, says so, and gives them to another', async () => {
-  const placed = await Promise.all(
-    Array.from({ length: calls }, (_, index) =>
-      PlacedCall.place(tandem, { id: `h${index}`, stream: { ssrc: 0x6000 + index } }),
-    ),
-  );
-  await Promise.all(placed.map((call) => call.recording()));
+  const placed = await PlacedCall.placeMany(tandem, calls, (index) => ({
+    id: `h${index}`,
+    stream: { ssrc: 0x6000 + index },
+  }));
   const talk = new AbortController();
-  const { signal } = talk;
-  const talking = placed.flatMap((call) => [
-    call.a.stream(call.ports.a, { signal }),
-    call.b.stream(call.ports.b, { signal }),
-  ]);
+  const talking = placed.map((call) => call.talkUntil(talk.signal));
   const heardMore = async (packets: number): Promise<void> => {
     const ends = placed.flatMap(({ a, b }) => [a, b]);
     const before = ends.map(({ received }) => received.length);
@@ -51,7 +36,7 @@ it('carries the calls of a mediasoup worker that hangs, says so, and gives them 
   };
   await heardMore(10);
 
-  const hung = worker();
+  const hung = mediasoupWorkerOf(tandem);
   process.kill(hung, 'SIGSTOP');
   const told = tandem.until(health, ({ problems }) =>
     problems.some((problem) => problem.includes('mediasoup')),
@@ -62,7 +47,7 @@ it('carries the calls of a mediasoup worker that hangs, says so, and gives them 
     (count) => count >= calls,
   );
   await heardMore(10);
-  expect(worker()).not.toBe(hung);
+  expect(mediasoupWorkerOf(tandem)).not.toBe(hung);
   await tandem.until(health, ({ problems }) =>
     problems.every((text) => !text.includes('mediasoup')),
   );

@@ -5,6 +5,7 @@ import type {
   EdgeEvent,
   EdgeOptions,
   ForkReport,
+  ForkSigns,
   ForkStart,
   OpenedPort,
   PortRemote,
@@ -95,6 +96,10 @@ export class EdgeRig extends EventEmitter<{ event: [EdgeEvent] }> {
 
   forkReport(forkId: number): ForkReport {
     return this.edge.forkReports([forkId])[0]!;
+  }
+
+  forkSigns(forkId: number): ForkSigns {
+    return this.edge.forkSigns().find((signs) => signs.forkId === forkId)!;
   }
 
   removeFork(forkId: number): ForkReport {

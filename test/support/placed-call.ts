@@ -60,6 +60,19 @@ export class PlacedCall {
     );
   }
 
+  /** Calls that are all being recorded. */
+  static async placeMany(
+    tandem: TandemProcess,
+    count: number,
+    planOf: (index: number) => CallPlan,
+  ): Promise<PlacedCall[]> {
+    const placed = await Promise.all(
+      Array.from({ length: count }, (_, index) => PlacedCall.place(tandem, planOf(index))),
+    );
+    await Promise.all(placed.map((call) => call.recording()));
+    return placed;
+  }
+
   state(): Promise<CallState> {
     return this.#tandem.call(this.id);
   }
@@ -73,11 +86,16 @@ export class PlacedCall {
   }
 
   /** Both parties talk at once. */
-  async talk(count: number): Promise<void> {
-    await Promise.all([
-      this.a.stream(this.ports.a, { count }),
-      this.b.stream(this.ports.b, { count }),
-    ]);
+  talk(count: number): Promise<void> {
+    return this.#talk({ count });
+  }
+
+  talkUntil(signal: AbortSignal): Promise<void> {
+    return this.#talk({ signal });
+  }
+
+  async #talk(until: { count: number } | { signal: AbortSignal }): Promise<void> {
+    await Promise.all([this.a.stream(this.ports.a, until), this.b.stream(this.ports.b, until)]);
   }
 
   /** Ends the call; resolves with its legs when the files of every session are whole. */

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { expect } from 'vitest';
-import type { Clock, Timer } from '../../src/clock.ts';
+import { ProcessClock } from '../../simulate/process-clock.ts';
 import type { CallRequest, LegState } from '../../src/recording/call-state.ts';
 import { Calls } from '../../src/recording/calls.ts';
 import type { CallsOptions } from '../../src/recording/calls.ts';
@@ -25,48 +25,24 @@ export interface WorldOptions {
   readonly calls?: Partial<CallsOptions>;
 }
 
+export const recordingSettings: RecordingSettings = {
+  replay: true,
+  replayOverlapMs: 200,
+  drainMs: 5_000,
+  finalReportMs: 250,
+  suspicionMs: 200,
+  inviteTimeoutMs: 4_000,
+  mediaTimeoutMs: 3_000,
+  retry: { initialMs: 200, maxMs: 5_000 },
+};
+
 const fourRecorders = { r1: 'east', r2: 'east', r3: 'west', r4: 'west' };
-
-/** A clock for recording alone, so that a timer left behind is seen. */
-class CountingClock implements Clock {
-  readonly #clock: Clock;
-  readonly #timers = new Set<Timer>();
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  get pending(): number {
-    return this.#timers.size;
-  }
-
-  now(): number {
-    return this.#clock.now();
-  }
-
-  wallOf(at: number): number {
-    return this.#clock.wallOf(at);
-  }
-
-  setTimeout(callback: () => void, delayMs: number): Timer {
-    const timer = this.#clock.setTimeout(() => {
-      this.#timers.delete(timer);
-      callback();
-    }, delayMs);
-    this.#timers.add(timer);
-    return timer;
-  }
-
-  clearTimeout(timer: Timer): void {
-    this.#timers.delete(timer);
-    this.#clock.clearTimeout(timer);
-  }
-}
 
 /** Calls with the real resource manager, on media and recorders that do as they are told, in time that is told to pass. */
 export class RecordingWorld {
   readonly clock: ManualClock;
-  readonly recordingClock: CountingClock;
+  /** Of recording alone, so that a timer left behind is seen. */
+  readonly recordingClock: ProcessClock;
   readonly log: string[] = [];
   readonly observed: string[] = [];
   readonly recorders: ReadonlyMap<string, RecorderStub>;
@@ -82,7 +58,7 @@ export class RecordingWorld {
     allocator: ResourceManager,
   ) {
     this.clock = clock;
-    this.recordingClock = new CountingClock(clock);
+    this.recordingClock = new ProcessClock(clock);
     this.recorders = new Map(recorders.map((recorder) => [recorder.id, recorder]));
     const byIp = new Map(recorders.map((recorder) => [recorder.ip, recorder]));
     this.bridge = new BridgeStub(this.clock, byIp, options.ringMs ?? 10_000, this.log);
@@ -95,17 +71,7 @@ export class RecordingWorld {
         allocator: this.allocator,
         clock: this.recordingClock,
         observer: observerOf(this.observed),
-        settings: {
-          replay: true,
-          replayOverlapMs: 200,
-          drainMs: 5_000,
-          finalReportMs: 250,
-          suspicionMs: 200,
-          inviteTimeoutMs: 4_000,
-          mediaTimeoutMs: 3_000,
-          retry: { initialMs: 200, maxMs: 5_000 },
-          ...options.settings,
-        },
+        settings: { ...recordingSettings, ...options.settings },
       },
       {
         mode: 'duplicate',
@@ -257,7 +223,7 @@ export class RecordingWorld {
     });
     await this.calls.close();
     // Without the sweep there is none left.
-    expect(this.recordingClock.pending).toBe(0);
+    expect(this.recordingClock.waiting).toBe(0);
     this.allocator.close();
   }
 

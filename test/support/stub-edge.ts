@@ -11,6 +11,7 @@ import type {
 } from '../../src/edge/types.ts';
 import { TandemError } from '../../src/errors.ts';
 import type { MediaEdge } from '../../src/media/media-edge.ts';
+import { noSigns } from './reports.ts';
 
 interface StubFork extends AddForkOptions {
   state: ForkReport['state'];
@@ -163,14 +164,7 @@ export class StubEdge implements MediaEdge {
   forkSigns(): readonly ForkSigns[] {
     return [...this.forks.keys()].map((forkId) => ({
       forkId,
-      reportedAt: 0,
-      receiverReports: 0,
-      fractionLost: 0,
-      sentSinceReport: 0,
-      sendingSince: 0,
-      refusedAt: 0,
-      doubtedAt: 0,
-      unsendableAt: 0,
+      ...noSigns,
       live: this.#fork(forkId).state === 'live',
       settled: false,
       ...this.signs.get(forkId),

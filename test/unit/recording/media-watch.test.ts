@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { MediaSigns } from '../../../src/recording/interfaces.ts';
 import { MediaWatch } from '../../../src/recording/media-watch.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
+import { noSigns } from '../../support/reports.ts';
 
 const settings = {
   watchMs: 250,
@@ -9,17 +10,6 @@ const settings = {
   silenceMsMax: 6_000,
   lossFraction: 0.5,
   lossReports: 4,
-};
-const nothing: MediaSigns = {
-  reportedAt: 0,
-  receiverReports: 0,
-  fractionLost: 0,
-  sentSinceReport: 0,
-  sendingSince: 0,
-  refusedAt: 0,
-  doubtedAt: 0,
-  unsendableAt: 0,
-  live: true,
 };
 
 let clock: ManualClock;
@@ -49,7 +39,7 @@ async function reports(count: number, fractionLost = 0): Promise<void> {
   for (let index = 0; index < count; index += 1) {
     const before = signs.get('x')?.receiverReports ?? 0;
     signs.set('x', {
-      ...nothing,
+      ...noSigns,
       reportedAt: clock.now(),
       receiverReports: before + 1,
       fractionLost,
@@ -98,14 +88,14 @@ describe('the watch over receiver reports', () => {
   });
 
   it('does not miss what a recorder never sent', async () => {
-    signs.set('x', { ...nothing, sendingSince: beganAt });
+    signs.set('x', { ...noSigns, sendingSince: beganAt });
     await sending(60_000);
     expect(told).toEqual([]);
   });
 
   it('misses the first report of a recorder that is known to report', async () => {
     everyMs = 500;
-    signs.set('x', { ...nothing, sendingSince: beganAt });
+    signs.set('x', { ...noSigns, sendingSince: beganAt });
     await sending(1_000);
     expect(told).toEqual(['x late']);
     await sending(6_000);
@@ -114,7 +104,7 @@ describe('the watch over receiver reports', () => {
 
   it('moves a leg off a recorder that reports seldom before its ring runs out', async () => {
     everyMs = 5_000;
-    signs.set('x', { ...nothing, sendingSince: beganAt });
+    signs.set('x', { ...noSigns, sendingSince: beganAt });
     await sending(7_000);
     expect(told).toEqual([]);
     await sending(1_500);
@@ -126,7 +116,7 @@ describe('the watch over receiver reports', () => {
     await clock.advance(60_000);
     told = [];
     signs.set('x', {
-      ...(signs.get('x') ?? nothing),
+      ...(signs.get('x') ?? noSigns),
       sendingSince: clock.now(),
       sentSinceReport: 0,
     });
@@ -135,22 +125,22 @@ describe('the watch over receiver reports', () => {
   });
 
   it('tells that the host does not send there, when it goes on, and when it is over', async () => {
-    signs.set('x', { ...nothing, sendingSince: beganAt, unsendableAt: clock.now() });
+    signs.set('x', { ...noSigns, sendingSince: beganAt, unsendableAt: clock.now() });
     await sending(300);
     expect(told).toEqual(['x unsendable']);
-    signs.set('x', { ...nothing, sendingSince: beganAt });
+    signs.set('x', { ...noSigns, sendingSince: beganAt });
     await sending(300);
     expect(told).toEqual(['x unsendable', 'x well']);
   });
 
   it('tells of a refusal again and again: an event of it may have been lost', async () => {
-    signs.set('x', { ...nothing, sendingSince: beganAt, refusedAt: clock.now() });
+    signs.set('x', { ...noSigns, sendingSince: beganAt, refusedAt: clock.now() });
     await clock.advance(500);
     expect(told).toEqual(['x refused', 'x refused']);
   });
 
   it('has the recorder asked once for every doubt that ICMP raises', async () => {
-    signs.set('x', { ...nothing, sendingSince: beganAt, doubtedAt: clock.now() });
+    signs.set('x', { ...noSigns, sendingSince: beganAt, doubtedAt: clock.now() });
     await clock.advance(1_000);
     expect(told).toEqual(['x late']);
   });

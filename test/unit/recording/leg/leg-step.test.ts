@@ -10,18 +10,10 @@ import type {
   RecorderMedia,
 } from '../../../../src/recording/interfaces.ts';
 import { mediaAddress } from '../../../support/bridge-stub.ts';
+import { recordingSettings } from '../../../support/recording-world.ts';
 import { forkReport, range, streamReport } from '../../../support/reports.ts';
 
-const settings = {
-  replay: true,
-  replayOverlapMs: 0,
-  drainMs: 5_000,
-  finalReportMs: 250,
-  suspicionMs: 200,
-  inviteTimeoutMs: 4_000,
-  mediaTimeoutMs: 3_000,
-  retry: { initialMs: 200, maxMs: 5_000 },
-};
+const settings = { ...recordingSettings, replayOverlapMs: 0 };
 const both: RecorderMedia = { a: mediaAddress('192.0.2.9'), b: mediaAddress('192.0.2.9') };
 const streams = { a: streamReport([range(1, 10)]), b: streamReport([range(1, 10)]) };
 const stock: CallStock = { streams, forks: undefined };
