@@ -138,10 +138,15 @@ export class CallDriver {
       clock,
       random: random.stream(party),
       startedAt: startedAt + plan.at,
-      send: (packet) => {
+      send: (packet, dropped) => {
+        if (dropped) {
+          edge.drop(portId);
+          this.truth.drop();
+          return;
+        }
         const extended = edge.receive(portId, packet);
         if (extended === undefined) return;
-        this.truth.heard[party].push({ extended, id: packet.id, at: clock.now() });
+        this.truth.hear(party, { extended, id: packet.id, at: clock.now() });
       },
     });
     this.#speakers[party] = speaker;

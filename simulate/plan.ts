@@ -52,6 +52,8 @@ export type Quirk =
   /** Its numbers jump by so many. */
   | { readonly at: number; readonly kind: 'jump'; readonly by: number }
   | { readonly at: number; readonly kind: 'ssrc' }
+  /** Our own socket's buffer is full: what it says is dropped there. */
+  | { readonly at: number; readonly kind: 'dropped'; readonly forMs: number }
   /** One packet, so many numbers old. */
   | { readonly at: number; readonly kind: 'stray'; readonly old: number }
   /** Nothing but a packet now and then (DTX). */

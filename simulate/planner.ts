@@ -57,7 +57,8 @@ function planCalls(random: Random, temper: Temper, lengthMs: number): CallPlan[]
   return Array.from({ length: count }, (_, index) => {
     const own = random.stream(`call ${index}`);
     const at = own.between(50, Math.min(3_000, lengthMs / 4));
-    const endAt = own.chance(0.2) ? own.between(at + 500, lengthMs) : lengthMs;
+    const early = own.pick([0, 10, 200, 2_000]);
+    const endAt = own.chance(0.25) ? own.between(at + early, lengthMs) : lengthMs;
     return {
       id: `c${index + 1}`,
       at,

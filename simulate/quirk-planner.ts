@@ -12,10 +12,13 @@ export function planQuirks(random: Random, lengthMs: number): Quirk[] {
       ssrc: 3,
       stray: 2,
       sparse: 2,
+      dropped: 1,
     });
     switch (kind) {
       case 'silence':
         return { at, kind, forMs: random.pick([500, 2_000, 8_000, 60_000]) };
+      case 'dropped':
+        return { at, kind, forMs: random.pick([30, 200, 2_000]) };
       case 'sparse':
         return { at, kind, forMs: random.pick([2_000, 10_000]) };
       case 'jump':

@@ -9,7 +9,8 @@ export interface SpeakerOptions {
   readonly random: Random;
   /** When the call began: quirks are timed from it. */
   readonly startedAt: number;
-  readonly send: (packet: PartyPacket) => void;
+  /** `dropped`: it reached our host, and no further. */
+  readonly send: (packet: PartyPacket, dropped: boolean) => void;
 }
 
 const sparseMs = 400;
@@ -24,6 +25,7 @@ export class Speaker {
   #id = 0;
   #silentUntil = 0;
   #sparseUntil = 0;
+  #droppedUntil = 0;
   #stopped = false;
   held = false;
 
@@ -74,6 +76,9 @@ export class Speaker {
         case 'sparse':
           this.#sparseUntil = now + quirk.forMs;
           break;
+        case 'dropped':
+          this.#droppedUntil = now + quirk.forMs;
+          break;
         case 'jump':
           this.#sequence = (this.#sequence + quirk.by) & 0xffff;
           break;
@@ -82,7 +87,7 @@ export class Speaker {
           this.#sequence = this.#options.random.below(65_536);
           break;
         case 'stray':
-          this.#options.send(this.#packet((this.#sequence - quirk.old) & 0xffff));
+          this.#send(this.#packet((this.#sequence - quirk.old) & 0xffff));
           break;
         default:
           quirk satisfies never;
@@ -91,16 +96,20 @@ export class Speaker {
   }
 
   #say(): void {
-    const { plan, random, send, clock } = this.#options;
+    const { plan, random, clock } = this.#options;
     const packet = this.#packet(this.#sequence);
     this.#sequence = (this.#sequence + 1) & 0xffff;
     if (plan.lost > 0 && random.chance(plan.lost)) return;
     if (plan.late > 0 && random.chance(plan.late)) {
       clock.quietly(plan.packetMs * (1 + random.next()), () => {
-        if (!this.#stopped) send(packet);
+        if (!this.#stopped) this.#send(packet);
       });
-    } else send(packet);
-    if (plan.doubled > 0 && random.chance(plan.doubled)) send(packet);
+    } else this.#send(packet);
+    if (plan.doubled > 0 && random.chance(plan.doubled)) this.#send(packet);
+  }
+
+  #send(packet: PartyPacket): void {
+    this.#options.send(packet, this.#options.clock.now() < this.#droppedUntil);
   }
 
   #packet(sequence: number): PartyPacket {

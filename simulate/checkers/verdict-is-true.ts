@@ -30,6 +30,11 @@ function check(world: World): string[] {
     if (trusted && verdict === 'complete' && lacking.some((lacks) => lacks > 0)) {
       wrong.push(`${truth.id}: complete, and a leg lacks packets`);
     }
+    if (whole && truth.dropped > 0) {
+      wrong.push(
+        `${truth.id}: ${verdict}, and ${truth.dropped} packets were dropped at our socket`,
+      );
+    }
     if (whole && isMute(recorded))
       wrong.push(`${truth.id}: ${verdict}, and a party was never heard`);
     if (world.plan.isQuiet && verdict !== 'complete' && legs.length === 2 && !isMute(recorded)) {

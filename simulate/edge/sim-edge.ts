@@ -104,6 +104,11 @@ export class SimEdge implements MediaEdge {
     return extended;
   }
 
+  /** It came to our host, and its socket had no room for it. */
+  drop(portId: number): void {
+    this.#ports.get(portId)?.drop();
+  }
+
   /** The port that is pinned there. */
   portAt({ port }: SocketAddress): number {
     return (port - 20_000) / 2;

@@ -42,6 +42,8 @@ export class SimPort {
   #duplicates = 0;
   #reordered = 0;
   #kernelDrops = 0;
+  #unplacedDrops = 0;
+  readonly #dropped = new TimedRanges();
   #changes: SsrcChange[] = [];
   #changeCount = 0;
   #lastPayloadType: number | undefined;
@@ -89,6 +91,7 @@ export class SimPort {
       const { portId } = this.opened;
       this.#emit({ type: 'ssrc-changed', portId, from: changedFrom, to: packet.ssrc });
     }
+    if (started && this.#unplacedDrops > 0) this.#placeDrops(highest, extended, now);
     this.#packets += 1;
     this.heardAt = now;
     this.#lastPayloadType = packet.payloadType;
@@ -99,9 +102,16 @@ export class SimPort {
     return extended;
   }
 
-  /** The socket's buffer was full. */
+  /** The socket's buffer was full: how many were dropped is told with the next packet, and not which. */
   drop(): void {
     this.#kernelDrops += 1;
+    this.#unplacedDrops += 1;
+  }
+
+  #placeDrops(highest: number, extended: number, now: number): void {
+    const first = Math.max(highest + 1, extended - this.#unplacedDrops);
+    for (let lost = first; lost < extended; lost += 1) this.#dropped.add(lost, now);
+    this.#unplacedDrops = 0;
   }
 
   report(): StreamReport {
@@ -120,7 +130,7 @@ export class SimPort {
       kernelDrops: this.#kernelDrops,
       received: this.received.list(),
       rangesJoined: 0,
-      dropped: [],
+      dropped: this.#dropped.list(),
       ssrcChanges: [...this.#changes],
       ssrcChangeCount: this.#changeCount,
       packetMs: this.#normaliser.packetMs,
