@@ -141,7 +141,7 @@ export class CallDriver {
       send: (packet, dropped) => {
         if (dropped) {
           edge.drop(portId);
-          this.truth.drop();
+          this.truth.drop(party);
           return;
         }
         const extended = edge.receive(portId, packet);

@@ -25,7 +25,7 @@ export class CallTruth {
   /** Packets that were to be recorded, and that our own socket had no room for. */
   dropped = 0;
   /** Dropped since then: what tells where they belong is the packet that comes after them, if no order comes before it. */
-  #droppedLately = 0;
+  #droppedLately: Record<Party, number> = { a: 0, b: 0 };
   /** Of each party's stream, as the edge sends it on. */
   readonly ssrcs: Partial<Record<Party, number>> = {};
   /** An action is on its way. */
@@ -43,18 +43,18 @@ export class CallTruth {
     return this.#wishes.at(-1)?.wish ?? 'off';
   }
 
-  drop(): void {
-    this.#droppedLately += 1;
+  drop(party: Party): void {
+    this.#droppedLately[party] += 1;
   }
 
   hear(party: Party, heard: Heard): void {
     this.heard[party].push(heard);
-    if (this.wish === 'on') this.dropped += this.#droppedLately;
-    this.#droppedLately = 0;
+    if (this.wish === 'on') this.dropped += this.#droppedLately[party];
+    this.#droppedLately[party] = 0;
   }
 
   wishes(wish: Wish, at: number): void {
-    this.#droppedLately = 0;
+    this.#droppedLately = { a: 0, b: 0 };
     this.#wishes.push({ at, wish });
   }
 
