@@ -86,10 +86,28 @@ const pure = {
   },
 };
 
+/** SIP's own layers: each knows those before it. */
+const sipLayers = ['message', 'transport', 'transaction', 'ua'].map((layer, index, all) => ({
+  files: [`src/sip/${layer}/*.ts`],
+  rules: {
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: [
+          {
+            regex: `^\\.\\./(${all.slice(index + 1).join('|') || '-'})/`,
+            message: 'SIP is message, transport, transaction, user agent: none knows the next.',
+          },
+        ],
+      },
+    ],
+  },
+}));
+
 /** The simulation runs these on a clock of its own. */
 const onInjectedClock = {
   files: ['src/{alarm,recording,resource,sip}/**/*.ts', 'src/siprec/{client,src-*}.ts'],
-  ignores: ['src/sip/transaction/clock.ts'],
+  ignores: ['src/sip/clock.ts'],
   rules: {
     'no-restricted-globals': [
       'error',
@@ -183,6 +201,7 @@ export default defineConfig(
   layers,
   outside,
   pure,
+  sipLayers,
   onInjectedClock,
 );
 

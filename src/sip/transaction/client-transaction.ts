@@ -1,7 +1,7 @@
 import type { SipRequest, SipResponse } from '../message/sip-message.ts';
 import type { SipFlow } from '../transport/flow.ts';
-import type { Clock } from './clock.ts';
-import type { SipTimers } from './timers.ts';
+import type { Clock } from '../clock.ts';
+import type { SipTimers } from '../timers.ts';
 
 /** What the user of a client transaction is told. */
 export interface ClientTransactionEvents {

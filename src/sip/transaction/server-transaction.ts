@@ -1,7 +1,7 @@
 import type { SipRequest, SipResponse } from '../message/sip-message.ts';
 import type { SipFlow } from '../transport/flow.ts';
-import type { Clock } from './clock.ts';
-import type { SipTimers } from './timers.ts';
+import type { Clock } from '../clock.ts';
+import type { SipTimers } from '../timers.ts';
 
 /** Sends the bytes of a response back the way 18.2.2 says. */
 export type SendResponse = (bytes: Buffer, onError: (error: Error) => void) => void;

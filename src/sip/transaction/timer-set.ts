@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 
 /** The running timers of one transaction, by their letter. */
 export class TimerSet<Name extends string> {

@@ -12,7 +12,7 @@ import { BRANCH_COOKIE, parseVia } from '../message/via.ts';
 import type { SipFlow } from '../transport/flow.ts';
 import type { TransportLayer } from '../transport/transport-layer.ts';
 import type { ClientTransaction, ClientTransactionEvents } from './client-transaction.ts';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 import { newTag } from './identifiers.ts';
 import type { SipRandom } from './identifiers.ts';
 import { InviteClientTransaction } from './invite-client-transaction.ts';
@@ -20,7 +20,7 @@ import { InviteServerTransaction } from './invite-server-transaction.ts';
 import { NonInviteClientTransaction } from './non-invite-client-transaction.ts';
 import { NonInviteServerTransaction } from './non-invite-server-transaction.ts';
 import type { SendResponse, ServerTransaction } from './server-transaction.ts';
-import type { SipTimers } from './timers.ts';
+import type { SipTimers } from '../timers.ts';
 
 export interface TransactionLayerOptions {
   clock: Clock;

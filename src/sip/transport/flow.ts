@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
 import type { SipLimits } from '../limits.ts';
 import type { ParseFailure, ParseOutcome } from '../message/parse.ts';
-import type { Clock } from '../transaction/clock.ts';
-import type { SipTimers } from '../transaction/timers.ts';
+import type { Clock } from '../clock.ts';
+import type { SipTimers } from '../timers.ts';
 
 export type SipTransportName = 'udp' | 'tcp';
 

@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises';
-import type { Clock } from '../transaction/clock.ts';
+import type { Clock } from '../clock.ts';
 
 export interface HostAddress {
   readonly address: string;

@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import type { Clock } from '../transaction/clock.ts';
+import type { Clock } from '../clock.ts';
 import { plainAddress } from './flow.ts';
 
 const CACHE_ENTRIES = 1_000;

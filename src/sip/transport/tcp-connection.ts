@@ -3,8 +3,8 @@ import type { Logger } from 'pino';
 import type { SipLimits } from '../limits.ts';
 import { StreamFramer } from '../message/stream-framer.ts';
 import type { ParseFailure } from '../message/parse.ts';
-import type { Clock } from '../transaction/clock.ts';
-import type { SipTimers } from '../transaction/timers.ts';
+import type { Clock } from '../clock.ts';
+import type { SipTimers } from '../timers.ts';
 import { plainAddress } from './flow.ts';
 import type { MessageListener, SipFlow, SocketAddress } from './flow.ts';
 

@@ -1,8 +1,8 @@
 import type { SipRequest, SipResponse } from '../message/sip-message.ts';
-import type { Clock } from '../transaction/clock.ts';
+import type { Clock } from '../clock.ts';
 import type { ServerTransaction } from '../transaction/server-transaction.ts';
 import { TimerSet } from '../transaction/timer-set.ts';
-import type { SipTimers } from '../transaction/timers.ts';
+import type { SipTimers } from '../timers.ts';
 import { SipFailure } from './sip-failure.ts';
 
 /** RFC 3261 section 13.3.1.4: a 2xx to INVITE is repeated, over any transport, until its ACK arrives. */

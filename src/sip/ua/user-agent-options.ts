@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
 import type { SipLimits } from '../limits.ts';
 import type { Header } from '../message/headers.ts';
-import type { Clock } from '../transaction/clock.ts';
+import type { Clock } from '../clock.ts';
 import type { SipRandom } from '../transaction/identifiers.ts';
-import type { SipTimers } from '../transaction/timers.ts';
+import type { SipTimers } from '../timers.ts';
 import type { OpenTransport, SipTransportName } from '../transport/flow.ts';
 import type { HostLookup } from '../transport/host-names.ts';
 import type { IncomingInvite } from './incoming-invite.ts';

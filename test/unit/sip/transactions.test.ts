@@ -3,7 +3,7 @@ import { InviteClientTransaction } from '../../../src/sip/transaction/invite-cli
 import { InviteServerTransaction } from '../../../src/sip/transaction/invite-server-transaction.ts';
 import { NonInviteClientTransaction } from '../../../src/sip/transaction/non-invite-client-transaction.ts';
 import { NonInviteServerTransaction } from '../../../src/sip/transaction/non-invite-server-transaction.ts';
-import { DEFAULT_SIP_TIMERS } from '../../../src/sip/transaction/timers.ts';
+import { DEFAULT_SIP_TIMERS } from '../../../src/sip/timers.ts';
 import { makeResponse } from '../../../src/sip/message/response.ts';
 import { serialize } from '../../../src/sip/message/serialize.ts';
 import type { SipTransportName } from '../../../src/sip/transport/flow.ts';

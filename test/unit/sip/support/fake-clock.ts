@@ -1,4 +1,4 @@
-import type { Clock } from '../../../../src/sip/transaction/clock.ts';
+import type { Clock } from '../../../../src/sip/clock.ts';
 
 interface Timer {
   readonly atMs: number;
