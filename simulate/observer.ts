@@ -23,7 +23,7 @@ export function observerOf(tell: (text: string) => void): RecordingObserver {
         `${callId} leg ${leg} is on ${String(to)}, replayed ${replayedPackets}, lost ${lostPackets}`,
       );
     },
-    legEnded: (callId, leg, lostPackets) => {
+    legEnded: (callId, leg, { lostPackets }) => {
       tell(`${callId} leg ${leg} ended, lost ${lostPackets}`);
     },
     legRecorded: (callId, leg) => {

@@ -8,7 +8,7 @@ export interface RecordingObserverOptions {
   readonly metrics: Metrics;
   readonly ledgers: LedgerArchive;
   readonly alarmCenter: AlarmCenter;
-  /** Whether it is worth an alarm that a leg is neither complete nor known to lack anything. */
+  /** Whether it is worth an alarm that nothing confirms what a leg has. */
   readonly unproven: boolean;
 }
 
@@ -49,13 +49,13 @@ export function recordingObserver(options: RecordingObserverOptions): RecordingO
       metrics.failoverDurationSeconds.observe({ reason }, (failoverMs ?? 0) / 1_000);
       metrics.replayedPackets.inc(replayedPackets);
     },
-    legEnded: (callId, leg, lostPackets, lostMs, verdict) => {
+    legEnded: (callId, leg, { lostPackets, lostMs, verdict, unreported }) => {
       recorderAlarms.legEnded({ callId, leg });
       unrecordedAlarms.ended({ callId, leg });
-      const isUnproven = verdict === 'unproven' && options.unproven;
+      // Recorders that report, but not by range, leave a little unproven in every call: no news.
+      const isUnproven = verdict === 'unproven' && unreported && options.unproven;
       if (lostPackets > 0 || isUnproven) {
-        const said = verdict === undefined ? {} : { verdict };
-        alarms.raise('verdict', { callId, leg }, { lostPackets, lostMs, ...said });
+        alarms.raise('verdict', { callId, leg }, { lostPackets, lostMs, verdict });
       }
       metrics.lostPackets.inc(lostPackets);
       metrics.lostMediaSeconds.inc(lostMs / 1_000);

@@ -3,6 +3,15 @@ import type { Party } from './interfaces.ts';
 import type { Ledger } from './account/ledger.ts';
 import type { Verdict } from './account/verdict.ts';
 
+/** What no recorder of a leg received, and what can be said of the rest. */
+export interface LegAccount {
+  readonly lostPackets: number;
+  readonly lostMs: number;
+  readonly verdict: Verdict;
+  /** No recorder of it has ever said anything of a stream that it was sent. */
+  readonly unreported: boolean;
+}
+
 /** What recording tells the world as it happens: metrics, alarms. Calls nothing back, and must not throw. */
 export interface RecordingObserver {
   callCreated(): void;
@@ -17,7 +26,7 @@ export interface RecordingObserver {
   failoverStarted(callId: string, failover: FailoverState): void;
   failoverDone(callId: string, failover: FailoverState): void;
   /** Final account of a leg: what no recorder of it received, and what can be said of the rest. */
-  legEnded(callId: string, leg: Leg, lostPackets: number, lostMs: number, verdict?: Verdict): void;
+  legEnded(callId: string, leg: Leg, account: LegAccount): void;
   /** A leg is without a recorder; told once until it has one again. */
   legUnrecorded(callId: string, leg: Leg, otherLegRecords: boolean): void;
   /** A leg that was told to be without a recorder has one again. */

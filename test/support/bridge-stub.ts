@@ -224,6 +224,7 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
       fork.lost = recorder.lost;
       const at = this.#clock.now();
       fork.report = { at, highestSequence, fractionLost: 0, jitterMs: 0, final: true };
+      fork.reports += 1;
     }
     return Promise.resolve();
   }

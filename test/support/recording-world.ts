@@ -251,7 +251,8 @@ function observerOf(observed: string[]): RecordingObserver {
     sessionEnded: () => undefined,
     failoverStarted: (_callId, { leg, reason }) => observed.push(`leg ${leg} lost ${reason}`),
     failoverDone: (_callId, { leg, to }) => observed.push(`leg ${leg} moved to ${to}`),
-    legEnded: (_callId, leg, lostPackets) => observed.push(`leg ${leg} ended -${lostPackets}`),
+    legEnded: (_callId, leg, { lostPackets, unreported }) =>
+      observed.push(`leg ${leg} ended -${lostPackets}${unreported ? ', unreported' : ''}`),
     legUnrecorded: (_callId, leg, other) =>
       observed.push(`leg ${leg} unrecorded, other ${other ? 'is' : 'is not'}`),
     legRecorded: () => undefined,

@@ -15,6 +15,7 @@ import type {
   PartyState,
   RecordingMode,
 } from '../call-state.ts';
+import { parties } from '../interfaces.ts';
 import type { CallMedia, MediaPath, Party, PartyMedia } from '../interfaces.ts';
 import type { LegData } from '../leg/leg-data.ts';
 import { LegRunner } from '../leg/leg-runner.ts';
@@ -230,8 +231,10 @@ export class CallRunner {
       const a = legDelivery(books, 'a');
       const b = legDelivery(books, 'b');
       const lostPackets = a.lostPackets + b.lostPackets;
-      const verdict = verdicts.find((one) => one.leg === leg)?.verdict;
-      observer.legEnded(this.id, leg, lostPackets, a.lostMs + b.lostMs, verdict);
+      const verdict = verdicts.find((one) => one.leg === leg)?.verdict ?? 'unproven';
+      const lostMs = a.lostMs + b.lostMs;
+      const unreported = isUnreported(books);
+      observer.legEnded(this.id, leg, { lostPackets, lostMs, verdict, unreported });
     }
   }
 
@@ -331,6 +334,15 @@ export class CallRunner {
   #streams(): Streams {
     return streamsOf(this.#describeMedia());
   }
+}
+
+/** Of a stream that was sent somewhere no recorder said anything. */
+function isUnreported({ sessions }: LegBooks): boolean {
+  return parties.some((party) => {
+    const forks = sessions.flatMap(({ forks: all }) => all?.[party] ?? []);
+    const sent = forks.filter(({ sentPackets }) => sentPackets > 0);
+    return sent.length > 0 && sent.every(({ receiverReports }) => receiverReports === 0);
+  });
 }
 
 function ledgerInput({ leg, reportsEveryMs: everyMs }: LegData, books: LegBooks): LegInput {

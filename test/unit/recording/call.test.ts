@@ -382,3 +382,19 @@ describe('a call without media', () => {
     });
   });
 });
+
+describe('a leg of which no recorder says anything', () => {
+  it('is unproven when it ends, and told apart from one whose recorder reports', async () => {
+    await start();
+    world.recorder('r1').reportEveryMs = undefined;
+    await world.place('c1');
+    await world.talk(1_000);
+    await world.during(world.calls.delete('c1'));
+    expect(world.calls.ledger('c1').legs.map(({ verdict }) => verdict)).toEqual([
+      'unproven',
+      'complete',
+    ]);
+    expect(world.observed).toContain('leg 1 ended -0, unreported');
+    expect(world.observed).toContain('leg 2 ended -0');
+  });
+});
