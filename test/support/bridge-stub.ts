@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Clock } from '../../src/clock.ts';
 import type { ForkReport, ForkStart, SequenceRange, StreamReport } from '../../src/edge/types.ts';
 import { TandemError } from '../../src/errors.ts';
+import { count } from '../../src/rtp/ranges.ts';
 import type { Range } from '../../src/rtp/ranges.ts';
 import { parties } from '../../src/recording/interfaces.ts';
 import type {
@@ -257,6 +258,7 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
       const { state, sent, replayed, withheld, refused, report } = fork;
       reports[fork.party] = forkReport(copy(sent), {
         state,
+        sentPackets: count(sent),
         replayed: copy(replayed),
         withheld: copy(withheld),
         receiverReports: fork.reports,
