@@ -39,7 +39,7 @@ export class LedgerArchive {
       onDropped('queue-full');
       return;
     }
-    const time = new Date(clock.now()).toISOString().replace(/[-:.]/g, '');
+    const time = new Date(clock.wallOf(clock.now())).toISOString().replace(/[-:.]/g, '');
     this.#queue.push({ name: `${time}-${ledger.callId}.json`, ledger });
     this.#writing ??= this.#writeAll();
   }
