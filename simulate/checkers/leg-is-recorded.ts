@@ -63,8 +63,10 @@ function isLacking(world: World, truth: CallTruth, leg: LegState, now: number): 
   if (recorder.options.reports === 'none' || world.troubles.isLiar(recorder.options.id))
     return false;
   if (!isSpeaking(truth, now)) return false;
-  const storedAt = recorder.sessions.find(({ file }) => file.recordId === leg.recordId)?.storedAt;
-  return now - (storedAt ?? -Infinity) > 2_000;
+  const session = recorder.sessions.find(({ file }) => file.recordId === leg.recordId);
+  // One that has not reported yet may be one that never does.
+  if (session?.reported === false) return false;
+  return now - (session?.storedAt ?? -Infinity) > 2_000;
 }
 
 function isSpeaking(truth: CallTruth, now: number): boolean {

@@ -95,6 +95,8 @@ export class SimPort {
     this.#packets += 1;
     this.heardAt = now;
     this.#lastPayloadType = packet.payloadType;
+    // It came late, and was not dropped after all.
+    this.#dropped.delete(extended);
     if (!this.received.add(extended, now)) this.#duplicates += 1;
     else if (started && extended < highest) this.#reordered += 1;
     this.ring.push({ extended, at: now, packet });

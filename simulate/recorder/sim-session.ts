@@ -45,6 +45,8 @@ export class SimSession {
   dialog: SipDialog | undefined;
   answers: Manners['answer'];
   ended = false;
+  /** It has told of what it receives. */
+  reported = false;
   /** When it last wrote a packet. */
   storedAt = -Infinity;
 
@@ -177,6 +179,7 @@ export class SimSession {
       ? lieOf(line)
       : line.reception.report(line.ssrc, line.lastSenderReport, namesRanges);
     if (report === undefined) return;
+    this.reported = true;
     network.send(line.address.rtcp, line.reportsTo, report);
   }
 
