@@ -4,7 +4,7 @@
 #include "error.h"
 #include "fork_rtcp.h"
 #include "ingress_account.h"
-#include "js_values.h"
+#include "js_read.h"
 #include "latch.h"
 #include "normaliser.h"
 #include "peer_source.h"

@@ -1,6 +1,6 @@
 #include "trace_reception.h"
 
-#include "js_values.h"
+#include "js_read.h"
 #include "range_reporter.h"
 #include "reception.h"
 

@@ -2,7 +2,7 @@
 
 #include <bitset>
 
-#include "js_values.h"
+#include "js_read.h"
 #include "relay_watch.h"
 
 namespace tandem {

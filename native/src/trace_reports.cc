@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "js_values.h"
+#include "js_read.h"
 #include "report_judge.h"
 
 namespace tandem {
