@@ -25,8 +25,6 @@ uint64_t findStart(const Ring& ring, const ForkStart& from) {
       return ring.head();
     case StartKind::kOldest:
       return ring.first();
-    case StartKind::kTime:
-      return ring.since(from.atNs);
     case StartKind::kSequence: {
       uint64_t index = ring.first();
       while (index < ring.head() && ring.at(index).extended < from.extended) ++index;

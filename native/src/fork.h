@@ -20,11 +20,10 @@ namespace tandem {
 class LegSocket;
 class Port;
 
-enum class StartKind : uint8_t { kLive, kOldest, kTime, kSequence };
+enum class StartKind : uint8_t { kLive, kOldest, kSequence };
 
 struct ForkStart {
   StartKind kind = StartKind::kLive;
-  int64_t atNs = 0;
   uint64_t extended = 0;
 };
 

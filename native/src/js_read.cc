@@ -56,14 +56,11 @@ ForkStart readForkStart(const Napi::Value& value) {
   const std::string kind = readString(object.Get("kind"), "from.kind");
   if (kind == "live") return {StartKind::kLive};
   if (kind == "oldest") return {StartKind::kOldest};
-  if (kind == "time") {
-    return {StartKind::kTime, readTime(object.Get("at"), "from.at")};
-  }
   if (kind == "sequence") {
-    return {StartKind::kSequence, 0,
+    return {StartKind::kSequence,
             static_cast<uint64_t>(readWithin(object.Get("sequence"), 0, 9e15, "from.sequence"))};
   }
-  fail("from.kind is not live, oldest, time or sequence");
+  fail("from.kind is not live, oldest or sequence");
 }
 
 Napi::Array readList(const Napi::Value& value, const char* field) {

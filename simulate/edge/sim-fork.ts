@@ -100,9 +100,6 @@ export class SimFork {
       case 'oldest':
         this.#cursor = ring.first;
         break;
-      case 'time':
-        this.#cursor = ring.find(({ at }) => at >= from.at);
-        break;
       case 'sequence': {
         this.#cursor = ring.find(({ extended }) => extended >= from.sequence);
         // What was asked for and had left the ring is lost in us, as much as what leaves it later.

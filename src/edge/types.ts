@@ -96,11 +96,10 @@ export interface RelayStall {
   readonly at: number;
 }
 
-/** Where a fork begins: at the next packet, at the oldest in the ring, at a time, or at an extended sequence number. */
+/** Where a fork begins: at the next packet, at the oldest in the ring, or at an extended sequence number. */
 export type ForkStart =
   | { readonly kind: 'live' }
   | { readonly kind: 'oldest' }
-  | { readonly kind: 'time'; readonly at: number }
   | { readonly kind: 'sequence'; readonly sequence: number };
 
 export interface AddForkOptions {

@@ -93,7 +93,6 @@ export function checkRoute(route: PortRoute): void {
 }
 
 function checkStart(from: ForkStart): void {
-  if (from.kind === 'time') checkTime('from.at', from.at);
   if (from.kind === 'sequence') checkSequence('from.sequence', from.sequence);
 }
 

@@ -115,17 +115,6 @@ export function edgeContract(make: (options: ContractOptions) => Promise<Contrac
       expect(await gets(recorder, 5)).toEqual(from(11, 5));
     });
 
-    it('begins with the first packet that came at a time or after it', async () => {
-      await port.say(1, 5);
-      await rig.pass(60);
-      const at = rig.now();
-      await rig.pass(60);
-      await port.say(6, 5);
-      const recorder = await rig.recorder();
-      fork(recorder, { from: { kind: 'time', at } });
-      expect(await gets(recorder, 5)).toEqual(from(6, 5));
-    });
-
     it('says so when it is level at once', async () => {
       const recorder = await rig.recorder();
       const forkId = fork(recorder, { from: { kind: 'oldest' } });

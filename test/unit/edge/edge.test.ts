@@ -233,10 +233,16 @@ describe('Edge', () => {
       () => e.addForks([{ ...fork, rtp: six, rtcp: six }]),
       () => e.addForks([{ ...fork, rtcp: six }]),
       () => e.addForks([{ ...fork, from: { kind: 'sequence', sequence: -1 } }]),
-      () => e.addForks([{ ...fork, from: { kind: 'time', at: NaN } }]),
     ];
     for (const call of calls) expect(codeOf(call)).toBe('EDGE_FAILED');
     expect(e.counters().forks).toBe(0);
+  });
+
+  it('refuses a time that is none', () => {
+    const e = start();
+    const { portId } = e.openPort({ shard: 0, host: '127.0.0.1', latch: 'any' });
+    for (const at of [NaN, -1])
+      expect(codeOf(() => e.sequencesAt([portId], at))).toBe('EDGE_FAILED');
   });
 
   it('takes lists that concern several threads: all forks or none, reports in the order of the list', () => {
