@@ -1,11 +1,11 @@
 import { pino } from 'pino';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { parseConfig } from '../../../src/config.ts';
+import type { EdgeEvent } from '../../../src/edge/types.ts';
 import { MediaBridge } from '../../../src/media/bridge.ts';
 import { parseOffer } from '../../../src/media/sdp.ts';
 import { plainSdp, asteriskOffer, linphoneOffer } from '../../support/sdp-samples.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
-import { StubEdge } from '../../support/stub-edge.ts';
+import { ToldEdge } from '../../support/told-edge.ts';
 
 const { media } = parseConfig({ media: { path: 'direct', callsMax: 3 } });
 const logger = pino({ level: 'silent' });
@@ -14,13 +14,18 @@ const target = (port: number) => ({
   rtcp: { ip: '127.0.0.1', port: port + 1 },
 });
 
-let edge: StubEdge;
-let clock: ManualClock;
+let edge: ToldEdge;
 let bridge: MediaBridge;
+let tell: (event: EdgeEvent) => void;
 
 beforeEach(async () => {
-  edge = new StubEdge();
-  clock = new ManualClock();
+  tell = (event) => {
+    bridge.handleEdgeEvent(event);
+  };
+  edge = new ToldEdge((event) => {
+    tell(event);
+  });
+  const { clock } = edge;
   bridge = await MediaBridge.create({ edge, config: media, workerBin: undefined, clock, logger });
 });
 
@@ -115,13 +120,17 @@ describe('a call', () => {
   });
 
   it('tells when each party was last heard', async () => {
-    await openCall('c1');
-    await openCall('c2');
-    edge.arrivals.set(1, [10, 30]).set(4, [20]);
+    await answeredCall('c1');
+    await answeredCall('c2');
+    const begin = edge.clock.now();
+    for (const heard of [1, 4, 1]) {
+      await edge.pass(10);
+      edge.hear(heard, 1);
+    }
     expect(bridge.lastHeard()).toEqual(
       new Map([
-        ['c1', { a: 30, b: 0 }],
-        ['c2', { a: 0, b: 20 }],
+        ['c1', { a: begin + 30, b: 0 }],
+        ['c2', { a: 0, b: begin + 20 }],
       ]),
     );
   });
@@ -130,15 +139,15 @@ describe('a call', () => {
     await answeredCall();
     expect(bridge.closeCall('c1')).toMatchObject({ callId: 'c1', parties: { a: {}, b: {} } });
     expect(bridge.closeCall('c1')).toBeUndefined();
-    expect(edge.open.size).toBe(0);
+    expect(edge.ports).toBe(0);
   });
 });
 
 describe('a call that cannot be', () => {
   it('frees what it took when the second port fails', async () => {
-    edge.portsMax = 1;
+    edge.limits.portsMax = 1;
     await expect(openCall()).rejects.toMatchObject({ code: 'NO_PORT' });
-    expect(edge.open.size).toBe(0);
+    expect(edge.ports).toBe(0);
     expect(() => bridge.describeCall('c1')).toThrow(
       expect.objectContaining({ code: 'CALL_NOT_FOUND' }),
     );
@@ -154,7 +163,7 @@ describe('a call that cannot be', () => {
   ])('is refused: %s', async (_, act, code) => {
     await answeredCall();
     await expect(act()).rejects.toMatchObject({ code });
-    expect(edge.open.size).toBe(2);
+    expect(edge.ports).toBe(2);
   });
 
   it('is refused beyond the most that are carried', async () => {
@@ -245,12 +254,12 @@ describe('a re-offer', () => {
 
 describe('forks', () => {
   const to = { a: target(7_000), b: target(7_002) };
-  const forks = (recordId: string, from = {}) => ({
-    ...{ callId: 'c1', recordId, to, from, paused: false },
+  const forks = (recordId: string) => ({
+    ...{ callId: 'c1', recordId, to, from: {}, paused: false },
   });
-  const start = (recordId: string, from = {}) => bridge.startForks([forks(recordId, from)]);
-  const forkOf = (port: number) =>
-    [...edge.forks].find(([, fork]) => fork.rtp.port === port)?.[0] ?? -1;
+  const start = (recordId: string) => bridge.startForks([forks(recordId)]);
+  const portOf = (party: 'a' | 'b') => ({ port: { opened: { portId: portId[party] } } });
+  const forkOf = (port: number) => edge.forks.find(({ rtp }) => rtp.port === port)?.id ?? -1;
 
   beforeEach(async () => {
     await answeredCall();
@@ -258,31 +267,31 @@ describe('forks', () => {
 
   it('copies each party\u2019s stream to where the recorder wants it', () => {
     start('r1');
-    expect([...edge.forks.values()]).toMatchObject([
-      { portId: portId.a, streamIndex: 0, rtp: { port: 7_000 }, from: { kind: 'live' } },
-      { portId: portId.b, streamIndex: 1, rtp: { port: 7_002 }, from: { kind: 'live' } },
+    expect(edge.forks).toMatchObject([
+      { ...portOf('a'), streamIndex: 0, rtp: { port: 7_000 }, state: 'live' },
+      { ...portOf('b'), streamIndex: 1, rtp: { port: 7_002 }, state: 'live' },
     ]);
     expect(Object.keys(bridge.forkReports('r1'))).toEqual(['a', 'b']);
   });
 
   it('starts all or none', () => {
-    edge.forksMax = 1;
+    edge.limits.forksMax = 1;
     expect(start('r1')).toEqual([expect.objectContaining({ code: 'EDGE_FAILED' })]);
-    expect(edge.forks.size).toBe(0);
-    edge.forksMax = 2;
+    expect(edge.forks).toEqual([]);
+    edge.limits.forksMax = 2;
     expect(start('r1')).toEqual([undefined]);
   });
 
   it('starts the forks of many sessions, and says which it could not', () => {
     start('r1');
-    edge.forksMax = 5;
+    edge.limits.forksMax = 5;
     const only = { ...forks('r4'), to: { b: target(7_102) } };
     const errors = bridge.startForks([
       forks('r1'),
-      forks('r2'),
+      { ...forks('r2'), to: { a: target(7_200), b: target(7_202) } },
       { ...forks('r3'), callId: 'none' },
       only,
-      forks('r5'),
+      { ...forks('r5'), to: { a: target(7_300), b: target(7_302) } },
     ]);
     expect(errors).toMatchObject([
       { code: 'CALL_STATE' },
@@ -291,7 +300,7 @@ describe('forks', () => {
       undefined,
       { code: 'EDGE_FAILED' },
     ]);
-    expect(edge.forks.size).toBe(5);
+    expect(edge.forks).toHaveLength(5);
     expect(Object.keys(bridge.forkReports('r2'))).toEqual(['a', 'b']);
     expect(Object.keys(bridge.forkReports('r4'))).toEqual(['b']);
     expect(bridge.forkReports('r5')).toEqual({});
@@ -312,18 +321,22 @@ describe('forks', () => {
     expect(second).toBeUndefined();
     expect(Object.keys(third?.forks ?? {})).toEqual(['b']);
     expect(fourth).toMatchObject({ streams, forks: undefined });
-    expect(edge.forks.size).toBe(0);
+    expect(edge.forks).toEqual([]);
   });
 
-  it('takes stock with what had arrived by a time, where that is asked', () => {
-    edge.arrivals.set(portId.a, [10, 30, 50]);
+  it('takes stock with what had arrived by a time, where that is asked', async () => {
+    const begin = edge.clock.now();
+    for (const sequence of [1, 2, 3]) {
+      edge.hear(portId.a, sequence);
+      await edge.pass(20);
+    }
     const [at, never, none] = bridge.takeStock([
-      { callId: 'c1', retired: undefined, at: 30 },
-      { callId: 'c1', retired: undefined, at: 51 },
+      { callId: 'c1', retired: undefined, at: begin + 20 },
+      { callId: 'c1', retired: undefined, at: begin + 41 },
       { callId: 'c1', retired: undefined },
     ]);
-    expect(at?.arrivedAt).toEqual({ a: 65_537 });
-    expect(never?.arrivedAt).toEqual({ a: 65_539 });
+    expect(at?.arrivedAt).toEqual({ a: 65_538 });
+    expect(never?.arrivedAt).toEqual({ a: 65_540 });
     expect(none).not.toHaveProperty('arrivedAt');
   });
 
@@ -352,14 +365,14 @@ describe('forks', () => {
   it('follows a recorder that moves one stream and refuses the other', () => {
     start('r1');
     bridge.retargetForks('r1', { b: target(7_102) }, {});
-    expect([...edge.forks.values()]).toMatchObject([
-      { portId: portId.a, state: 'paused' },
-      { portId: portId.b, rtp: { port: 7_102 }, state: 'live' },
+    expect(edge.forks).toMatchObject([
+      { ...portOf('a'), state: 'paused' },
+      { ...portOf('b'), rtp: { port: 7_102 }, state: 'live' },
     ]);
     bridge.retargetForks('r1', { a: target(7_200), b: target(7_102) }, {});
-    expect([...edge.forks.values()]).toMatchObject([
-      { portId: portId.a, rtp: { port: 7_200 }, state: 'live' },
-      { portId: portId.b, state: 'live' },
+    expect(edge.forks).toMatchObject([
+      { ...portOf('a'), rtp: { port: 7_200 }, state: 'live' },
+      { ...portOf('b'), state: 'live' },
     ]);
   });
 
@@ -368,19 +381,24 @@ describe('forks', () => {
     bridge.pauseForks('r1');
     bridge.retargetForks('r1', { a: target(7_000) }, {});
     bridge.retargetForks('r1', { a: target(7_000), b: target(7_002) }, {});
-    expect([...edge.forks.values()].map(({ state }) => state)).toEqual(['paused', 'paused']);
+    expect(edge.forks.map(({ state }) => state)).toEqual(['paused', 'paused']);
     bridge.resumeForks('r1');
-    expect([...edge.forks.values()].map(({ state }) => state)).toEqual(['live', 'live']);
+    expect(edge.forks.map(({ state }) => state)).toEqual(['live', 'live']);
   });
 
-  it('tells of a refusal once a recording session', () => {
+  it('tells of a refusal once a recording session', async () => {
     start('r1');
     const told: unknown[] = [];
     bridge.on('forkRefused', (event) => told.push(event));
-    const [a, b] = [forkOf(7_000), forkOf(7_002)];
-    bridge.handleEdgeEvent({ type: 'fork-refused', forkId: a, at: 50 });
-    bridge.handleEdgeEvent({ type: 'fork-refused', forkId: b, at: 60 });
-    expect(told).toEqual([{ recordId: 'r1', at: 50 }]);
+    // Nobody is there.
+    edge.hear(portId.a, 1);
+    await edge.pass(10);
+    const at = edge.clock.now();
+    edge.hear(portId.b, 1);
+    await edge.pass(10);
+    expect(bridge.mediaSigns().get('r1')?.refusedAt).toBeGreaterThan(0);
+    expect(told).toEqual([{ recordId: 'r1', at: expect.any(Number) as number }]);
+    expect((told[0] as { at: number }).at).toBeLessThan(at);
   });
 
   it('end once, with their reports', () => {
@@ -397,6 +415,15 @@ describe('forks', () => {
       await Promise.resolve();
       return () => isOver;
     };
+    /** The recorder's last report of one packet that the party said. */
+    const report = async (party: 'a' | 'b'): Promise<void> => {
+      const { rtcp } = edge.legAddress(0, party === 'a' ? 0 : 1);
+      edge.network.send(to[party].rtcp, rtcp, {
+        ...{ kind: 'rr', ssrc: 1_000 + portId[party], highestSequence: 1, cumulativeLost: 0 },
+        lastSenderReport: 0,
+      });
+      await edge.pass(10);
+    };
 
     it('wait for no recorder that was sent nothing', async () => {
       start('r1');
@@ -407,32 +434,34 @@ describe('forks', () => {
 
     it('wait for the final reports of those that were sent something', async () => {
       start('r1');
-      edge.fed.add(forkOf(7_000)).add(forkOf(7_002));
+      edge.hear(portId.a, 1);
+      edge.hear(portId.b, 1);
       const isOver = await endAll();
-      bridge.handleEdgeEvent({ type: 'fork-ended', forkId: forkOf(7_000) });
-      await Promise.resolve();
+      await report('a');
       expect(isOver()).toBe(false);
-      bridge.handleEdgeEvent({ type: 'fork-ended', forkId: forkOf(7_002) });
-      await Promise.resolve();
+      await report('b');
       expect(isOver()).toBe(true);
     });
 
     it('wait for them also when the edge\u2019s event is lost', async () => {
       start('r1');
-      edge.fed.add(forkOf(7_000));
+      edge.hear(portId.a, 1);
+      tell = () => undefined;
       const isOver = await endAll();
-      await clock.advance(1_000);
+      await edge.pass(1_000);
       expect(isOver()).toBe(false);
-      edge.signs.set(forkOf(7_000), { settled: true });
-      await clock.advance(1_000);
+      await report('a');
+      await edge.pass(1_000);
       expect(isOver()).toBe(true);
-      expect(clock.pending).toBe(0);
+      const asked = vi.spyOn(edge, 'forkSigns');
+      await edge.pass(10_000);
+      expect(asked).not.toHaveBeenCalled();
     });
 
     it('wait no more when they are stopped, or their call is closed', async () => {
       for (const stop of [() => bridge.stopForks('r1'), () => bridge.closeCall('c1')]) {
         start('r1');
-        edge.fed.add(forkOf(7_000));
+        edge.hear(portId.a, 1);
         const isOver = await endAll();
         expect(isOver()).toBe(false);
         stop();

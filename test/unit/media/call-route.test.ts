@@ -5,7 +5,7 @@ import { WorkerSlot } from '../../../src/media/worker-pool.ts';
 import type { WorkerPool } from '../../../src/media/worker-pool.ts';
 import type { Payload } from '../../../src/recording/interfaces.ts';
 import { ManualClock, settle } from '../../support/manual-clock.ts';
-import { StubEdge } from '../../support/stub-edge.ts';
+import { ToldEdge } from '../../support/told-edge.ts';
 
 const pcmu: Payload = { payloadType: 0, encodingName: 'PCMU', clockRate: 8_000, channels: 1 };
 const portIds = { a: 1, b: 2 };
@@ -38,7 +38,7 @@ class WorkerStub {
 }
 
 let clock: ManualClock;
-let edge: StubEdge;
+let edge: ToldEdge;
 let worker: WorkerStub;
 let slot: WorkerSlot;
 let examined: number;
@@ -50,7 +50,7 @@ const kinds = () => [edge.routes.get(portIds.a)?.kind, edge.routes.get(portIds.b
 
 beforeEach(async () => {
   clock = new ManualClock();
-  edge = new StubEdge();
+  edge = new ToldEdge();
   worker = new WorkerStub();
   slot = new WorkerSlot(0, worker as never);
   examined = 0;
@@ -63,10 +63,8 @@ beforeEach(async () => {
       return Promise.resolve(false);
     },
   };
-  const opened = {
-    a: edge.openPort({ host: '127.0.0.1' }),
-    b: edge.openPort({ host: '127.0.0.1' }),
-  };
+  const port = { shard: 0, host: '127.0.0.1', latch: 'announced' } as const;
+  const opened = { a: edge.openPort(port), b: edge.openPort(port) };
   route = new CallRoute({
     ...{ edge, opened, clock, wanted: 'mediasoup', logger: pino({ level: 'silent' }) },
     pool: pool as unknown as WorkerPool,
