@@ -65,7 +65,13 @@ export const faults: Readonly<Record<FaultName, Fault>> = {
   kill: { ...base, name: 'kill', what: killed },
   'kill-host': { ...betweenHosts, name: 'kill-host', what: `${killed}, ${onHostOfItsOwn}` },
   refuse: { ...base, name: 'refuse', what: refusing },
-  'refuse-host': { ...betweenHosts, name: 'refuse-host', what: `${refusing}, ${onHostOfItsOwn}` },
+  'refuse-host': {
+    ...betweenHosts,
+    name: 'refuse-host',
+    what: `${refusing}, ${onHostOfItsOwn}`,
+    // Most legs learn it by ten reports that tell of nothing new.
+    afterMs: 8_000,
+  },
   stop: { ...base, name: 'stop', what: 'SIGSTOP to a recorder: it hangs', afterMs: 3_500 },
   partition: {
     ...betweenHosts,

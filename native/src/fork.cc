@@ -285,7 +285,12 @@ void Fork::onReceiverReport(ShardContext& context, const ReportBlock& block, uin
   if (receiverReport_ && receiverReport_->isFinal && !report.isFinal) return;
   receiverReport_ = report;
   ++receiverReports_;
-  sentBeforeReport_ = sentPackets_;
+  // A recorder whose media sockets are gone may go on reporting: it lives, and gets nothing.
+  if (!judged->isDeaf) {
+    ++hearingReports_;
+    heardNs_ = arrivalNs;
+    sentBeforeReport_ = sentPackets_;
+  }
   if (!settlesNow || rtcpTimes_.isSettled()) return;
   rtcpTimes_.settle();
   context.events.emit({.type = Event::Type::kForkEnded, .id = id_, .address = {}});
@@ -376,12 +381,10 @@ void Fork::reportOnReports(ForkReport& report) const {
 ForkSigns Fork::signs() const {
   ForkSigns signs;
   signs.forkId = id_;
-  signs.receiverReports = receiverReports_;
+  signs.receiverReports = hearingReports_;
+  signs.reportedNs = heardNs_;
   signs.sentSinceReport = sentPackets_ - sentBeforeReport_;
-  if (receiverReport_) {
-    signs.reportedNs = receiverReport_->atNs;
-    signs.fractionLost = receiverReport_->fractionLost;
-  }
+  if (receiverReport_) signs.fractionLost = receiverReport_->fractionLost;
   const bool isSending =
       lastSentMonotonicNs_ != 0 && monotonicNs() - lastSentMonotonicNs_ < kSilenceNs;
   signs.sendingSinceNs = isSending ? sendingSinceNs_ : 0;

@@ -156,6 +156,9 @@ class Fork {
   ReportJudge judge_;
   std::optional<ReceiverReport> receiverReport_;
   uint64_t receiverReports_ = 0;
+  /** Of those that say that media arrives. */
+  uint64_t hearingReports_ = 0;
+  int64_t heardNs_ = 0;
   uint64_t sentBeforeReport_ = 0;
 };
 

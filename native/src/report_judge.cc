@@ -53,6 +53,10 @@ std::optional<ReportJudge::Report> ReportJudge::onReport(const ReportBlock& bloc
   const uint64_t highest = extendNear(sent_.last(), static_cast<uint16_t>(block.highestSequence));
   if (!sent_.contains(highest) || highest < from_.value_or(0)) return std::nullopt;
   const Point point{highest, block.highestSequence, block.cumulativeLost};
+  const uint64_t sentNow = sent_.highest();
+  // While nothing is sent, nothing can come.
+  const bool isDeaf =
+      last_ && point.highest == last_->highest && point.highest < sentThen_ && sentThen_ < sentNow;
   double fraction = 0;
   if (!last_) {
     fraction = begin(point);
@@ -65,7 +69,8 @@ std::optional<ReportJudge::Report> ReportJudge::onReport(const ReportBlock& bloc
   }
   last_ = point;
   reporter_ = reporter;
-  return Report{highest, fraction};
+  sentThen_ = sentNow;
+  return Report{highest, fraction, isDeaf};
 }
 
 bool ReportJudge::isOld(const Point& point) const {

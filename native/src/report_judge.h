@@ -26,6 +26,9 @@ class ReportJudge {
   struct Report {
     uint64_t highest;
     double fractionLost;
+    /** It goes on reporting, and nothing comes: not even what was on its way at the report before.
+     */
+    bool isDeaf;
   };
   /** Nothing if it is not about our stream, or tells of what was not sent, or is older than
    * another. */
@@ -77,6 +80,8 @@ class ReportJudge {
   SentLog& sent_;
   std::optional<Point> last_;
   uint32_t reporter_ = 0;
+  /** Highest number that was sent when the last report came. */
+  uint64_t sentThen_ = 0;
   /** All up to there is confirmed, or counted in `closed_`. */
   Point base_{};
   /** The interval before the last report was without loss, though what lies between it and the base

@@ -31,6 +31,7 @@ Napi::Object verdict(Napi::Env env, ReportJudge& judge, const std::vector<uint8_
                        if (!report) return;
                        result.Set("highest", static_cast<double>(report->highest));
                        result.Set("fractionLost", report->fractionLost);
+                       result.Set("isDeaf", report->isDeaf);
                      });
   const auto lost = judge.lost();
   result.Set("reportsRanges", judge.reportsRanges());

@@ -25,13 +25,13 @@ export class ReportJudge {
   reports = 0;
   reportsRanges = false;
   last: ReceiverReport | undefined;
+  highestSent = 0;
   readonly #straggleMs: number;
   readonly #sent = new Map<number, Sent>();
   #closedLost = 0;
   /** Of the counting that goes on: less when what was late came after all. */
   #openLost = 0;
   #firstSent = 0;
-  #highestSent = 0;
   #interval: Interval | undefined;
   /** When a number at or below the interval's highest was last sent again. */
   #resentAt = -Infinity;
@@ -53,13 +53,13 @@ export class ReportJudge {
       known.sentAt = now;
     }
     if (extended <= (this.#interval?.highest ?? -1)) this.#resentAt = now;
-    this.#highestSent = Math.max(this.#highestSent, extended);
+    this.highestSent = Math.max(this.highestSent, extended);
   }
 
   /** Undefined: nothing that was sent explains it. */
   judge(report: RecorderReport, near: number, now: number): ReceiverReport | undefined {
     const highest = extendNear(near, report.highestSequence);
-    if (highest > this.#highestSent || highest < this.#firstSent) return undefined;
+    if (highest > this.highestSent || highest < this.#firstSent) return undefined;
     const fractionLost =
       report.ranges === undefined
         ? this.#judgeCounts(highest, report.cumulativeLost, now)

@@ -59,6 +59,11 @@ export class SimFork {
   #lastSentAt = -Infinity;
   #sendingSince = 0;
   #sentBeforeReport = 0;
+  /** Highest number that was sent when the last report came. */
+  #sentThen = 0;
+  /** Of the reports that say that media arrives. */
+  #hearingReports = 0;
+  #heardAt = 0;
   #refused: ForkReport['refused'];
   #refusalTold = false;
   #doubtedAt = 0;
@@ -197,7 +202,16 @@ export class SimFork {
     const before = this.#judge.last;
     const judged = this.#judge.judge(report, this.#lastSent, this.#host.now());
     if (judged === undefined) return;
-    this.#sentBeforeReport = this.#sentPackets;
+    const highestSent = this.#judge.highestSent;
+    const isSame = judged.highestSequence === before?.highestSequence;
+    const isDeaf =
+      isSame && before.highestSequence < this.#sentThen && this.#sentThen < highestSent;
+    this.#sentThen = highestSent;
+    if (!isDeaf) {
+      this.#hearingReports += 1;
+      this.#heardAt = judged.at;
+      this.#sentBeforeReport = this.#sentPackets;
+    }
     const isFinal = this.#state === 'ended' && this.#isFinal(judged.highestSequence, report);
     if (isFinal) this.#judge.last = { ...judged, final: true };
     else if (before?.final === true) this.#judge.last = before;
@@ -245,8 +259,8 @@ export class SimFork {
   signs(): ForkSigns {
     return {
       forkId: this.id,
-      reportedAt: this.#judge.last?.at ?? 0,
-      receiverReports: this.#judge.reports,
+      reportedAt: this.#heardAt,
+      receiverReports: this.#hearingReports,
       fractionLost: this.#judge.last?.fractionLost ?? 0,
       sentSinceReport: this.#sentPackets - this.#sentBeforeReport,
       sendingSince: this.#host.now() - this.#lastSentAt < restMs ? this.#sendingSince : 0,

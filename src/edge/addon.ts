@@ -146,6 +146,7 @@ export interface ReportsTrace {
   /** Of the last receiver report that was believed, if there was one in that step. */
   readonly highest?: number;
   readonly fractionLost?: number;
+  readonly isDeaf?: boolean;
   readonly reportsRanges: boolean;
   readonly confirmed: readonly (readonly [number, number])[];
   readonly denied: readonly (readonly [number, number])[];

@@ -259,12 +259,12 @@ export interface Stock {
  */
 export interface ForkSigns {
   readonly forkId: number;
-  /** Of the last receiver report. */
+  /** Of the last receiver report. Not those that say that nothing arrives though media is sent. */
   readonly reportedAt: number;
   readonly receiverReports: number;
   /** As in `ReceiverReport`, 0..1. */
   readonly fractionLost: number;
-  /** Packets sent since the last report; all, when there was none. */
+  /** Packets sent since that report; all, when there was none. */
   readonly sentSinceReport: number;
   /** Since when media is sent without a pause of more than a second. */
   readonly sendingSince: number;

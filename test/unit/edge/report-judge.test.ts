@@ -88,6 +88,26 @@ describe('receiver reports', () => {
     expect(after).toMatchObject({ fractionLost: 0, atLeast: 0 });
   });
 
+  it('say that a recorder is deaf when they go on and nothing comes of what was on its way', () => {
+    const none = (): boolean => false;
+    const deaf = begun()
+      // On its way as the first report comes; only the second could tell of it.
+      .send(numbers(101, 105), none)
+      .report()
+      .send(numbers(106, 110), none)
+      .report()
+      .send(numbers(111, 115))
+      .report()
+      .all();
+    expect(deaf.map(({ isDeaf }) => isDeaf)).toEqual([false, false, true, false]);
+  });
+
+  it('say nothing of the recorder while nothing is sent', () => {
+    const story = begun().send([101], () => false);
+    const silent = story.report().report().report().all();
+    expect(silent.map(({ isDeaf }) => isDeaf)).toEqual([false, false, false, false]);
+  });
+
   it('tell of loss by what was sent since the report before', () => {
     const [, second, third] = begun()
       .send(numbers(101, 200), (number) => number % 10 !== 5)
