@@ -80,7 +80,7 @@ describe('bench failover', () => {
       const { moved, legs, unmovedLegs } = trialOf('refuse-host');
       expect(moved).toHaveLength(legs.filter(({ concerned }) => concerned).length);
       expect(moved.filter(({ isFalseAlarm }) => isFalseAlarm)).toEqual([]);
-      expect(new Set(moved.map(({ reason }) => reason))).toEqual(new Set(['icmp', 'rtcp_silence']));
+      for (const { reason } of moved) expect(['icmp', 'rtcp_silence']).toContain(reason);
       expect(unmovedLegs).toBe(0);
     },
   );
