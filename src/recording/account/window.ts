@@ -57,7 +57,7 @@ export function endWindow(window: WindowRecord, marks: Marks): WindowRecord {
 
 /** Of recordings of one call that followed each other: what came in between was not to be recorded, as in a pause. */
 export function joinWindows(windows: readonly WindowRecord[]): WindowRecord {
-  const [first = newWindow, ...later] = windows;
+  const [first = newWindow, ...later] = windows.map(closed);
   return later.reduce(
     (joined, { from, to, pauses }) => ({
       ...(joined.from === undefined ? {} : { from: joined.from }),
@@ -114,6 +114,14 @@ export function floorOf(window: WindowRecord, party: Party): number | undefined 
 
 function withLast(window: WindowRecord, pause: Pause): WindowRecord {
   return { ...window, pauses: [...window.pauses.slice(0, -1), pause] };
+}
+
+/** A pause that nobody ended ends with its recording. */
+function closed(window: WindowRecord): WindowRecord {
+  const last = window.pauses.at(-1);
+  const { to } = window;
+  if (last === undefined || last.to !== undefined || to === undefined) return window;
+  return withLast(window, { ...last, to, resumed: to });
 }
 
 function gap(from: Marks | undefined, to: Marks | undefined): Pause[] {

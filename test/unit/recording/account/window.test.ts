@@ -4,6 +4,7 @@ import {
   beginWindow,
   endWindow,
   floorOf,
+  joinWindows,
   keptOut,
   marksOf,
   newWindow,
@@ -92,5 +93,31 @@ describe('the recording window', () => {
     expect(keptOut(window).a).toHaveLength(64);
     expect(keptOut(window).a[0]).toEqual({ first: 204, last: 204 });
     expect(floorOf(window, 'a')).toBe(203);
+  });
+});
+
+describe('windows of recordings that followed each other', () => {
+  const marks = (sequence: number): Marks => ({ a: sequence, b: sequence });
+  const first = endWindow(pauseWindow(beginWindow(newWindow, marks(10)), marks(20)), marks(30));
+  const second = beginWindow(newWindow, marks(40));
+
+  it('leave out what came in between, as a pause', () => {
+    expect(streamWindow(joinWindows([first, second]), 'a')).toMatchObject({
+      from: 10,
+      paused: [
+        { first: 20, last: 29 },
+        { first: 30, last: 39 },
+      ],
+    });
+  });
+
+  it('end with the last of them', () => {
+    const joined = joinWindows([first, endWindow(second, marks(50))]);
+    expect(streamWindow(joined, 'b').to).toBe(49);
+    expect(streamWindow(joinWindows([first, second]), 'b').to).toBeUndefined();
+  });
+
+  it('are none where there was none', () => {
+    expect(joinWindows([])).toEqual(newWindow);
   });
 });
