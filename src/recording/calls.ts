@@ -88,6 +88,9 @@ export class Calls implements CallService {
       well: (recordId) => {
         this.#tell({ type: 'media-well', recordId });
       },
+      blind: (error) => {
+        logger.error({ error: messageOf(error) }, 'recorders could not be watched');
+      },
     });
     this.#options = options;
     this.#logger = logger;

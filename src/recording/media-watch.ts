@@ -24,6 +24,8 @@ export interface MediaWatchListener {
   lost(recordId: string, reason: Loss, since: number): void;
   /** It was lost, and is not any more. */
   well(recordId: string): void;
+  /** Nothing could be seen. */
+  blind(error: unknown): void;
 }
 
 /** As in `weigh`: a report may be this late. */
@@ -72,7 +74,11 @@ export class MediaWatch {
 
   start(): void {
     this.#timer = this.#clock.setTimeout(() => {
-      this.#look();
+      try {
+        this.#look();
+      } catch (error) {
+        this.#listener.blind(error);
+      }
       this.start();
     }, this.#settings.watchMs);
   }

@@ -115,10 +115,19 @@ export class CallRunner {
       for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
         const { state, effects } = step(this.#data, next, this.#services.clock.now());
         this.#data = state;
-        for (const effect of effects) this.#carryOut(effect);
+        for (const effect of effects) this.#try(effect);
       }
     } finally {
       this.#isRunning = false;
+    }
+  }
+
+  /** What one effect runs into does not keep the others from being carried out: somebody waits for the reply. */
+  #try(effect: CallEffect): void {
+    try {
+      this.#carryOut(effect);
+    } catch (error) {
+      this.#logger.error({ effect: effect.do, error: messageOf(error) }, 'could not be done');
     }
   }
 

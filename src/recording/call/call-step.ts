@@ -46,7 +46,8 @@ function take(turn: Turn, event: CallEvent): void {
   const { doing } = call;
   switch (event.type) {
     case 'asked':
-      if (call.queue.length >= queueMax) {
+      // To end it may always be asked.
+      if (call.queue.length >= queueMax && event.ask.what !== 'end') {
         const error = refusal('CALL_LIMIT', `${queueMax} requests of this call wait already`);
         effects.push({ do: 'fail', id: event.id, error });
         return;

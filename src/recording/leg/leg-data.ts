@@ -47,7 +47,12 @@ export type Search =
       readonly media: RecorderMedia;
       readonly offered: readonly Party[];
       /** Set once it is known what there is to send. */
-      readonly plan?: { readonly from: ByParty<ForkStart>; readonly streams: Streams };
+      readonly plan?: {
+        readonly from: ByParty<ForkStart>;
+        readonly streams: Streams;
+        readonly media: RecorderMedia;
+        readonly paused: boolean;
+      };
     } & Attempt)
   /** Nobody takes it: again later. */
   | { readonly stage: 'waiting' };

@@ -61,6 +61,8 @@ export type LegEvent =
       readonly forks: Forks;
       readonly streams: Streams;
     }
+  /** The edge could not say. */
+  | { readonly type: 'not-looked'; readonly recordId: string }
   | { readonly type: 'retired'; readonly recordId: string; readonly stock: CallStock }
   | {
       readonly type: 'finishing';

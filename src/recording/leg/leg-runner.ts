@@ -163,7 +163,7 @@ export class LegRunner {
         this.#planned.push(effect.start);
         return;
       case 'retarget-forks':
-        bridge.retargetForks(effect.recordId, effect.to, effect.from, effect.keptOut);
+        this.#retarget(effect);
         return;
       case 'pause-forks':
         bridge.pauseForks(effect.recordId, effect.from);
@@ -344,14 +344,35 @@ export class LegRunner {
   }
 
   #look(recordId: string): void {
-    const forks = this.#services.bridge.forkReports(recordId);
-    this.post({ type: 'looked', recordId, forks, streams: this.#options.streams() });
+    try {
+      const forks = this.#services.bridge.forkReports(recordId);
+      this.post({ type: 'looked', recordId, forks, streams: this.#options.streams() });
+    } catch (error) {
+      this.#logger.error({ recordId, error: messageOf(error) }, 'its copies could not be seen');
+      this.post({ type: 'not-looked', recordId });
+    }
   }
 
   #retire({ recordId, at }: Effect<'retire'>): void {
     const { callId, streams } = this.#options;
-    const [stock] = this.#services.bridge.takeStock([{ callId, retired: recordId, at }]);
+    let stock: CallStock | undefined;
+    try {
+      [stock] = this.#services.bridge.takeStock([{ callId, retired: recordId, at }]);
+    } catch (error) {
+      this.#logger.error({ recordId, error: messageOf(error) }, 'its last account is not known');
+    }
     this.post({ type: 'retired', recordId, stock: stock ?? lastStock(streams()) });
+  }
+
+  /** What was to go elsewhere, and does not, is not being recorded. */
+  #retarget({ recordId, to, from, keptOut }: Effect<'retarget-forks'>): void {
+    const { bridge, clock } = this.#services;
+    try {
+      bridge.retargetForks(recordId, to, from, keptOut);
+    } catch (error) {
+      this.#logger.error({ recordId, error: messageOf(error) }, 'its media could not be followed');
+      this.post({ type: 'media-lost', recordId, reason: 'unsendable', since: clock.now() });
+    }
   }
 
   async #finish({ recordId, reason }: Effect<'finish'>): Promise<void> {

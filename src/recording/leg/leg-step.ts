@@ -59,6 +59,7 @@ export interface LegStep {
 
 const drainPollMs = 20;
 const doubtPollMs = 50;
+const lookAgainMs = 1_000;
 const tellDelayMsMin = 1_000;
 const tellDelayMsMax = 30_000;
 
@@ -101,7 +102,7 @@ function take(turn: Turn, event: LegEvent): void {
       if (turn.leg.search.stage === 'allocating') exhausted(turn);
       return;
     case 'turn':
-      if (turn.leg.search.stage === 'queued') allocate(turn, turn.leg.search.tried, false);
+      takeTurn(turn);
       return;
     case 'answered': {
       const { search } = turn.leg;
@@ -120,6 +121,9 @@ function take(turn: Turn, event: LegEvent): void {
       return;
     case 'looked':
       if (turn.leg.live?.recordId === event.recordId) looked(turn, event.forks, event.streams);
+      return;
+    case 'not-looked':
+      if (turn.leg.live?.recordId === event.recordId) notLooked(turn);
       return;
     case 'retired':
       retired(turn, event.recordId, event.stock);
@@ -199,6 +203,11 @@ function allocate(turn: Turn, tried: readonly string[], lastResort: boolean): vo
   });
 }
 
+function takeTurn(turn: Turn): void {
+  const { search } = turn.leg;
+  if (search.stage === 'queued') allocate(turn, search.tried, search.lastResort);
+}
+
 function allocated(turn: Turn, allocation: Allocation): void {
   const { leg, effects } = turn;
   const { search } = leg;
@@ -222,11 +231,14 @@ function invite(
   effects.push({ do: 'invite', allocation });
 }
 
+type Starting = Extract<Search, { stage: 'starting' }>;
+type Plan = NonNullable<Starting['plan']>;
+
 function answered(
   turn: Turn,
   { stage: _stage, ...attempt }: Extract<Search, { stage: 'inviting' }>,
   media: RecorderMedia,
-  offered: Extract<Search, { stage: 'starting' }>['offered'],
+  offered: Starting['offered'],
 ): void {
   turn.leg.search = { ...attempt, stage: 'starting', media, offered };
   turn.effects.push({ do: 'start-media', recordId: attempt.allocation.recordId });
@@ -253,14 +265,16 @@ function stocked(turn: Turn, recordId: string, stock: CallStock, live: Forks): v
   const failed = currentSession(leg.sessions);
   if (failed?.failure !== undefined) close(turn, failed, failed.failure.reason, stock);
   const from = beginnings(turn, stock.streams, live);
-  leg.search = { ...search, plan: { from, streams: stock.streams } };
+  const { media } = search;
+  const { paused } = leg.desired;
+  leg.search = { ...search, plan: { from, streams: stock.streams, media, paused } };
   effects.push({
     do: 'start-forks',
     start: {
       recordId,
-      to: search.media,
+      to: media,
       from,
-      paused: leg.desired.paused,
+      paused,
       pausedFrom: pausedFrom(context.window),
       keptOut: keptOut(context.window),
     },
@@ -285,7 +299,7 @@ function begun(turn: Turn, recordId: string): void {
   const { leg, now, effects } = turn;
   const { search } = leg;
   if (search.stage !== 'starting' || search.allocation.recordId !== recordId) return;
-  const { allocation, media, offered, plan } = search;
+  const { allocation, offered, plan } = search;
   if (plan === undefined) return;
   const { recorder, zone } = allocation;
   const before = leg.sessions.at(-1);
@@ -302,12 +316,12 @@ function begun(turn: Turn, recordId: string): void {
   if (allocation.reportsEveryMs !== undefined) leg.reportsEveryMs = allocation.reportsEveryMs;
   leg.live = {
     recordId,
-    media,
+    media: plan.media,
     offered,
     told: { paused: false, streams: search.streams },
     tellDelayMs: tellDelayMsMin,
-    forksPaused: leg.desired.paused,
-    drained: !leg.desired.paused,
+    forksPaused: plan.paused,
+    drained: !plan.paused,
     drainUntil: now + turn.context.settings.drainMs,
   };
   dropDoubt(turn);
@@ -325,10 +339,18 @@ function begun(turn: Turn, recordId: string): void {
     noteFailover(turn, { ...open, done: { to: recorder, at: now, cost } });
   }
   if (leg.phase === 'stopping') drain(turn);
-  else if (leg.desired.paused) effects.push({ do: 'look', recordId });
+  else if (plan.paused) effects.push({ do: 'look', recordId });
+  catchUp(turn, search, plan);
   workOff(turn);
   judgeMedia(turn);
-  moveOn(turn);
+  seek(turn);
+}
+
+/** What came in while its copies were being started. */
+function catchUp(turn: Turn, { media, ended }: Starting, plan: Plan): void {
+  if (turn.leg.desired.paused) pause(turn);
+  if (media !== plan.media) follow(turn, media);
+  if (ended !== undefined) sessionEnded(turn, turn.leg.live?.recordId ?? '', ended);
 }
 
 function notTaken(turn: Turn, recordId: string, why: NotTaken): void {
@@ -340,7 +362,8 @@ function notTaken(turn: Turn, recordId: string, why: NotTaken): void {
   effects.push({ do: 'release', recordId }, { do: 'abandon', recordId });
   if (search.aborted === true) {
     leg.search = { stage: 'none' };
-    seek(turn);
+    if (leg.phase === 'stopping') letGo(turn);
+    else seek(turn);
     return;
   }
   const reason = search.ended ?? why.reason;
@@ -361,15 +384,15 @@ function exhausted(turn: Turn): void {
   const { leg, effects, context } = turn;
   leg.search = { stage: 'none' };
   if (leg.phase === 'new') return;
+  if (leg.phase === 'stopping') {
+    letGo(turn);
+    return;
+  }
   const session = currentSession(leg.sessions);
   const failure = session?.failure;
   // One that may still receive goes on being sent to, until there is another.
   if (session !== undefined && failure !== undefined && !mayReceive(failure.reason)) {
     retire(turn, session, failure.deadAt);
-  }
-  if (leg.phase === 'stopping') {
-    if (session !== undefined && failure !== undefined && mayReceive(failure.reason)) drain(turn);
-    return;
   }
   const isRecorded = session !== undefined && failure === undefined;
   // An operator's recorder is good until there is another: it is told when there is.
@@ -438,10 +461,11 @@ function pause(turn: Turn): void {
 function workOff(turn: Turn): void {
   const { leg, effects } = turn;
   const { live, desired } = leg;
-  if (live === undefined || leg.phase !== 'running' || !isWell(leg)) return;
-  const { recordId, told: said, telling, untold } = live;
-  if (telling !== undefined) return;
-  const knows = isSame(said, desired) || (untold !== undefined && isSame(untold, desired));
+  if (live === undefined || leg.phase !== 'running' || live.telling !== undefined) return;
+  const { recordId, told: said, untold } = live;
+  // One that is lost is told nothing, though it may still receive.
+  const knows =
+    !isWell(leg) || isSame(said, desired) || (untold !== undefined && isSame(untold, desired));
   if (!knows && (live.drained || !desired.paused)) {
     leg.live = { ...live, telling: desired };
     clearTimer(turn, 'tell');
@@ -452,6 +476,7 @@ function workOff(turn: Turn): void {
   if (!desired.paused && live.forksPaused && knows && follows) {
     leg.live = { ...live, forksPaused: false, drained: true };
     effects.push({ do: 'resume-forks', recordId });
+    judgeMedia(turn);
   }
 }
 
@@ -491,10 +516,8 @@ function notTold(turn: Turn, event: Extract<LegEvent, { type: 'not-told' }>): vo
 function mediaChanged(turn: Turn, recordId: string, media: RecorderMedia): void {
   const { leg } = turn;
   const { search } = leg;
-  if (search.stage === 'inviting' && search.allocation.recordId === recordId) {
-    leg.search = { ...search, media };
-  } else if (search.stage === 'starting' && search.allocation.recordId === recordId) {
-    // What is planned already is planned with the old ones.
+  const isAsked = search.stage === 'inviting' || search.stage === 'starting';
+  if (isAsked && search.allocation.recordId === recordId) {
     leg.search = { ...search, media };
   } else if (leg.live?.recordId === recordId) {
     follow(turn, media);
@@ -551,6 +574,14 @@ function looked(turn: Turn, forks: Forks, streams: Streams): void {
   }
   lookForDrained(turn, isBehind(books));
   weighDoubt(turn, forks);
+}
+
+/** The edge does not say. It is asked again, and nothing waits for it for ever. */
+function notLooked(turn: Turn): void {
+  const { leg } = turn;
+  const asked = leg.doubt !== undefined || leg.live?.mediaToFollow !== undefined;
+  if (asked) setTimer(turn, 'doubt', lookAgainMs);
+  lookForDrained(turn, true);
 }
 
 function lookForDrained(turn: Turn, behind: boolean): void {
@@ -639,7 +670,7 @@ function mediaLost(
   noteRecentFailure(turn, session);
   noteFailover(turn, { leg: leg.leg, from: recorder, reason, detectedAt: now, deadAt: since });
   effects.push({ do: 'blame', recorder, reason });
-  moveOn(turn);
+  seek(turn);
 }
 
 /** What was missed of a recorder that was not replaced yet is there again. */
@@ -655,6 +686,7 @@ function mediaWell(turn: Turn): void {
     judgeMedia(turn);
   } else if (leg.leaving?.reason === 'rtcp_loss') {
     stay(turn);
+    judgeMedia(turn);
   }
 }
 
@@ -684,7 +716,8 @@ function sessionEnded(turn: Turn, recordId: string, reason: FailureReason): void
 
 function recorderDown(turn: Turn, event: Extract<LegEvent, { type: 'recorder-down' }>): void {
   const { leg, context } = turn;
-  const { recorder, reason, at, probeWindowMs } = event;
+  const { recorder, at, probeWindowMs } = event;
+  const reason = ofSessionAlone(event.reason) ? 'options_timeout' : event.reason;
   leaveReserved(turn, recorder);
   const { search } = leg;
   const isAsked = search.stage === 'inviting' || search.stage === 'starting';
@@ -703,6 +736,11 @@ function recorderDown(turn: Turn, event: Extract<LegEvent, { type: 'recorder-dow
   if (!isWell(leg) || leg.live === undefined || leg.doubt !== undefined) return;
   leg.doubt = { reason, since, deadAt: at - probeWindowMs, safeAt };
   turn.effects.push({ do: 'look', recordId: leg.live.recordId });
+}
+
+/** What is so of one session says nothing of others on the same recorder. That it does not answer any more does. */
+function ofSessionAlone(reason: FailureReason): boolean {
+  return reason === 'srs_bye' || reason === 'rtcp_loss' || reason === 'media_refused';
 }
 
 /** ICMP proves that its port is closed. */
@@ -727,15 +765,21 @@ function recorderDraining(turn: Turn, recorder: string): void {
   const isAsked = search.stage === 'inviting' || search.stage === 'starting';
   const asked = isAsked ? search.allocation.recorder : undefined;
   if (asked !== recorder && currentSession(leg.sessions)?.recorder !== recorder) return;
+  // From one that is to be left it does not go to another that is to be left.
+  if (asked === recorder && leg.leaving !== undefined) abort(turn);
   leg.leaving ??= { recorder, reason: 'operator' };
-  moveOn(turn);
+  seek(turn);
 }
 
 function recorderAvailable(turn: Turn, recorder: string): void {
   const { leg } = turn;
-  if (leg.leaving?.recorder === recorder && leg.leaving.reason === 'operator') delete leg.leaving;
-  if (leg.search.stage === 'waiting') retry(turn);
-  else moveOn(turn);
+  if (leg.leaving?.recorder === recorder && leg.leaving.reason === 'operator') {
+    delete leg.leaving;
+    if (isWell(leg) && currentSession(leg.sessions)?.recorder === recorder) abort(turn);
+    judgeMedia(turn);
+  }
+  if (leg.search.stage === 'waiting') queue(turn, [], true);
+  else seek(turn);
 }
 
 function leaveReserved(turn: Turn, recorder: string): void {
@@ -748,26 +792,19 @@ function leaveReserved(turn: Turn, recorder: string): void {
 
 /** Looks for a recorder where there is none that is well, or only one that is to be left. */
 function seek(turn: Turn): void {
-  const { leg, effects } = turn;
+  const { leg } = turn;
   if (leg.phase !== 'running' || leg.search.stage !== 'none') return;
-  if (isWell(leg)) {
-    moveOn(turn);
-  } else {
-    const failed = currentSession(leg.sessions)?.recorder;
-    const tried = failed === undefined ? [] : [failed];
-    leg.search = { stage: 'queued', tried, lastResort: false };
-    effects.push({ do: 'queue' });
-  }
+  const recorder = currentSession(leg.sessions)?.recorder;
+  if (isWell(leg) && leg.leaving?.recorder !== recorder) return;
+  // An operator waits for nobody: even one that failed a short while ago is better than one that will be taken away.
+  const lastResort = isWell(leg) && leg.leaving?.reason === 'operator';
+  queue(turn, recorder === undefined ? [] : [recorder], lastResort);
 }
 
-/** To another recorder, if the one that it is on is to be left. */
-function moveOn(turn: Turn): void {
-  const { leg } = turn;
-  const session = currentSession(leg.sessions);
-  if (leg.phase !== 'running' || leg.search.stage !== 'none' || !isWell(leg)) return;
-  if (session !== undefined && session.recorder === leg.leaving?.recorder) {
-    allocate(turn, [session.recorder], false);
-  }
+function queue(turn: Turn, tried: readonly string[], lastResort: boolean): void {
+  clearTimer(turn, 'retry');
+  turn.leg.search = { stage: 'queued', tried, lastResort };
+  turn.effects.push({ do: 'queue' });
 }
 
 // ---- a recorder is lost, a session ends ----
@@ -786,11 +823,9 @@ function fail(turn: Turn, reason: FailureReason, deadAt: number, safeAt = deadAt
   }
   effects.push({ do: 'blame', recorder, reason });
   log(turn, 'warn', 'recorder lost', { recordId, recorder, reason });
-  if (leg.search.stage === 'none' || leg.search.stage === 'waiting') {
-    clearTimer(turn, 'retry');
-    leg.search = { stage: 'queued', tried: [recorder], lastResort: false };
-    effects.push({ do: 'queue' });
-  }
+  const isTooLate = leg.stop !== undefined && now >= leg.stop.until;
+  const isIdle = leg.search.stage === 'none' || leg.search.stage === 'waiting';
+  if (isIdle && !isTooLate) queue(turn, [recorder], false);
 }
 
 /** What is in the ring still goes out first. */
@@ -798,20 +833,30 @@ function stop(turn: Turn, reason: string): void {
   const { leg, now, context } = turn;
   if (leg.phase === 'stopping') return;
   const { drainMs } = context.settings;
+  const isNew = leg.phase === 'new';
   leg.phase = 'stopping';
   leg.stop = { reason, until: now + drainMs };
   delete leg.leaving;
-  const { search } = leg;
   setTimer(turn, 'stop', drainMs);
-  if (leg.live !== undefined && isWell(leg)) {
-    abort(turn);
-    drain(turn);
+  const { stage } = leg.search;
+  const looks = stage !== 'none' && stage !== 'waiting' && stage !== 'reserved';
+  if (looks && !isNew && !isWell(leg)) {
+    // What is in the ring waits for the one that is being asked.
+    takeTurn(turn);
     return;
   }
-  // Without a recorder that is well, what is in the ring waits for the one that is being asked.
-  if (search.stage === 'reserved' || search.stage === 'waiting') abort(turn);
-  if (search.stage === 'queued') allocate(turn, search.tried, false);
-  if (leg.search.stage === 'none') giveUp(turn);
+  abort(turn);
+  letGo(turn);
+}
+
+/** Of the last recorder, whatever it is worth. */
+function letGo(turn: Turn): void {
+  const { leg } = turn;
+  const session = currentSession(leg.sessions);
+  if (session === undefined || leg.finishing.includes(session.recordId)) return;
+  const { failure } = session;
+  if (failure === undefined || mayReceive(failure.reason)) drain(turn);
+  else retire(turn, session, failure.deadAt);
 }
 
 function drain(turn: Turn): void {
@@ -884,7 +929,7 @@ function mediaMissing(turn: Turn): void {
   noteRecentFailure(turn, session);
   noteFailover(turn, { leg: leg.leg, from: recorder, reason, detectedAt: now, deadAt: startedAt });
   effects.push({ do: 'blame', recorder, reason });
-  moveOn(turn);
+  seek(turn);
 }
 
 function lastOf(sessions: readonly SessionRecord[], { recordId }: SessionRecord): SessionRecord {

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { TandemError } from '../../../src/errors.ts';
 import type { MediaSigns } from '../../../src/recording/interfaces.ts';
 import { MediaWatch } from '../../../src/recording/media-watch.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -17,19 +18,26 @@ let beganAt: number;
 let signs: Map<string, MediaSigns>;
 let told: string[];
 let everyMs: number | undefined;
+let isBlind: boolean;
 
 beforeEach(() => {
   clock = new ManualClock();
   signs = new Map();
   told = [];
   everyMs = undefined;
+  isBlind = false;
   beganAt = clock.now();
-  const watch = new MediaWatch({ mediaSigns: () => signs }, clock, settings, {
+  const mediaSigns = (): Map<string, MediaSigns> => {
+    if (isBlind) throw new TandemError('EDGE_FAILED', 'no');
+    return signs;
+  };
+  const watch = new MediaWatch({ mediaSigns }, clock, settings, {
     reportsEveryMs: () => everyMs,
     refused: (recordId) => told.push(`${recordId} refused`),
     doubted: (recordId) => told.push(`${recordId} late`),
     lost: (recordId, reason) => told.push(`${recordId} ${reason}`),
     well: (recordId) => told.push(`${recordId} well`),
+    blind: () => told.push('blind'),
   });
   watch.start();
 });
@@ -64,6 +72,16 @@ describe('the watch over receiver reports', () => {
   it('says nothing while they come', async () => {
     await reports(20);
     expect(told).toEqual([]);
+  });
+
+  it('goes on when nothing could be seen once', async () => {
+    isBlind = true;
+    await clock.advance(settings.watchMs);
+    expect(told).toEqual(['blind']);
+    isBlind = false;
+    signs.set('x', { ...noSigns, refusedAt: clock.now() });
+    await clock.advance(settings.watchMs);
+    expect(told).toEqual(['blind', 'x refused']);
   });
 
   it('has the recorder asked once when they are late, and the leg moved when they stay out', async () => {

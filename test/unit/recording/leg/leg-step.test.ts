@@ -43,6 +43,24 @@ class Told {
     return this.effects.flatMap((effect) => (effect.do === 'set-timer' ? [effect.name] : []));
   }
 
+  turn(): this {
+    return this.tell({ type: 'turn' });
+  }
+
+  drain(recorder: string): this {
+    return this.tell({ type: 'recorder-draining', recorder });
+  }
+
+  refuse(recorder: string): this {
+    const why = { reason: 'sip_error', message: 'no' } as const;
+    return this.tell({ type: 'not-taken', recordId: `rs-${recorder}`, why });
+  }
+
+  down(recorder: string, reason: FailureReason): this {
+    const at = this.now;
+    return this.tell({ type: 'recorder-down', recorder, reason, at, probeWindowMs: 1_000 });
+  }
+
   allocate(recorder: string): this {
     const allocation = { recordId: `rs-${recorder}`, recorder, uri: 'sip:r', zone: 'z' };
     return this.tell({ type: 'allocated', allocation });
@@ -123,6 +141,51 @@ describe('what is wanted and what the recorder was told', () => {
     expect(told.tell({ type: 'describe' }).done()).toEqual(['tell']);
   });
 
+  it('a resume reaches the edge of one that is lost and may still receive, though nobody is told', () => {
+    const told = recording().tell({ type: 'pause' }).look();
+    told.tell({ type: 'told', recordId: 'rs-r1', media: {}, offered: ['a', 'b'] });
+    told.lose('unsendable').tell({ type: 'resume' });
+    expect(told.done()).toEqual(['resume-forks']);
+    told.tell({ type: 'media-well', recordId: 'rs-r1' });
+    expect(told.effects).toContainEqual({ do: 'tell', recordId: 'rs-r1', paused: false });
+  });
+
+  it('one that took no media in a pause and refuses the resume has as long for its media as any', () => {
+    const told = new Told().tell({ type: 'begin' }).tell({ type: 'pause' }).allocate('r1');
+    told.begin('r1', {}).look();
+    told.tell({ type: 'told', recordId: 'rs-r1', media: {}, offered: ['a', 'b'] });
+    told.tell({ type: 'resume' });
+    const refused = { type: 'not-told', recordId: 'rs-r1', kind: 'refused' } as const;
+    told.tell({ ...refused, reason: 'sip_error', askedAt: 0 });
+    expect(told.done()).toEqual(['resume-forks']);
+    expect(told.timers()).toEqual(['media']);
+  });
+
+  it('a pause does not wait for ever for an edge that does not say what is sent', () => {
+    const told = recording().tell({ type: 'pause' });
+    told.tell({ type: 'not-looked', recordId: 'rs-r1' });
+    expect(told.timers()).toEqual(['drain']);
+    told.now += settings.drainMs;
+    told.tell({ type: 'not-looked', recordId: 'rs-r1' });
+    expect(told.done()).toEqual(['pause-forks', 'tell']);
+  });
+
+  it('what comes in while copies are being started is caught up with', () => {
+    const told = new Told().tell({ type: 'begin' }).allocate('r1').answer('r1');
+    const recordId = 'rs-r1';
+    told.tell({ type: 'stocked', recordId, stock, live: {} });
+    const elsewhere = { a: mediaAddress('192.0.2.8'), b: mediaAddress('192.0.2.8') };
+    told.tell({ type: 'pause' });
+    told.tell({ type: 'media-changed', recordId, media: elsewhere });
+    told.tell({ type: 'session-ended', recordId, reason: 'srs_bye' });
+    told.tell({ type: 'begun', recordId });
+    expect(told.done()).toEqual(expect.arrayContaining(['pause-forks', 'look', 'queue']));
+    expect(told.look().effects).toContainEqual(
+      expect.objectContaining({ do: 'retarget-forks', to: elsewhere }),
+    );
+    expect(told.leg.sessions[0]?.failure?.reason).toBe('srs_bye');
+  });
+
   it('a pause is settled only when the edge has stopped, all before it is sent, and the recorder knows', () => {
     const told = recording().tell({ type: 'pause' });
     expect(told.done()).toEqual(['pause-forks', 'look']);
@@ -146,8 +209,8 @@ describe('a recorder that takes a session and not its media', () => {
 
   it('is left for another one when its time is over, and kept until that receives', () => {
     const told = recording('r1', {}).tell({ type: 'timer', name: 'media' });
-    expect(told.done()).toEqual(['note-failover', 'blame', 'allocate']);
-    told.allocate('r2').begin('r2');
+    expect(told.done()).toEqual(['note-failover', 'blame', 'queue']);
+    told.turn().allocate('r2').begin('r2');
     expect(told.done()).toContain('finish');
     expect(nameOf(told.leg)).toBe('recording');
     expect(told.leg.failovers).toMatchObject([{ reason: 'media_refused', done: { to: 'r2' } }]);
@@ -155,7 +218,7 @@ describe('a recorder that takes a session and not its media', () => {
 
   it('is kept, and told of, where there is no other', () => {
     const told = recording('r1', { a: both.a! }).tell({ type: 'timer', name: 'media' });
-    told.tell({ type: 'unallocated' });
+    told.turn().tell({ type: 'unallocated' });
     expect(told.done()).toEqual(['note-unrecorded']);
     expect(told.leg.live?.recordId).toBe('rs-r1');
     expect(told.timers()).toEqual(['retry']);
@@ -181,7 +244,7 @@ describe('a recorder that may still receive', () => {
   it.each(['rtcp_silence', 'unsendable'] as const)(
     'is sent to until another one receives, and kept where there is none: %s',
     (reason) => {
-      const told = recording().lose(reason).tell({ type: 'turn' }).tell({ type: 'unallocated' });
+      const told = recording().lose(reason).turn().tell({ type: 'unallocated' });
       expect(told.done()).toEqual(['note-unrecorded']);
       expect(told.leg.live?.recordId).toBe('rs-r1');
       expect(nameOf(told.leg)).toBe('failed');
@@ -189,10 +252,7 @@ describe('a recorder that may still receive', () => {
   );
 
   it('is taken back when it is well again before there is another', () => {
-    const told = recording()
-      .lose('unsendable')
-      .tell({ type: 'turn' })
-      .tell({ type: 'unallocated' });
+    const told = recording().lose('unsendable').turn().tell({ type: 'unallocated' });
     told.tell({ type: 'media-well', recordId: 'rs-r1' });
     expect(nameOf(told.leg)).toBe('recording');
     expect(told.leg.failovers.at(-1)?.done?.to).toBe('r1');
@@ -200,7 +260,7 @@ describe('a recorder that may still receive', () => {
   });
 
   it('is left for loss only when another one receives, and never retired for want of one', () => {
-    const told = recording().lose('rtcp_loss');
+    const told = recording().lose('rtcp_loss').turn();
     expect(told.done()).toContain('allocate');
     told.tell({ type: 'unallocated' });
     expect(told.done()).toEqual([]);
@@ -210,8 +270,56 @@ describe('a recorder that may still receive', () => {
   it('is given up when its port is closed besides', () => {
     const told = recording().lose('rtcp_silence');
     told.tell({ type: 'fork-refused', recordId: 'rs-r1', at: 1_000 });
-    told.tell({ type: 'turn' }).tell({ type: 'unallocated' });
+    told.turn().tell({ type: 'unallocated' });
     expect(told.done()).toContain('retire');
+  });
+});
+
+describe('a recorder that others speak against', () => {
+  it.each(['srs_bye', 'rtcp_loss'] as const)(
+    'is lost to this leg for what its own media shows, not for another session: %s',
+    (reason) => {
+      const told = recording().down('r1', reason);
+      expect(told.leg.sessions[0]?.failure).toBeUndefined();
+      expect(told.done()).toEqual(['look']);
+      told.now += 1;
+      expect(told.look().leg.sessions[0]?.failure?.reason).toBe('options_timeout');
+    },
+  );
+});
+
+describe('a recorder that is to be emptied', () => {
+  it('is left even for one that failed this leg a short while ago', () => {
+    const told = recording().end('srs_bye').turn().allocate('r2').begin('r2');
+    told.drain('r2').turn();
+    expect(told.effects).toContainEqual({
+      do: 'allocate',
+      exclude: ['r2', 'r2', 'r2'],
+      passOver: ['r1'],
+      lastResort: true,
+    });
+  });
+
+  it('is not gone to by a leg that is about to leave another', () => {
+    const told = recording().lose('rtcp_loss').turn().allocate('r2').drain('r2');
+    expect(told.done()).toEqual(['cancel-invite']);
+    told.refuse('r2');
+    expect(told.done()).toContain('queue');
+    expect(told.leg.leaving).toEqual({ recorder: 'r1', reason: 'rtcp_loss' });
+  });
+
+  it('is stayed on when it is not to be emptied any more before there is another', () => {
+    const told = recording().drain('r1');
+    told.tell({ type: 'recorder-available', recorder: 'r1' });
+    expect(told.turn().done()).toEqual([]);
+    expect(told.leg.search.stage).toBe('none');
+  });
+
+  it('is asked for the rest of its media when it is not to be emptied any more', () => {
+    const told = recording('r1', { a: both.a! }).drain('r1').turn().tell({ type: 'unallocated' });
+    told.tell({ type: 'timer', name: 'media' });
+    told.tell({ type: 'recorder-available', recorder: 'r1' });
+    expect(told.timers()).toEqual(['media']);
   });
 });
 
@@ -229,7 +337,8 @@ describe('a leg that looks for a recorder', () => {
   });
 
   it('begins again when the recorder it was on fails while the one that it no longer wants is let go of', () => {
-    const told = recording().tell({ type: 'recorder-draining', recorder: 'r1' }).allocate('r2');
+    const told = recording().tell({ type: 'recorder-draining', recorder: 'r1' });
+    told.turn().allocate('r2');
     told.lose('unsendable');
     told.tell({ type: 'media-well', recordId: 'rs-r1' });
     told.end('srs_bye');
@@ -249,7 +358,7 @@ describe('a leg that looks for a recorder', () => {
 
 describe('a leg that ends', () => {
   it('is not on its way any more, whatever it was doing', () => {
-    const told = recording().end('srs_bye').tell({ type: 'turn' }).allocate('r2');
+    const told = recording().end('srs_bye').turn().allocate('r2');
     expect(isMoving(told.leg)).toBe(true);
     told.tell({ type: 'stop', reason: 'ended' });
     told.tell({ type: 'timer', name: 'stop' });
@@ -268,6 +377,42 @@ describe('a leg that ends', () => {
     expect(told.done()).toEqual(['bye']);
     expect(told.leg.phase).toBe('stopping');
     expect(told.tell({ type: 'gone', recordId: 'rs-r1' }).leg.phase).toBe('ended');
+  });
+
+  it('does not begin to look when it is told to end before it began', () => {
+    const told = new Told().tell({ type: 'reserve' }).tell({ type: 'stop', reason: 'ended' });
+    expect(told.leg.phase).toBe('ended');
+    expect(told.allocate('r1').done()).toEqual(['release']);
+  });
+
+  it('sends what is left to one that is lost and may still receive, where there is no other', () => {
+    const told = recording().lose('rtcp_silence').turn().tell({ type: 'unallocated' });
+    expect(told.tell({ type: 'stop', reason: 'ended' }).done()).toEqual(['look']);
+    expect(told.look().done()).toEqual(['finish']);
+  });
+
+  it('ends when its time is over, whatever the edge does not say', () => {
+    const told = recording().tell({ type: 'stop', reason: 'ended' });
+    told.tell({ type: 'not-looked', recordId: 'rs-r1' });
+    expect(told.timers()).toEqual(['drain']);
+    told.now += settings.drainMs;
+    expect(told.tell({ type: 'not-looked', recordId: 'rs-r1' }).done()).toEqual(['finish']);
+  });
+
+  it('looks for nobody any more once its time is over', () => {
+    const told = recording().tell({ type: 'stop', reason: 'ended' });
+    told.now += settings.drainMs;
+    told.tell({ type: 'timer', name: 'stop' });
+    expect(told.done()).toEqual(['finish']);
+    told.tell({ type: 'fork-refused', recordId: 'rs-r1', at: 1_000 });
+    expect(told.done()).toEqual(['blame']);
+  });
+
+  it('lets go of the last one when the next is not wanted any more', () => {
+    const told = recording().lose('rtcp_loss').turn().allocate('r2');
+    told.tell({ type: 'media-well', recordId: 'rs-r1' });
+    told.end('srs_bye').tell({ type: 'stop', reason: 'ended' });
+    expect(told.refuse('r2').done()).toContain('retire');
   });
 
   it('looks on for a recorder when its own dies while it ends', () => {
