@@ -596,9 +596,11 @@ function lookForDrained(turn: Turn, behind: boolean): void {
   leg.live = { ...live, drained: true };
   workOff(turn);
   const session = currentSession(leg.sessions);
-  if (leg.phase === 'stopping' && session !== undefined) {
-    finish(turn, session, leg.stop?.reason ?? 'ended');
-  }
+  if (leg.phase !== 'stopping' || session === undefined) return;
+  const { failure } = session;
+  // One that is lost is kept while another is looked for, and one that is gone says nothing more.
+  const isLast = leg.search.stage === 'none' && failure !== undefined && mayReceive(failure.reason);
+  if (failure === undefined || isLast) finish(turn, session, leg.stop?.reason ?? 'ended');
 }
 
 function doubt(turn: Turn, about: Doubt): void {
@@ -814,6 +816,8 @@ function fail(turn: Turn, reason: FailureReason, deadAt: number, safeAt = deadAt
   const session = currentSession(leg.sessions);
   if (session === undefined || !isWell(leg)) return;
   const { recordId, recorder } = session;
+  // What it still says is its goodbye.
+  if (leg.finishing.includes(recordId)) return;
   replace(leg, failSession(session, { reason, deadAt, safeAt, detectedAt: now }));
   dropDoubt(turn);
   delete leg.leaving;
@@ -823,9 +827,8 @@ function fail(turn: Turn, reason: FailureReason, deadAt: number, safeAt = deadAt
   }
   effects.push({ do: 'blame', recorder, reason });
   log(turn, 'warn', 'recorder lost', { recordId, recorder, reason });
-  const isTooLate = leg.stop !== undefined && now >= leg.stop.until;
-  const isIdle = leg.search.stage === 'none' || leg.search.stage === 'waiting';
-  if (isIdle && !isTooLate) queue(turn, [recorder], false);
+  const { stage } = leg.search;
+  if (stage === 'none' || stage === 'waiting') queue(turn, [recorder], false);
 }
 
 /** What is in the ring still goes out first. */
