@@ -37,9 +37,8 @@ Edge::Edge(const EdgeOptions& options, EventSink& events)
     : options_(options), ports_(options.portMin, options.portMax) {
   if (options.threads < 1 || options.threads > kThreadsMax)
     fail("threads is not within 1.." + std::to_string(kThreadsMax));
-  if (options.ring.keepNs <= 0 || options.catchUpRate <= 1 || options.rtcpIntervalNs <= 0) {
+  if (options.ring.keepNs <= 0 || options.catchUpRate <= 1 || options.rtcpIntervalNs <= 0)
     fail("ring.seconds and rtcpIntervalMs are above 0, catchUpRate above 1");
-  }
   for (uint32_t i = 0; i < options.threads; ++i) {
     shards_.push_back(std::make_unique<Shard>(
         ShardOptions{i, options.catchUpRate, options.rtcpIntervalNs, options.cname}, events));

@@ -1,8 +1,10 @@
 #include "fuzz.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <source_location>
 #include <vector>
 
 #include "normaliser.h"
@@ -18,8 +20,10 @@ namespace tandem {
 
 namespace {
 
-void require(bool invariant) {
-  if (!invariant) std::abort();
+void require(bool invariant, std::source_location where = std::source_location::current()) {
+  if (invariant) return;
+  fprintf(stderr, "%s:%u: it does not hold\n", where.file_name(), where.line());
+  std::abort();
 }
 
 /** Small, so that reports are split often. */

@@ -98,7 +98,7 @@ double ReportJudge::begin(const Point& point) {
   const auto judged = judge(*copies, std::min(received, static_cast<int64_t>(copies->atMost)));
   if (!judged) return 0;
   closed_.atLeast += std::min(judged->lost.atLeast, numbers - 1);
-  return static_cast<double>(judged->copiesLost) / static_cast<double>(judged->copies);
+  return judged->fraction();
 }
 
 double ReportJudge::restart(const Point& point) {
@@ -129,8 +129,7 @@ double ReportJudge::goOn(const Point& point) {
     wasQuiet_ = last_->highest != base_.highest && interval && interval->lost.atMost == 0;
   }
   sent_.forgetBefore(base_.highest);
-  if (!interval || interval->copies == 0) return 0;
-  return static_cast<double>(interval->copiesLost) / static_cast<double>(interval->copies);
+  return interval ? interval->fraction() : 0;
 }
 
 std::optional<ReportJudge::Interval> ReportJudge::between(const Point& after,

@@ -61,6 +61,10 @@ class ReportJudge {
     Bounds lost;
     uint64_t copies;
     uint64_t copiesLost;
+    /** None may be there for sure: the highest that came may have been sent after higher ones. */
+    double fraction() const {
+      return copies == 0 ? 0 : static_cast<double>(copiesLost) / static_cast<double>(copies);
+    }
   };
 
   void onLossRle(const LossRle& block);

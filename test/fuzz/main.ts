@@ -21,6 +21,8 @@ let seed = Number(values.seed);
 
 try {
   while (Date.now() < endsAt) {
+    // What ends the process says no more than where.
+    process.stderr.write(`seed ${seed}\n`);
     for (const [name, fuzz] of Object.entries(parsers)) {
       const left = Math.max(0.1, (endsAt - Date.now()) / 1_000);
       const ran = fuzz(Math.min(sliceSeconds, left), seed);

@@ -73,6 +73,12 @@ describe('receiver reports', () => {
     expect(after).toMatchObject({ fractionLost: 0, atLeast: 0, atMost: 99, denied: [] });
   });
 
+  it('may begin with a packet that was sent after higher ones, and the only one that came', () => {
+    const first = receiverReport(9, { ssrc, highestSequence: 99, cumulativeLost: 0 });
+    const after = new Story().send([101, 99]).say(first).last();
+    expect(after).toMatchObject({ highest: cycle + 99, fractionLost: 0, atLeast: 0, atMost: 0 });
+  });
+
   it.each([
     ['that the sender left', [...numbers(101, 140), ...numbers(171, 200)], '101-140 171-200'],
     [
