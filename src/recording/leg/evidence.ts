@@ -8,7 +8,7 @@ import type { FailureReason, SessionRefusal } from '../interfaces.ts';
  * their absence for longer than they use to be apart confirms it. Pure.
  */
 
-export type Verdict = 'alive' | 'wait' | 'dead';
+export type Verdict = 'alive' | 'dead' | { readonly waitMs: number };
 
 /** A receiver report may be this late against its usual distance. */
 const lateness = 1.5;
@@ -48,7 +48,7 @@ export function weigh(
 ): Verdict {
   if (forks.some(({ refused }) => refused !== undefined)) return 'dead';
   const reported = forks.filter(({ receiverReport }) => receiverReport !== undefined);
-  if (reported.length === 0) return now - since > graceMs ? 'dead' : 'wait';
+  if (reported.length === 0) return deadAt(since + graceMs, now);
   const newest = Math.max(...reported.map(({ receiverReport }) => receiverReport?.at ?? 0));
   // One that was under way when the trouble began proves nothing.
   if (newest > since + slackMs) return 'alive';
@@ -58,7 +58,11 @@ export function weigh(
         ((receiverReport?.at ?? startedAt) - startedAt) / Math.max(1, receiverReports),
     ),
   );
-  return now - newest > lateness * intervalMs + slackMs && now - since > slackMs ? 'dead' : 'wait';
+  return deadAt(Math.max(newest + lateness * intervalMs, since) + slackMs, now);
+}
+
+function deadAt(at: number, now: number): Verdict {
+  return now > at ? 'dead' : { waitMs: at - now + 1 };
 }
 
 /** What an error of the session client says of the recorder. */

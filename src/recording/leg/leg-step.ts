@@ -58,7 +58,8 @@ export interface LegStep {
 }
 
 const drainPollMs = 20;
-const doubtPollMs = 50;
+/** Hundreds of legs may doubt at a time, and each look is a visit to the edge. */
+const doubtMsMax = 500;
 const lookAgainMs = 1_000;
 const tellDelayMsMin = 1_000;
 const tellDelayMsMax = 30_000;
@@ -622,10 +623,12 @@ function weighDoubt(turn: Turn, forks: Forks): void {
   const { reason, since, deadAt, safeAt } = leg.doubt;
   const reports = Object.values(forks);
   const { suspicionMs } = context.settings;
-  switch (weigh(reports, since, now, session.startedAt, suspicionMs)) {
-    case 'wait':
-      setTimer(turn, 'doubt', doubtPollMs);
-      return;
+  const verdict = weigh(reports, since, now, session.startedAt, suspicionMs);
+  if (typeof verdict === 'object') {
+    setTimer(turn, 'doubt', Math.min(verdict.waitMs, doubtMsMax));
+    return;
+  }
+  switch (verdict) {
     case 'alive':
       dropDoubt(turn);
       log(turn, 'warn', 'signalling of the recorder failed, its media goes on: not moved', {

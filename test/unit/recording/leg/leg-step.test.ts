@@ -275,6 +275,23 @@ describe('a recorder that may still receive', () => {
   });
 });
 
+describe('a recorder that is doubted', () => {
+  it.each([
+    ['when its next report is late for sure', 500, 351],
+    ['now and then, where its reports are far apart', 5_000, 500],
+  ])('is looked at again %s', (_title, everyMs, delayMs) => {
+    const told = recording();
+    told.now += 2 * everyMs;
+    const at = told.now - 500;
+    const receiverReport = { at, highestSequence: 1, fractionLost: 0, jitterMs: 0 };
+    const receiverReports = (at - 1_000) / everyMs;
+    const fork = forkReport([range(1, 10)], { receiverReport, receiverReports });
+    told.end('sip_closed');
+    told.tell({ type: 'looked', recordId: 'rs-r1', forks: { a: fork }, streams });
+    expect(told.effects).toContainEqual({ do: 'set-timer', name: 'doubt', delayMs });
+  });
+});
+
 describe('a recorder that others speak against', () => {
   it.each(['srs_bye', 'rtcp_loss'] as const)(
     'is lost to this leg for what its own media shows, not for another session: %s',
