@@ -191,7 +191,12 @@ export class CallRunner {
   }
 
   #marks(): Marks {
-    return this.#data.opened ? marksOf(this.#streams()) : { a: undefined, b: undefined };
+    try {
+      if (this.#data.opened) return marksOf(this.#streams());
+    } catch (error) {
+      this.#logger.error({ error: messageOf(error) }, 'its media could never be seen');
+    }
+    return { a: undefined, b: undefined };
   }
 
   #makeLegs({ recording: number, legs: numbers }: Extract<CallEffect, { do: 'make-legs' }>): void {

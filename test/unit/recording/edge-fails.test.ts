@@ -42,6 +42,15 @@ describe('when the edge does not do what it is asked', () => {
     await world.finish();
   });
 
+  it('a call is answered and ends, though its media could never be seen', async () => {
+    const world = await RecordingWorld.create();
+    await world.calls.create({ id: 'c1', offer: 'offer' });
+    breaks(world, 'describeCall');
+    await world.calls.answer('c1', 'answer');
+    await world.during(world.calls.close());
+    expect(world.left()).toMatchObject({ calls: 0, forks: 0, allocations: 0, routes: 0 });
+  });
+
   it('a call ends, though its ports cannot be closed', async () => {
     const world = await RecordingWorld.create();
     await world.place('c1');
