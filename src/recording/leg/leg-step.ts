@@ -50,6 +50,9 @@ import type { LegContext, Turn } from './leg-turn.ts';
  *                │ retry                ▲  │ the next one receives
  *                └──────────────────────┘  └──► recording | paused
  *
+ *     begin with a recorder that is held: at once to inviting. Paused: from inviting to paused, whatever it takes
+ *     takes part of its media only: from recording to inviting
+ *     one that was lost receives again before there is another: from failing-over and failed to recording | paused
  *     stop: from each of them to ended, when what is in the ring is sent or its time is over
  */
 export interface LegStep {

@@ -12,7 +12,9 @@ import { isWell, takesAll } from './leg-turn.ts';
 
 export function nameOf(leg: LegData): RecordingSessionStateName {
   const { phase, search, live, sessions, desired } = leg;
-  if (phase === 'ended') return 'ended';
+  // Waits for nothing but the answer to its goodbye.
+  const isOver = phase === 'stopping' && live === undefined && search.stage === 'none';
+  if (phase === 'ended' || isOver) return 'ended';
   if (live !== undefined && isWell(leg)) {
     if (desired.paused) return 'paused';
     return takesAll(live) ? 'recording' : 'inviting';
@@ -24,12 +26,13 @@ export function nameOf(leg: LegData): RecordingSessionStateName {
 }
 
 /**
- * Where a leg is and where it is about to be; after its end, where it was to the last: the call's other leg, which may still be looking
- * for a recorder, never goes there.
+ * Where a leg is and where it is about to be; once it was told to end, where it was to the last: the call's other leg, which may
+ * still be looking for a recorder, never goes there.
  */
 export function placesOf({ search, sessions, phase }: LegData): readonly Place[] {
   const asked = 'allocation' in search ? [search.allocation] : [];
-  const session = currentSession(sessions) ?? (phase === 'ended' ? sessions.at(-1) : undefined);
+  const isEnding = phase === 'stopping' || phase === 'ended';
+  const session = currentSession(sessions) ?? (isEnding ? sessions.at(-1) : undefined);
   return [...asked, ...(session === undefined ? [] : [session])];
 }
 

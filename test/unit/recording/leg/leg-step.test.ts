@@ -3,7 +3,7 @@ import type { LegData } from '../../../../src/recording/leg/leg-data.ts';
 import { newLeg } from '../../../../src/recording/leg/leg-data.ts';
 import type { LegEffect, LegEvent } from '../../../../src/recording/leg/leg-events.ts';
 import { step } from '../../../../src/recording/leg/leg-step.ts';
-import { isMoving, isSettled, nameOf } from '../../../../src/recording/leg/leg-view.ts';
+import { isMoving, isSettled, nameOf, placesOf } from '../../../../src/recording/leg/leg-view.ts';
 import type {
   CallStock,
   FailureReason,
@@ -393,6 +393,9 @@ describe('a leg that ends', () => {
     told.tell({ type: 'finished', recordId: 'rs-r1', forks: level });
     expect(told.done()).toEqual(['bye']);
     expect(told.leg.phase).toBe('stopping');
+    expect(nameOf(told.leg)).toBe('ended');
+    // The call's other leg may look still, and does not go there.
+    expect(placesOf(told.leg)).toMatchObject([{ recorder: 'r1' }]);
     expect(told.tell({ type: 'gone', recordId: 'rs-r1' }).leg.phase).toBe('ended');
   });
 
