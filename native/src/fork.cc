@@ -341,7 +341,9 @@ uint32_t Fork::sendReport(ShardContext& context, bool bye) {
 ForkReport Fork::report() const {
   ForkReport report;
   report.forkId = id_;
-  report.state = state_;
+  // What waits for the next slice is on its way yet.
+  const bool isLevel = cursor_ >= port_.ring().head();
+  report.state = state_ == ForkState::kLive && !isLevel ? ForkState::kCatchingUp : state_;
   report.sentPackets = sentPackets_;
   report.sentBytes = sentBytes_;
   report.sendErrors = sendErrors_;

@@ -239,7 +239,7 @@ export class SimFork {
   report(): ForkReport {
     return {
       forkId: this.id,
-      state: this.#state,
+      state: this.#state === 'live' && !this.#isLevel ? 'catching-up' : this.#state,
       sentPackets: this.#sentPackets,
       sentBytes: this.#sentPackets * 172,
       sendErrors: this.#sendErrors,
@@ -267,7 +267,7 @@ export class SimFork {
       refusedAt: this.#refused?.at ?? 0,
       doubtedAt: this.#doubtedAt,
       unsendableAt: this.#unsendable?.at ?? 0,
-      live: this.#state === 'live' && this.#cursor === this.port.ring.head,
+      live: this.#state === 'live' && this.#isLevel,
       settled: this.#settled,
     };
   }
@@ -333,6 +333,10 @@ export class SimFork {
     this.#pace = undefined;
     this.#pauseAt = Infinity;
     this.#resumeAt = Infinity;
+  }
+
+  get #isLevel(): boolean {
+    return this.#cursor >= this.port.ring.head;
   }
 
   #withholdUntil(index: number): void {

@@ -43,7 +43,8 @@ it('recorders that catch up are served in slices, and each has its share', async
   }));
   const before = rig.edge.counters();
   const ids = rig.edge.addForks(options);
-  const progress = () => ids.map((forkId) => rig.forkReport(forkId).sentPackets);
+  // All at one moment.
+  const progress = () => rig.edge.forkReports(ids).map(({ sentPackets }) => sentPackets);
   let furthest = 0;
   await rig.until(progress, (sent) => {
     furthest = Math.max(furthest, Math.max(...sent) - Math.min(...sent));
@@ -54,4 +55,36 @@ it('recorders that catch up are served in slices, and each has its share', async
   expect(sent).toBe(ids.length * packets);
   expect(sent / (after.wakeups - before.wakeups)).toBeLessThanOrEqual(sliceMax);
   expect(furthest).toBeLessThanOrEqual(packets / 2);
+});
+
+it('a recorder whose share is still to come does not count as level', async () => {
+  const recorders = await Promise.all(
+    Array.from({ length: ports.length * forksPerPort }, () => rig.peer()),
+  );
+  for (let round = 0; round < 20; round += 1) {
+    const ids = rig.edge.addForks(
+      recorders.map((recorder, index) => ({
+        portId: ports[index % ports.length]!.portId,
+        streamIndex: 0,
+        rtp: recorder.address,
+        rtcp: recorder.address,
+        from: { kind: 'live' as const },
+        paused: false,
+      })),
+    );
+    const first = packets + 1 + round * 40;
+    for (const port of ports) void party.send(port.rtp, ...rtpRun(first, 40));
+    const portIds = ports.map(({ portId }) => portId);
+    // Whenever it is looked at: of one moment.
+    const { streams, forks } = rig.edge.takeStock(portIds, ids);
+    for (const [index, fork] of forks.entries()) {
+      const newest = streams[index % ports.length]!.received.at(-1)!.last;
+      const sent = fork.sent.at(-1)?.last ?? newest;
+      if (fork.state === 'live' && fork.sentPackets > 0) expect(sent).toBe(newest);
+    }
+    await rig.until(
+      () => portIds.map((portId) => rig.streamReport(portId).packets),
+      (counts) => counts.every((count) => count === first + 39),
+    );
+  }
 });

@@ -56,13 +56,20 @@ export class ScriptedLeg {
   run(): void {
     const random = this.#random;
     if (random.chance(0.7)) this.tell({ type: 'reserve' });
-    if (random.chance(0.95)) this.#later(1, 500, () => { this.tell({ type: 'begin' }); });
+    if (random.chance(0.95))
+      this.#later(1, 500, () => {
+        this.tell({ type: 'begin' });
+      });
     const livesMs = random.between(0, 60_000);
     const events = random.between(0, 40);
     for (let index = 0; index < events; index += 1) {
-      this.#later(0, livesMs + 2_000, () => { this.tell(this.#anything()); });
+      this.#later(0, livesMs + 2_000, () => {
+        this.tell(this.#anything());
+      });
     }
-    this.#later(livesMs, livesMs, () => { this.tell({ type: 'stop', reason: 'ended' }); });
+    this.#later(livesMs, livesMs, () => {
+      this.tell({ type: 'stop', reason: 'ended' });
+    });
     // Long enough for what a leg may wait for, and for every answer to come.
     const until = this.now + livesMs + settings.drainMs + 8 * answerMsMax;
     while (this.#next(until));
@@ -150,7 +157,9 @@ export class ScriptedLeg {
       case 'allocate': {
         const able = recorders.filter((recorder) => !effect.exclude.includes(recorder));
         if (able.length === 0 || random.chance(0.2)) {
-          this.#later(0, 5, () => { this.tell({ type: 'unallocated' }); });
+          this.#later(0, 5, () => {
+            this.tell({ type: 'unallocated' });
+          });
           return;
         }
         const recorder = random.pick(able);
