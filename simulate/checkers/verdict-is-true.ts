@@ -37,7 +37,8 @@ function check(world: World): string[] {
     }
     if (whole && isMute(recorded))
       wrong.push(`${truth.id}: ${verdict}, and a party was never heard`);
-    if (world.plan.isQuiet && verdict !== 'complete' && legs.length === 2 && !isMute(recorded)) {
+    const { isQuiet } = world.plan;
+    if (isQuiet && verdict !== 'complete' && legs.length === 2 && !hasSilence(recorded)) {
       wrong.push(`${truth.id}: ${verdict}, and nothing was wrong`);
     }
     return wrong;
@@ -59,6 +60,10 @@ function lackingOf(world: World, { truth }: Recorded, legs: Recorded['legs']): n
 /** A party was to send for long enough, and did not once. */
 function isMute({ truth }: Recorded): boolean {
   const answeredMs = truth.deletedAt - truth.begunAt;
-  if (answeredMs < mediaDueMs || truth.everHeld) return false;
+  return answeredMs >= mediaDueMs && !truth.everHeld && hasSilence({ truth });
+}
+
+/** A party was never heard: in a call that is over at once, too. */
+function hasSilence({ truth }: Pick<Recorded, 'truth'>): boolean {
   return parties.some((party) => truth.heard[party].length === 0);
 }
