@@ -42,11 +42,12 @@ export class LossyPath {
   static async open(
     edge: AddressPair,
     fateOf: (passing: Passing) => Fate = () => 'pass',
+    ip = '127.0.0.1',
   ): Promise<LossyPath> {
     const sockets = [0, 1].map(() =>
       DgramAsPromised.createSocket({ type: 'udp4', recvBufferSize: 4_194_304 }),
     ) as [SocketAsPromised, SocketAsPromised];
-    await Promise.all(sockets.map((socket) => socket.bind(0, '127.0.0.1')));
+    await Promise.all(sockets.map((socket) => socket.bind(0, ip)));
     return new LossyPath(edge, fateOf, ...sockets);
   }
 

@@ -7,6 +7,7 @@ import type {
   PartyState,
   SessionState,
 } from '../../recording/call-state.ts';
+import type { FailureReason } from '../../recording/interfaces.ts';
 
 /** Text that ends up in SIP headers, metadata and logs: no control characters, no half surrogates. */
 const text = (charsMax: number) =>
@@ -136,21 +137,26 @@ const legState: z.ZodType<LegState> = z.strictObject({
   streams: z.strictObject({ a: legStream, b: legStream }),
 });
 
+/** A map, so that none is forgotten: the document would call an answer of ours invalid. */
+const reasons = {
+  icmp: true,
+  unsendable: true,
+  media_refused: true,
+  sip_closed: true,
+  sip_error: true,
+  sip_timeout: true,
+  options_timeout: true,
+  srs_bye: true,
+  rtcp_silence: true,
+  rtcp_loss: true,
+  operator: true,
+} satisfies Record<FailureReason, true>;
+
 const failoverShape = {
   leg: z.literal([1, 2]),
   from: z.string(),
   to: z.string().nullable().describe('Null while no recorder could take the leg'),
-  reason: z.enum([
-    'icmp',
-    'sip_closed',
-    'sip_error',
-    'sip_timeout',
-    'options_timeout',
-    'srs_bye',
-    'rtcp_silence',
-    'rtcp_loss',
-    'operator',
-  ]),
+  reason: z.enum(Object.keys(reasons) as [FailureReason, ...FailureReason[]]),
   at: timestamp,
   detectionMs: z.number().describe('First packet not received to the moment it was known'),
   failoverMs: z
