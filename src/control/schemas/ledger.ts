@@ -31,7 +31,9 @@ const range: z.ZodType<TimedRange> = z
     firstAt: timestamp,
     lastAt: timestamp,
   })
-  .describe('Inclusive, extended sequence numbers; times of arrival, interpolated within a range')
+  .describe(
+    'Inclusive, extended sequence numbers; times of arrival, exact where a copy began or ended, else between their neighbours’',
+  )
   .meta({ id: 'LedgerRange' });
 
 const legStream: z.ZodType<LegStreamLedger> = z.strictObject({

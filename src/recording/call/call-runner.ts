@@ -56,6 +56,7 @@ export class CallRunner {
   readonly #asked = new Map<number, PromiseWithResolvers<Reply>>();
   #data: CallData;
   #isRunning = false;
+  #legsToSee = false;
   #lastAsked = 0;
   /** As last seen: it is still needed when the bridge has let go of the call. */
   #media: CallMedia | undefined;
@@ -109,10 +110,14 @@ export class CallRunner {
 
   #post(event: CallEvent): void {
     this.#events.push(event);
+    this.#run();
+  }
+
+  #run(): void {
     if (this.#isRunning) return;
     this.#isRunning = true;
     try {
-      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+      for (let next = this.#next(); next !== undefined; next = this.#next()) {
         const { state, effects } = step(this.#data, next, this.#services.clock.now());
         this.#data = state;
         for (const effect of effects) this.#try(effect);
@@ -231,8 +236,17 @@ export class CallRunner {
   }
 
   #legsChanged(): void {
-    if (this.#data.doing === undefined) return;
-    this.#post({ type: 'legs', legs: this.legs.map(({ data }) => summaryOf(data)) });
+    this.#legsToSee = true;
+    this.#run();
+  }
+
+  /** Legs are looked at when all of them have been told what there is to tell: one that has not would seem to be done. */
+  #next(): CallEvent | undefined {
+    const event = this.#events.shift();
+    if (event !== undefined || !this.#legsToSee) return event;
+    this.#legsToSee = false;
+    if (this.#data.doing === undefined) return undefined;
+    return { type: 'legs', legs: this.legs.map(({ data }) => summaryOf(data)) };
   }
 
   /** What no recorder of a leg has. */

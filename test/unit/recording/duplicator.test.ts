@@ -149,6 +149,22 @@ describe('a pause', () => {
     await world.during(pause);
   });
 
+  it.each(['pause', 'resume'] as const)(
+    'a %s is not acknowledged before one leg has done it because the other has no recorder yet',
+    async (action) => {
+      await start();
+      world.recorder('r1').answer = 'hold';
+      await world.place('c1');
+      if (action === 'resume') await world.during(world.calls.recording('c1', 'pause'));
+      world.recorderOf('c1', 2).updates = 'hold';
+      let isDone = false;
+      const done = world.calls.recording('c1', action).then(() => (isDone = true));
+      await world.talk(1_000);
+      expect(isDone).toBe(false);
+      await world.during(done);
+    },
+  );
+
   it('is acknowledged all the same when a recorder never answers', async () => {
     await start();
     await world.place('c1');
