@@ -35,6 +35,9 @@ const slackMs = 100;
 const reportsToKnow = 3;
 /** Longest packet time in use; less media than this says means that the stream itself has paused. */
 const packetMsMax = 60;
+const packetMsUsual = 20;
+/** RFC 3550 section 6.2. */
+const intervalMsUsual = 5_000;
 /** What the kernel does not take for a moment is no sign. */
 const unsendableMs = 200;
 
@@ -144,12 +147,21 @@ export class MediaWatch {
     const silentMs = this.#clock.now() - heardAt;
     // Without packets there is nothing to report on (RFC 3550 6.4).
     const sending = signs.sentSinceReport * packetMsMax >= silentMs;
-    if (!sending) return;
+    // Speech with pauses is never long in one piece: then it counts how much of it nobody reported on.
+    const unheardMs = Math.min(
+      signs.sentSinceReport * packetMsUsual,
+      this.#clock.now() - signs.reportedAt,
+    );
     const lateMs = intervalMs * lateness + slackMs;
     const deafMs = Math.min(intervalMs * silenceReports + slackMs, Math.max(silenceMsMax, lateMs));
-    if (silentMs > deafMs) {
-      this.#tell(recordId, known, 'rtcp_silence', heardAt);
-    } else if (silentMs > lateMs && !known.lateTold) {
+    if ((sending && silentMs > deafMs) || unheardMs > deafMs) {
+      this.#tell(
+        recordId,
+        known,
+        'rtcp_silence',
+        signs.reportedAt > 0 ? signs.reportedAt : heardAt,
+      );
+    } else if (sending && silentMs > lateMs && !known.lateTold) {
       known.lateTold = true;
       this.#listener.doubted(recordId);
     }
@@ -162,7 +174,9 @@ export class MediaWatch {
       return (signs.reportedAt - known.firstAt) / reports;
     }
     const everyMs = this.#listener.reportsEveryMs(recordId) ?? 0;
-    return everyMs > 0 ? everyMs : undefined;
+    if (everyMs > 0) return everyMs;
+    // One that has reported once reports: it is not known how often, but seldom more seldom than that.
+    return signs.receiverReports > 0 ? intervalMsUsual : undefined;
   }
 
   #tell(recordId: string, known: Watched, reason: Loss, since: number): void {

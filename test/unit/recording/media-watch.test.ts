@@ -129,6 +129,22 @@ describe('the watch over receiver reports', () => {
     expect(told).toContain('x rtcp_silence');
   });
 
+  it('misses the next report of a recorder that has reported once', async () => {
+    await reports(1);
+    await sending(9_000);
+    expect(told).toContain('x rtcp_silence');
+  });
+
+  it('misses reports on speech that pauses again and again', async () => {
+    await reports(10);
+    for (let spurt = 0; spurt < 8; spurt += 1) {
+      await clock.advance(2_000);
+      signs.set('x', { ...(signs.get('x') ?? noSigns), sendingSince: clock.now() });
+      await sending(1_000);
+    }
+    expect(told).toContain('x rtcp_silence');
+  });
+
   it('does not miss reports of the time in which nothing was sent', async () => {
     await reports(10);
     await clock.advance(60_000);
