@@ -148,7 +148,9 @@ export class ReportJudge {
     const received = numbers - lost;
     const { copies, sent } = this.#count(before.highest + 1, highest);
     this.#openLost += Math.max(sent - received, Math.min(0, copies - received));
-    const filled = now - Math.max(this.#resentAt, this.#lossAt) < this.#straggleMs;
+    // A copy of what the report before told of may have come after it, in the place of something that did not.
+    const resent = this.#resentAt > before.at - this.#straggleMs;
+    const filled = resent || now - this.#lossAt < this.#straggleMs;
     if (received !== copies || this.#widestGap(before.highest, highest) >= dropoutMax) {
       this.#lossAt = now;
     } else if (!filled) this.#confirm(before.highest + 1, highest);
