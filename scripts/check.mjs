@@ -14,6 +14,9 @@ const nativeSources = () =>
     (path) => !path.startsWith('native/build'),
   );
 
+// The counts of a test run and the lines that name what failed stand at its end.
+const outputTailLength = 10_000;
+
 const steps = [
   { name: 'format', command: bin('prettier'), args: ['--check', '--log-level=warn', '.'] },
   {
@@ -40,17 +43,19 @@ const results = [];
 for (const step of steps.filter(({ name }) => named.length === 0 || named.includes(name))) {
   process.stdout.write(`\n== ${step.name}\n`);
   const startedMs = performance.now();
-  const { ok, counts } = await runStep(step);
+  const { ok, counts, failures } = await runStep(step);
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   process.stdout.write(`== ${step.name}: ${ok ? 'ok' : 'FAILED'}, ${seconds} s\n`);
-  results.push({ ...step, ok, seconds, counts });
+  results.push({ ...step, ok, seconds, counts, failures });
 }
 
 process.stdout.write('\n== summary\n');
-for (const { name, ok, seconds, counts } of results) {
+for (const { name, ok, seconds, counts, failures } of results) {
   process.stdout.write(
     `${ok ? 'ok    ' : 'FAILED'}  ${name.padEnd(14)} ${seconds.padStart(7)} s  ${counts ?? ''}\n`,
   );
+  // Whoever reads only the end of it still learns what to look at.
+  for (const failure of failures) process.stdout.write(`        ${failure}\n`);
 }
 // As `npm test` ends, so that whoever reads the one can read the other.
 const tests = results.find(({ name }) => name === 'test');
@@ -61,7 +66,7 @@ process.exitCode = results.every(({ ok }) => ok) ? 0 : 1;
 function runStep({ command, args }) {
   return new Promise((resolve) => {
     if (command.startsWith('/') && !existsSync(command)) {
-      resolve({ ok: false, counts: `no such command: ${command}` });
+      resolve({ ok: false, counts: `no such command: ${command}`, failures: [] });
       return;
     }
     const child = spawn(command, args, { cwd: rootDir, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -70,13 +75,14 @@ function runStep({ command, args }) {
     let tail = '';
     child.stdout.on('data', (chunk) => {
       process.stdout.write(chunk);
-      tail = (tail + chunk.toString()).slice(-200);
+      tail = (tail + chunk.toString()).slice(-outputTailLength);
     });
-    child.on('error', (error) => resolve({ ok: false, counts: error.message }));
+    child.on('error', (error) => resolve({ ok: false, counts: error.message, failures: [] }));
     child.on('close', (code) => {
       process.off('SIGTERM', stop).off('SIGINT', stop);
       const counts = /^\d+ passed, \d+ failed, \d+ skipped$/m.exec(tail)?.[0];
-      resolve({ ok: code === 0, counts });
+      const failures = tail.match(/^failed: .*$/gm) ?? [];
+      resolve({ ok: code === 0, counts, failures });
     });
   });
 }
