@@ -49,6 +49,8 @@ async function finalReport({ captureId, streams }: OpenedCapture, packets: numbe
     () => rig.edge.captureReport(captureId).streams[0]?.packets,
     (count) => count === packets,
   );
+  // It says that it is there as soon as it has heard the sender.
+  await sender.getsRtcp(1);
   const before = sender.rtcp.length;
   await sender.send(streams[0]!.rtcp, bye(ssrc));
   return (await sender.getsRtcp(before + 1)).at(-1)!;

@@ -28,7 +28,8 @@ export function readRtpWithTshark(file: string): CapturedRtp[] {
     'tshark',
     [
       ...['-r', file, '-Y', 'rtp', '-T', 'fields', '-E', 'occurrence=f'],
-      ...['--enable-heuristic', 'rtp_udp'],
+      // Before tshark asks who else uses that port: ports here are whichever are free.
+      ...['--enable-heuristic', 'rtp_udp', '-o', 'udp.try_heuristic_first:TRUE'],
       ...fields.flatMap((field) => ['-e', field]),
     ],
     { encoding: 'utf8', maxBuffer: 512 * 1024 * 1024, stdio: ['ignore', 'pipe', 'ignore'] },
