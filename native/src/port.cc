@@ -73,25 +73,38 @@ size_t Port::receiveRtp(ShardContext& context) {
   const uint32_t dropsBefore = rtpReads_.drops;
   const size_t count = context.batch.receive(sockets_.rtp.fd.get(), rtpReads_);
   countDrops(context, rtpReads_.drops - dropsBefore);
-  std::array<RtpHeader, kReceiveBatch> headers;
-  std::array<uint8_t, kReceiveBatch> accepted;
-  std::array<iovec, kReceiveBatch> toPeer;
-  size_t taken = 0;
+  Taken taken;
   for (size_t i = 0; i < count; ++i) {
     Datagram& datagram = context.batch[i];
     dropsUntold_ += datagram.droppedBefore;
     if (looksLikeRtcp(datagram.data, datagram.size)) {
       acceptRtcp(context, datagram, true);
-    } else if (acceptRtp(context, datagram, headers[taken])) {
-      datagram.droppedBefore = std::exchange(dropsUntold_, 0);
-      toPeer[taken] = {datagram.data, datagram.size};
-      accepted[taken++] = static_cast<uint8_t>(i);
+      continue;
     }
+    // Whether another source may go on with the stream depends on how far the stream has come.
+    if (taken.count > 0 && datagram.from != context.batch[taken.indexes[0]].from)
+      passOn(context, taken);
+    if (!acceptRtp(context, datagram, taken.headers[taken.count])) continue;
+    datagram.droppedBefore = std::exchange(dropsUntold_, 0);
+    taken.indexes[taken.count++] = static_cast<uint8_t>(i);
   }
-  // The call comes first: nothing of the recording stands before this.
-  if (peer_ != nullptr && taken > 0) peer_->sendRtp(context, toPeer.data(), taken);
-  for (size_t i = 0; i < taken; ++i) store(context, context.batch[accepted[i]], headers[i]);
+  passOn(context, taken);
   return count;
+}
+
+void Port::passOn(ShardContext& context, Taken& taken) {
+  // The call comes first: nothing of the recording stands before this.
+  if (peer_ != nullptr && taken.count > 0) {
+    std::array<iovec, kReceiveBatch> toPeer;
+    for (size_t i = 0; i < taken.count; ++i) {
+      const Datagram& datagram = context.batch[taken.indexes[i]];
+      toPeer[i] = {datagram.data, datagram.size};
+    }
+    peer_->sendRtp(context, toPeer.data(), taken.count);
+  }
+  for (size_t i = 0; i < taken.count; ++i)
+    store(context, context.batch[taken.indexes[i]], taken.headers[i]);
+  taken.count = 0;
 }
 
 void Port::drain(ShardContext& context) {

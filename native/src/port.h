@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <optional>
 #include <vector>
 
@@ -73,7 +74,15 @@ class Port {
 
  private:
   void onRtpReady(ShardContext& context) { receiveRtp(context); }
+  /** Of one source, out of the batch, and not passed on yet. */
+  struct Taken {
+    std::array<RtpHeader, kReceiveBatch> headers;
+    std::array<uint8_t, kReceiveBatch> indexes;
+    size_t count = 0;
+  };
+
   size_t receiveRtp(ShardContext& context);
+  void passOn(ShardContext& context, Taken& taken);
   bool acceptRtp(ShardContext& context, const Datagram& datagram, RtpHeader& header);
   void store(ShardContext& context, const Datagram& datagram, const RtpHeader& header);
   void sendRtp(ShardContext& context, const iovec* packets, size_t count);

@@ -130,6 +130,25 @@ describe.each(['127.0.0.1', '::1'])('a port on %s', (ip) => {
     });
   });
 
+  it('judges packets that are read together one after the other', async () => {
+    const first = await rig.peer();
+    for (let round = 1; round <= 30; round += 1) {
+      const { rtp: to, portId } = rig.port(party);
+      await first.send(to, rtp({ sequence: 5_000, ssrc: 99 }));
+      await rig.event('latched', (event) => event.portId === portId);
+      // Nothing is waited for in between: the edge finds both when it wakes up, as a rule.
+      await Promise.all([
+        party.send(to, rtp({ sequence: 1 })),
+        first.send(to, rtp({ sequence: 5_001, ssrc: 99 })),
+      ]);
+      const report = await rig.until(
+        () => rig.streamReport(portId),
+        ({ packets: taken, refused }) => taken + (refused['second_source'] ?? 0) >= 3,
+      );
+      expect(report).toMatchObject({ packets: 2, latched: party.address });
+    }
+  });
+
   it('follows a party whose stream goes on from another port of its address', async () => {
     await party.send(port.rtp, rtp({ sequence: 1 }));
     await packets(1);
