@@ -6,7 +6,7 @@ import type { Range } from '../rtp/ranges.ts';
 import type { ForksStart, MediaAddress, MediaSigns, Party } from '../recording/interfaces.ts';
 import { inChunks } from './edge-lists.ts';
 import type { MediaEdge } from './media-edge.ts';
-import { mediaSigns, worse } from './media-signs.ts';
+import { noMediaSigns, withStream } from './media-signs.ts';
 import { bothParties, streamIndex } from './party.ts';
 
 type ByParty<T> = Partial<Record<Party, T>>;
@@ -204,16 +204,17 @@ export class ForkBook extends EventEmitter<{
     return all.map((forkIds) => byParty(forkIds, (ids) => reports.splice(0, ids.length)));
   }
 
-  /** What every recording session's recorder has shown of itself, for the worse of its streams. */
+  /** What every recording session's recorder has shown of itself. */
   signs(): Map<string, MediaSigns> {
     const all = new Map<string, MediaSigns>();
     const forks = this.#edge.forkSigns();
     for (const signs of forks) {
       const entry = this.#byFork.get(signs.forkId);
       if (entry === undefined) continue;
-      const known = all.get(entry.recordId);
-      const shown = mediaSigns(signs, entry.held.has(signs.forkId));
-      all.set(entry.recordId, known === undefined ? shown : worse(known, shown));
+      const known = all.get(entry.recordId) ?? noMediaSigns;
+      // Nothing is held against a recorder for a stream that it does not want now.
+      const party = entry.held.has(signs.forkId) ? undefined : partyOf(entry, signs.forkId);
+      all.set(entry.recordId, party === undefined ? known : withStream(known, party, signs));
     }
     this.#settle(forks);
     return all;
@@ -287,6 +288,10 @@ export class ForkBook extends EventEmitter<{
       this.#settleLater();
     }, settledEveryMs);
   }
+}
+
+function partyOf({ forkIds }: Entry, forkId: number): Party | undefined {
+  return bothParties.find((party) => forkIds[party] === forkId);
 }
 
 function pausedFrom(entry: Entry, party: Party): { pausedFrom?: number } {

@@ -62,8 +62,8 @@ export interface MediaAddress {
   readonly rtcp: SocketAddress;
 }
 
-/** What a recorder has shown of itself on one recording session, of the worse of its streams. See `ForkSigns` of the edge. */
-export interface MediaSigns {
+/** What a recorder has shown of itself on one stream that it wants. See `ForkSigns` of the edge. */
+export interface StreamSigns {
   /** Unix ms; 0: none yet. So for all times here. */
   readonly reportedAt: number;
   readonly receiverReports: number;
@@ -73,14 +73,17 @@ export interface MediaSigns {
   readonly sentSinceReport: number;
   /** Since when media is sent without a pause. */
   readonly sendingSince: number;
+}
+
+/** The same on one recording session. */
+export interface MediaSigns {
+  readonly streams: Partial<Readonly<Record<Party, StreamSigns>>>;
   /** ICMP proves that its port is closed. */
   readonly refusedAt: number;
   /** ICMP says so without a proof. */
   readonly doubtedAt: number;
   /** The kernel does not take what is sent there. */
   readonly unsendableAt: number;
-  /** All its streams are level. */
-  readonly live: boolean;
 }
 
 export interface BridgeEvents {

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../clock.ts';
-import type { Bridge, MediaSigns } from './interfaces.ts';
+import { parties } from './interfaces.ts';
+import type { Bridge, MediaSigns, Party, StreamSigns } from './interfaces.ts';
 
 export interface MediaWatchSettings {
   readonly watchMs: number;
@@ -43,15 +44,33 @@ const unsendableMs = 200;
 
 type Loss = 'rtcp_silence' | 'rtcp_loss' | 'unsendable';
 
-interface Watched {
+/** One stream of a recording session. */
+interface WatchedStream {
   firstAt: number;
   firstReports: number;
-  reports: number;
+  signs: StreamSigns;
+  /** Media, as time, that was sent since the last report. */
+  unheardMs: number;
+  /** Reports in a row that say that much is lost. */
   lossy: number;
   lossySince: number;
-  doubtedAt: number;
   lateTold: boolean;
   lost: Loss | undefined;
+}
+
+interface Watched {
+  readonly streams: Map<Party, WatchedStream>;
+  /** On any stream, ever. */
+  hasReported: boolean;
+  lookedAt: number;
+  doubtedAt: number;
+  /** `lost` was told, and `well` was not. */
+  lost: boolean;
+}
+
+interface Sign {
+  readonly reason: Loss;
+  readonly since: number;
 }
 
 /** Looks at the signs of all recording sessions, several times a second. */
@@ -100,7 +119,8 @@ export class MediaWatch {
   }
 
   #judge(recordId: string, signs: MediaSigns): void {
-    const known = this.#watched.get(recordId) ?? firstSight(signs);
+    const now = this.#clock.now();
+    const known = this.#watched.get(recordId) ?? firstSight(now);
     this.#watched.set(recordId, known);
     if (signs.refusedAt > 0) {
       this.#listener.refused(recordId, signs.refusedAt);
@@ -111,93 +131,140 @@ export class MediaWatch {
       this.#listener.doubted(recordId);
     }
     if (signs.unsendableAt > 0) {
-      if (this.#clock.now() - signs.unsendableAt < unsendableMs) return;
-      this.#tell(recordId, known, 'unsendable', signs.unsendableAt);
+      if (now - signs.unsendableAt < unsendableMs) return;
+      this.#tell(recordId, known, { reason: 'unsendable', since: signs.unsendableAt });
       return;
     }
-    if (known.lost === 'unsendable') this.#well(recordId, known);
-    if (signs.receiverReports !== known.reports) this.#heard(recordId, known, signs);
-    else this.#missed(recordId, known, signs);
+    const told = this.#judgeStreams(recordId, known, signs.streams);
+    known.lookedAt = now;
+    if (told.length > 0) {
+      for (const sign of told) this.#tell(recordId, known, sign);
+    } else if (known.lost && [...known.streams.values()].every(({ lost }) => lost === undefined)) {
+      known.lost = false;
+      this.#listener.well(recordId);
+    }
   }
 
-  #heard(recordId: string, known: Watched, signs: MediaSigns): void {
-    known.reports = signs.receiverReports;
-    known.lateTold = false;
-    if (known.firstAt === 0) {
-      known.firstAt = signs.reportedAt;
-      known.firstReports = signs.receiverReports;
+  /** What is to be told of the streams together. */
+  #judgeStreams(recordId: string, known: Watched, all: MediaSigns['streams']): Sign[] {
+    const told: Sign[] = [];
+    const heard = new Set<Party>();
+    for (const party of parties) {
+      const signs = all[party];
+      if (signs === undefined) known.streams.delete(party);
+      else if (this.#isNews(known, party, signs)) heard.add(party);
+      if (signs !== undefined && signs.receiverReports > 0) known.hasReported = true;
     }
-    if (signs.fractionLost < this.#settings.lossFraction) {
-      known.lossy = 0;
-      if (known.lost !== undefined) this.#well(recordId, known);
-      return;
+    let isLate = false;
+    for (const [party, stream] of known.streams) {
+      const sign = heard.has(party)
+        ? this.#heard(stream)
+        : this.#missed(stream, this.#intervalMs(recordId, known, stream));
+      if (sign === 'late') isLate = true;
+      else if (sign !== undefined) told.push(sign);
     }
-    if (known.lossy === 0) known.lossySince = signs.reportedAt;
-    known.lossy += 1;
-    if (known.lossy < this.#settings.lossReports) return;
-    known.lossy = 0;
-    this.#tell(recordId, known, 'rtcp_loss', known.lossySince);
+    if (told.length === 0 && isLate) this.#listener.doubted(recordId);
+    // What was missed of both was missed since the earlier.
+    return told.sort((left, right) => left.since - right.since);
   }
 
-  #missed(recordId: string, known: Watched, signs: MediaSigns): void {
-    const intervalMs = this.#intervalMs(recordId, known, signs);
-    if (intervalMs === undefined || signs.sendingSince === 0) return;
+  /** Takes the signs down; whether there is a new report among them. */
+  #isNews(known: Watched, party: Party, signs: StreamSigns): boolean {
+    const now = this.#clock.now();
+    const stream = known.streams.get(party);
+    if (stream === undefined) {
+      known.streams.set(party, firstSightOf(signs, now));
+      return false;
+    }
+    const before = stream.signs;
+    const isNews = signs.receiverReports !== before.receiverReports;
+    const sent = isNews ? signs.sentSinceReport : signs.sentSinceReport - before.sentSinceReport;
+    // A replay is sent faster than it was spoken, and packets may be shorter: no more passed than time did.
+    const sinceMs = now - (isNews ? signs.reportedAt : known.lookedAt);
+    const sentMs = Math.max(0, Math.min(sent * packetMsUsual, sinceMs));
+    stream.unheardMs = isNews ? sentMs : stream.unheardMs + sentMs;
+    stream.signs = signs;
+    if (stream.firstAt === 0) {
+      stream.firstAt = signs.reportedAt;
+      stream.firstReports = signs.receiverReports;
+    }
+    return isNews;
+  }
+
+  #heard(stream: WatchedStream): Sign | undefined {
+    const { reportedAt, fractionLost } = stream.signs;
+    stream.lateTold = false;
+    if (fractionLost < this.#settings.lossFraction) {
+      stream.lossy = 0;
+      stream.lost = undefined;
+      return undefined;
+    }
+    if (stream.lossy === 0) stream.lossySince = reportedAt;
+    stream.lossy += 1;
+    if (stream.lossy < this.#settings.lossReports) return undefined;
+    stream.lossy = 0;
+    stream.lost = 'rtcp_loss';
+    return { reason: stream.lost, since: stream.lossySince };
+  }
+
+  #missed(stream: WatchedStream, intervalMs: number | undefined): Sign | 'late' | undefined {
+    const { reportedAt, sendingSince, sentSinceReport } = stream.signs;
+    if (intervalMs === undefined || sendingSince === 0) return undefined;
     const { silenceReports, silenceMsMax } = this.#settings;
-    const heardAt = Math.max(signs.reportedAt, signs.sendingSince);
+    const heardAt = Math.max(reportedAt, sendingSince);
     const silentMs = this.#clock.now() - heardAt;
     // Without packets there is nothing to report on (RFC 3550 6.4).
-    const sending = signs.sentSinceReport * packetMsMax >= silentMs;
-    // Speech with pauses is never long in one piece: then it counts how much of it nobody reported on.
-    const unheardMs = Math.min(
-      signs.sentSinceReport * packetMsUsual,
-      this.#clock.now() - signs.reportedAt,
-    );
+    const sending = sentSinceReport * packetMsMax >= silentMs;
     const lateMs = intervalMs * lateness + slackMs;
     const deafMs = Math.min(intervalMs * silenceReports + slackMs, Math.max(silenceMsMax, lateMs));
-    if ((sending && silentMs > deafMs) || unheardMs > deafMs) {
-      this.#tell(
-        recordId,
-        known,
-        'rtcp_silence',
-        signs.reportedAt > 0 ? signs.reportedAt : heardAt,
-      );
-    } else if (sending && silentMs > lateMs && !known.lateTold) {
-      known.lateTold = true;
-      this.#listener.doubted(recordId);
+    // Speech with pauses is never long in one piece: then it counts how much of it nobody reported on.
+    if ((sending && silentMs > deafMs) || stream.unheardMs > deafMs) {
+      stream.lost = 'rtcp_silence';
+      return { reason: stream.lost, since: reportedAt > 0 ? reportedAt : heardAt };
     }
+    if (!sending || silentMs <= lateMs || stream.lateTold) return undefined;
+    stream.lateTold = true;
+    return 'late';
   }
 
-  /** Undefined: it is not known to report. */
-  #intervalMs(recordId: string, known: Watched, signs: MediaSigns): number | undefined {
-    const reports = signs.receiverReports - known.firstReports;
-    if (known.firstAt > 0 && reports >= reportsToKnow) {
-      return (signs.reportedAt - known.firstAt) / reports;
-    }
+  /** Undefined: it is not known to report. One that reports on a stream reports on the other, and as often. */
+  #intervalMs(recordId: string, known: Watched, stream: WatchedStream): number | undefined {
+    const others = [...known.streams.values()].filter((other) => other !== stream);
+    const ofSessionMs = [stream, ...others].map(intervalMsOf).find((ms) => ms !== undefined);
+    if (ofSessionMs !== undefined) return ofSessionMs;
     const everyMs = this.#listener.reportsEveryMs(recordId) ?? 0;
     if (everyMs > 0) return everyMs;
     // One that has reported once reports: it is not known how often, but seldom more seldom than that.
-    return signs.receiverReports > 0 ? intervalMsUsual : undefined;
+    return known.hasReported ? intervalMsUsual : undefined;
   }
 
-  #tell(recordId: string, known: Watched, reason: Loss, since: number): void {
-    known.lost = reason;
+  #tell(recordId: string, known: Watched, { reason, since }: Sign): void {
+    known.lost = true;
     this.#listener.lost(recordId, reason, since);
-  }
-
-  #well(recordId: string, known: Watched): void {
-    known.lost = undefined;
-    this.#listener.well(recordId);
   }
 }
 
-function firstSight({ reportedAt, receiverReports }: MediaSigns): Watched {
+function intervalMsOf({ firstAt, firstReports, signs }: WatchedStream): number | undefined {
+  const reports = signs.receiverReports - firstReports;
+  return firstAt > 0 && reports >= reportsToKnow
+    ? (signs.reportedAt - firstAt) / reports
+    : undefined;
+}
+
+function firstSight(now: number): Watched {
+  return { streams: new Map(), hasReported: false, lookedAt: now, doubtedAt: 0, lost: false };
+}
+
+function firstSightOf(signs: StreamSigns, now: number): WatchedStream {
+  const { reportedAt, receiverReports, sendingSince, sentSinceReport } = signs;
+  const sendingMs = sendingSince === 0 ? 0 : now - Math.max(reportedAt, sendingSince);
   return {
     firstAt: reportedAt,
     firstReports: receiverReports,
-    reports: receiverReports,
+    signs,
+    unheardMs: Math.min(sentSinceReport * packetMsUsual, sendingMs),
     lossy: 0,
     lossySince: 0,
-    doubtedAt: 0,
     lateTold: false,
     lost: undefined,
   };

@@ -1,17 +1,4 @@
-import type { ForkReport, ForkSigns, SequenceRange, StreamReport } from '../../src/edge/types.ts';
-
-/** Nothing was heard of its recorder, for good or bad. */
-export const noSigns: Omit<ForkSigns, 'forkId' | 'settled'> = {
-  reportedAt: 0,
-  receiverReports: 0,
-  fractionLost: 0,
-  sentSinceReport: 0,
-  sendingSince: 0,
-  refusedAt: 0,
-  doubtedAt: 0,
-  unsendableAt: 0,
-  live: true,
-};
+import type { ForkReport, SequenceRange, StreamReport } from '../../src/edge/types.ts';
 
 /** Packets 20 ms apart, sequence n at `origin + n * 20`. */
 export function range(first: number, last: number, origin = 0): SequenceRange {

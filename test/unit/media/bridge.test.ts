@@ -340,26 +340,38 @@ describe('forks', () => {
     expect(none).not.toHaveProperty('arrivedAt');
   });
 
-  it('show the signs of the worse of a session\u2019s streams', () => {
+  it('show the signs of each of a session\u2019s streams', () => {
     start('r1');
     const [a, b] = [forkOf(7_000), forkOf(7_002)];
     edge.signs.set(a, { reportedAt: 5, receiverReports: 2, sentSinceReport: 9, sendingSince: 40 });
     edge.signs.set(b, { reportedAt: 8, fractionLost: 0.5, sendingSince: 30, doubtedAt: 7 });
     expect(bridge.mediaSigns().get('r1')).toEqual({
-      ...{ reportedAt: 5, receiverReports: 2, fractionLost: 0.5, sentSinceReport: 9 },
-      ...{ sendingSince: 30, refusedAt: 0, doubtedAt: 7, unsendableAt: 0, live: true },
+      streams: {
+        a: {
+          ...{ reportedAt: 5, receiverReports: 2, fractionLost: 0 },
+          ...{ sentSinceReport: 9, sendingSince: 40 },
+        },
+        b: {
+          ...{ reportedAt: 8, receiverReports: 0, fractionLost: 0.5 },
+          ...{ sentSinceReport: 0, sendingSince: 30 },
+        },
+      },
+      ...{ refusedAt: 0, doubtedAt: 7, unsendableAt: 0 },
     });
-    edge.signs.set(b, { refusedAt: 6, unsendableAt: 9, live: false });
+    edge.signs.set(b, { refusedAt: 6, unsendableAt: 9 });
     expect(bridge.mediaSigns().get('r1')).toMatchObject({
-      ...{ sendingSince: 40, refusedAt: 6, unsendableAt: 9, live: false },
+      ...{ refusedAt: 6, unsendableAt: 9 },
     });
   });
 
   it('hold nothing against a recorder for a stream that it does not want', () => {
     start('r1');
-    edge.signs.set(forkOf(7_000), { refusedAt: 6, sendingSince: 10, live: false });
+    edge.signs.set(forkOf(7_000), { refusedAt: 6, sendingSince: 10 });
     bridge.retargetForks('r1', { b: target(7_002) }, {});
-    expect(bridge.mediaSigns().get('r1')).toMatchObject({ refusedAt: 0, live: true });
+    expect(bridge.mediaSigns().get('r1')).toEqual({
+      streams: { b: expect.any(Object) as object },
+      ...{ refusedAt: 0, doubtedAt: 0, unsendableAt: 0 },
+    });
   });
 
   it('follows a recorder that moves one stream and refuses the other', () => {
