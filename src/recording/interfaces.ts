@@ -261,6 +261,8 @@ export interface RecorderAllocator {
   release(recordId: string): void;
   /** Evidence against a recorder from a session on it. The allocator decides what it means for the recorder. */
   reportFailure(recorder: string, reason: FailureReason): void;
+  /** Something may be wrong with it: it is to be asked at once. Nothing is held against one that answers. */
+  doubt(recorder: string, reason: FailureReason): void;
   /** It answered an INVITE with a refusal. What that says of the recorder is the allocator's to judge. */
   reportRefusal(recorder: string, refusal: SessionRefusal): void;
   /** From sessions that are over the allocator learns which recorders report, and how often. */

@@ -52,6 +52,8 @@ export class HealthRecord {
   #silent = 0;
   #answers = 0;
   #reason: FailureReason | undefined;
+  /** Why it is being asked whether it lives, with nothing held against it. */
+  #doubt: FailureReason | undefined;
   #open = false;
   #episodes = 0;
   #episodeAt = -Infinity;
@@ -74,6 +76,16 @@ export class HealthRecord {
     return this.#openEpisode(now);
   }
 
+  /**
+   * Asking is no accusation: its state stays as it is until it has answered, or not. True: time to ask it. While it is being asked
+   * already, nothing is to be added.
+   */
+  doubt(reason: FailureReason): boolean {
+    if (this.#doubt !== undefined) return false;
+    this.#doubt = reason;
+    return !this.#open;
+  }
+
   observe(
     outcome: ProbeOutcome,
     state: RecorderStateName,
@@ -86,8 +98,9 @@ export class HealthRecord {
       case 'silent': {
         this.#answers = 0;
         this.#silent += 1;
-        const enough = isStrong(this.#reason) ? 1 : this.#settings.failures;
-        if (this.#silent < enough) return undefined;
+        const isEvidence = isStrong(this.#reason) || isStrong(this.#doubt);
+        if (this.#silent < (isEvidence ? 1 : this.#settings.failures)) return undefined;
+        if (this.#doubt !== undefined) this.accuse(this.#doubt, now);
         this.#openEpisode(now);
         return 'died';
       }
@@ -98,10 +111,12 @@ export class HealthRecord {
       case 'leaving':
         this.#silent = 0;
         this.#answers = 0;
+        this.#doubt = undefined;
         return 'accused';
       case 'willing':
         this.#silent = 0;
         this.#answers += 1;
+        this.#doubt = undefined;
         if (this.#open && now < this.#holdUntil) return undefined;
         if (state === 'down' && this.#answers < this.#settings.successes) return undefined;
         this.#open = false;

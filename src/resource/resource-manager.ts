@@ -156,6 +156,12 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     this.#prober.check(recorderId);
   }
 
+  doubt(recorderId: string, reason: FailureReason): void {
+    const recorder = this.#recorders.get(recorderId);
+    if (recorder === undefined || recorder.state === 'down') return;
+    if (recorder.health.doubt(reason)) this.#prober.check(recorderId);
+  }
+
   reportRefusal(recorderId: string, refusal: SessionRefusal): void {
     const recorder = this.#recorders.get(recorderId);
     if (recorder === undefined) return;

@@ -248,6 +248,7 @@ export class ScriptedLeg {
         this.#clearTimer(effect.name);
         return;
       case 'note-not-taken':
+      case 'ask':
       case 'blame':
       case 'praise':
       case 'note-habit':

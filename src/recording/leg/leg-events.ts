@@ -161,6 +161,8 @@ export type LegEffect =
       readonly reason: FailureReason;
       readonly refusal?: SessionRefusal;
     }
+  /** Whether it lives. */
+  | { readonly do: 'ask'; readonly recorder: string; readonly reason: FailureReason }
   | { readonly do: 'blame'; readonly recorder: string; readonly reason: FailureReason }
   | {
       readonly do: 'praise';

@@ -200,6 +200,9 @@ export class LegRunner {
         if (effect.refusal === undefined) allocator.reportFailure(effect.recorder, effect.reason);
         else allocator.reportRefusal(effect.recorder, effect.refusal);
         return;
+      case 'ask':
+        allocator.doubt(effect.recorder, effect.reason);
+        return;
       case 'blame':
         allocator.reportFailure(effect.recorder, effect.reason);
         return;

@@ -656,7 +656,7 @@ function weighDoubt(turn: Turn, forks: Forks): void {
 function ask(turn: Turn): void {
   const session = currentSession(turn.leg.sessions);
   if (session === undefined) return;
-  turn.effects.push({ do: 'blame', recorder: session.recorder, reason: 'rtcp_silence' });
+  turn.effects.push({ do: 'ask', recorder: session.recorder, reason: 'rtcp_silence' });
 }
 
 function mediaLost(

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { TandemError } from '../../../src/errors.ts';
+import { noMediaSigns } from '../../../src/media/media-signs.ts';
 import { count } from '../../../src/rtp/ranges.ts';
 import { mediaAddress } from '../../support/bridge-stub.ts';
 import { settle } from '../../support/manual-clock.ts';
@@ -377,6 +378,20 @@ describe('a leg whose recorder fails', () => {
 });
 
 describe('a leg whose recorder is doubted', () => {
+  it('keeps no other call from it while it answers', async () => {
+    await start({ recorders: { r1: 'east', r2: 'west' } });
+    await world.place('c1');
+    const recordId = world.leg('c1', 1).sessions[0]?.recordId ?? '';
+    for (let second = 0; second < 20; second += 1) {
+      world.bridge.signs.set(recordId, { ...noMediaSigns, doubtedAt: world.clock.now() });
+      await world.talk(300);
+      expect(world.allocator.list().map(({ state }) => state)).toEqual(['up', 'up']);
+      await world.place(`other-${second}`);
+      expect(world.leg(`other-${second}`, 1)).toMatchObject({ state: 'recording' });
+      expect(world.leg(`other-${second}`, 2)).toMatchObject({ state: 'recording' });
+    }
+  });
+
   it('stays when only the SIP connection ended: receiver reports go on', async () => {
     await start();
     await world.place('c1');

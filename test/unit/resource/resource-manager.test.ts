@@ -420,6 +420,43 @@ describe('health', () => {
     expect(seen).toEqual(['available r1']);
   });
 
+  it('keeps a recorder that is doubted every second and answers, and gives it sessions', async () => {
+    const manager = await start([recorder('r1')]);
+    const seen = events(manager);
+    for (let second = 0; second < 60; second += 1) {
+      manager.doubt('r1', 'rtcp_silence');
+      expect(stateOf(manager, 'r1')).toBe('up');
+      await clock.advance(1_000);
+    }
+    expect(manager.allocate(request('1')).recorder).toBe('r1');
+    expect(seen).toEqual([]);
+  });
+
+  it('takes one that is doubted and hangs for dead after one question, however often it is doubted', async () => {
+    const manager = await start([recorder('r1')]);
+    const seen = events(manager);
+    answers.delete('sip:r1.test');
+    probed = [];
+    for (let doubt = 0; doubt < 40; doubt += 1) {
+      manager.doubt('r1', 'rtcp_silence');
+      await clock.advance(10);
+    }
+    expect(seen).toEqual(['down r1 rtcp_silence']);
+    expect(probed).toHaveLength(3);
+  });
+
+  it('asks one twice that was doubted and has answered since', async () => {
+    const manager = await start([recorder('r1')]);
+    const seen = events(manager);
+    manager.doubt('r1', 'rtcp_silence');
+    await settle();
+    answers.delete('sip:r1.test');
+    await clock.advance(1_000);
+    expect(seen).toEqual([]);
+    await clock.advance(500);
+    expect(seen).toEqual(['down r1 options_timeout']);
+  });
+
   it('takes a refused connection for silence at once', async () => {
     const manager = await start([recorder('r1')]);
     refused.add('sip:r1.test');
