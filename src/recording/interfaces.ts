@@ -218,6 +218,13 @@ export interface SessionRefusal {
   readonly retryAfterMs?: number;
 }
 
+/** Why a recorder does not have a session that it was asked to take. */
+export interface SessionNotTaken {
+  readonly reason: FailureReason;
+  /** What its answer was, if that was a refusal. */
+  readonly refusal?: SessionRefusal;
+}
+
 /** What a session that is over has shown of its recorder's reports. */
 export interface ReportingHabit {
   readonly reports: number;
@@ -259,12 +266,12 @@ export interface RecorderAllocator {
   allocate(request: AllocationRequest): Allocation;
   /** Idempotent. */
   release(recordId: string): void;
-  /** Evidence against a recorder from a session on it. The allocator decides what it means for the recorder. */
-  reportFailure(recorder: string, reason: FailureReason): void;
+  /** Evidence against a recorder from a session of this call on it. The allocator decides what it means for the recorder. */
+  reportFailure(recorder: string, reason: FailureReason, callId: string): void;
   /** Something may be wrong with it: it is to be asked at once. Nothing is held against one that answers. */
   doubt(recorder: string, reason: FailureReason): void;
-  /** It answered an INVITE with a refusal. What that says of the recorder is the allocator's to judge. */
-  reportRefusal(recorder: string, refusal: SessionRefusal): void;
+  /** It did not take a session of this call. What that says of the recorder is the allocator's to judge. */
+  reportNotTaken(recorder: string, why: SessionNotTaken, callId: string): void;
   /** From sessions that are over the allocator learns which recorders report, and how often. */
   noteReports(recorder: string, habit: ReportingHabit): void;
   /** A session was established on it. */

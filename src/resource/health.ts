@@ -57,6 +57,8 @@ export class HealthRecord {
   #open = false;
   #episodes = 0;
   #episodeAt = -Infinity;
+  /** The call that began it. */
+  #episodeBy: string | undefined;
   #holdUntil = 0;
 
   constructor(settings: HealthSettings) {
@@ -68,12 +70,22 @@ export class HealthRecord {
     return this.#reason ?? 'options_timeout';
   }
 
-  /** True when this is the first evidence of an episode: time to ask the recorder itself. */
-  accuse(reason: FailureReason, now: number): boolean {
+  /**
+   * True when this is the first evidence of an episode: time to ask the recorder itself. A call begins one at most in a row: whatever
+   * it meets with everywhere, it keeps no recorder out of service.
+   */
+  accuse(reason: FailureReason, now: number, callId?: string): boolean {
+    if (!this.#open && this.hasAccused(callId, now)) return false;
     if (this.#reason === undefined || (isStrong(reason) && !isStrong(this.#reason))) {
       this.#reason = reason;
     }
-    return this.#openEpisode(now);
+    return this.#openEpisode(now, callId);
+  }
+
+  /** Whether this call began the last episode, a short while ago. */
+  hasAccused(callId: string | undefined, now: number): boolean {
+    const isLate = now - this.#episodeAt > relapseWindowMs;
+    return callId !== undefined && callId === this.#episodeBy && !isLate;
   }
 
   /**
@@ -131,9 +143,10 @@ export class HealthRecord {
     this.#known = true;
   }
 
-  #openEpisode(now: number): boolean {
+  #openEpisode(now: number, callId?: string): boolean {
     if (this.#open) return false;
     this.#open = true;
+    this.#episodeBy = callId;
     this.#episodes = now - this.#episodeAt > relapseWindowMs ? 1 : this.#episodes + 1;
     this.#episodeAt = now;
     const holdMs = this.#episodes === 1 ? 0 : holdMsFirst * 2 ** Math.min(this.#episodes - 2, 16);

@@ -9,6 +9,7 @@ import type {
   FailureReason,
   RecorderAllocator,
   ReportingHabit,
+  SessionNotTaken,
   SessionRefusal,
 } from '../recording/interfaces.ts';
 import { HealthRecord, type HealthSettings, type ProbeOutcome } from './health.ts';
@@ -140,17 +141,21 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     if (wasFull) this.#announce(recorder);
   }
 
-  reportFailure(recorderId: string, reason: FailureReason): void {
+  reportFailure(recorderId: string, reason: FailureReason, callId?: string): void {
     const recorder = this.#recorders.get(recorderId);
     // What the operator does is no evidence; and there is nothing worse than down.
     if (recorder === undefined || reason === 'operator' || recorder.state === 'down') return;
+    const now = this.#clock.now();
     if (reason === 'media_refused') {
       // As with a refusal of the session, it may be this call's media that it would not have.
-      recorder.willingness.tookNoMedia(this.#clock.now());
+      recorder.willingness.tookNoMedia(now);
       return;
     }
-    const opened = recorder.health.accuse(reason, this.#clock.now());
-    if (!opened) return;
+    if (reason === 'srs_bye' && !recorder.willingness.ended(now, callId)) return;
+    if (!recorder.health.accuse(reason, now, callId)) {
+      if (recorder.health.hasAccused(callId, now)) this.doubt(recorderId, reason);
+      return;
+    }
     this.#logger.warn({ recorder: recorderId, reason }, 'recorder is suspected');
     this.#move(recorder, 'accused');
     this.#prober.check(recorderId);
@@ -162,16 +167,19 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     if (recorder.health.doubt(reason)) this.#prober.check(recorderId);
   }
 
-  reportRefusal(recorderId: string, refusal: SessionRefusal): void {
+  reportNotTaken(recorderId: string, why: SessionNotTaken, callId?: string): void {
     const recorder = this.#recorders.get(recorderId);
     if (recorder === undefined) return;
-    const meaning = recorder.willingness.refused(refusal, this.#clock.now());
-    if (meaning.about === 'recorder') {
-      this.reportFailure(recorderId, meaning.reason);
-      return;
+    const { reason, refusal } = why;
+    if (refusal !== undefined) {
+      this.#refused(recorder, refusal, callId);
+    } else if (reason === 'sip_error' || reason === 'srs_bye') {
+      // It lives. That its answer cannot be used, or that it thought better of it, is about this call's session.
+      recorder.health.heard();
+      recorder.willingness.tookNoMedia(this.#clock.now());
+    } else {
+      this.reportFailure(recorderId, reason, callId);
     }
-    recorder.health.heard();
-    if (meaning.about === 'load') this.#waitFor(recorder, refusal.status);
   }
 
   reportSuccess(recorderId: string): void {
@@ -184,7 +192,7 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     const recorder = this.#recorders.get(recorderId);
     if (recorder === undefined) return;
     recorder.reporting.note(habit);
-    if (habit.sentMs > 0) recorder.willingness.tookMedia();
+    recorder.willingness.tookMedia(habit.sentMs);
   }
 
   zoneOf(recorderId: string): string | undefined {
@@ -283,6 +291,16 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
       willingness: new Willingness(),
       reporting: new ReportingRecord(),
     };
+  }
+
+  #refused(recorder: KnownRecorder, refusal: SessionRefusal, callId: string | undefined): void {
+    const meaning = recorder.willingness.refused(refusal, this.#clock.now(), callId);
+    if (meaning.about === 'recorder') {
+      this.reportFailure(recorder.definition.id, meaning.reason, callId);
+      return;
+    }
+    recorder.health.heard();
+    if (meaning.about === 'load') this.#waitFor(recorder, refusal.status);
   }
 
   /** A busy recorder is announced when its time is over. */

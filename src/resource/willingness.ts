@@ -1,5 +1,6 @@
 import type { SessionRefusal } from '../recording/interfaces.ts';
-import { meaningOf } from './refusal.ts';
+import { Complaints } from './complaints.ts';
+import { meaningOf, type RefusalMeaning } from './refusal.ts';
 
 /** A recorder that says nothing of how long gets this, twice as long each time it says so again. */
 const waitMsFirst = 1_000;
@@ -7,6 +8,8 @@ const waitMsMax = 30_000;
 /** Refusals one after the other that make a recorder second choice, and for how long after the last. */
 const reluctantAfter = 3;
 const reluctantMs = 30_000;
+/** Media that was sent for less may have been sent into a session that was being ended. */
+const takenMsMin = 2_000;
 
 /**
  * What one recorder said of taking sessions. Its load keeps all sessions away for a time. That it would not have single calls
@@ -18,10 +21,15 @@ export class Willingness {
   #refusedInARow = 0;
   #untakenInARow = 0;
   #spurnedAt = -Infinity;
+  readonly #refusals = new Complaints();
+  readonly #endings = new Complaints();
 
   /** Returns what is to be held against the recorder itself. */
-  refused(refusal: SessionRefusal, now: number): ReturnType<typeof meaningOf> {
-    const meaning = meaningOf(refusal);
+  refused(refusal: SessionRefusal, now: number, callId?: string): RefusalMeaning {
+    const said = meaningOf(refusal);
+    const isOneCall =
+      said.about === 'recorder' && callId !== undefined && !this.#refusals.add(callId, now);
+    const meaning: RefusalMeaning = isOneCall ? { about: 'call' } : said;
     switch (meaning.about) {
       case 'load': {
         this.#busyUntil = Math.max(this.#busyUntil, now + (meaning.waitMs ?? this.#growingMs(now)));
@@ -37,7 +45,14 @@ export class Willingness {
     return meaning;
   }
 
-  /** It took a session and no media. */
+  /** It ended a session by itself. Whether that is to be held against the recorder. */
+  ended(now: number, callId?: string): boolean {
+    if (callId === undefined || this.#endings.add(callId, now)) return true;
+    this.tookNoMedia(now);
+    return false;
+  }
+
+  /** It took a session and no media, or answered what nothing can be sent by. */
   tookNoMedia(now: number): void {
     this.#untakenInARow += 1;
     this.#spurnedAt = now;
@@ -46,11 +61,15 @@ export class Willingness {
   /** It took a session. */
   accepted(now: number): void {
     this.#refusedInARow = 0;
+    this.#refusals.clear();
     if (this.#busyUntil <= now) this.#busyInARow = 0;
   }
 
-  tookMedia(): void {
+  /** A session is over in which media was sent to it for so long. */
+  tookMedia(sentMs: number): void {
+    if (sentMs < takenMsMin) return;
     this.#untakenInARow = 0;
+    this.#endings.clear();
   }
 
   /** Undefined: it may be asked now. */

@@ -27,6 +27,8 @@ export class SessionClientStub extends EventEmitter<SessionEvents> implements Se
   readonly inviting = new Map<string, Invite>();
   readonly established = new Map<string, RecorderStub>();
   readonly log: string[];
+  /** What single calls get instead of what the recorder answers. */
+  onInvited: (callId: string) => TandemError | undefined = () => undefined;
   /** What a recorder does in the same breath as it answers. */
   onAnswered: (recorder: RecorderStub, recordId: string) => void = () => undefined;
   readonly #clock: Clock;
@@ -56,7 +58,9 @@ export class SessionClientStub extends EventEmitter<SessionEvents> implements Se
       answer.reject(new TandemError('SESSION_CANCELLED', '487'));
     });
     if (recorder.health === 'well') {
-      if (recorder.answer === 'accept') answer.resolve(mediaOf(recorder));
+      const special = this.onInvited(request.communicationSession.callId);
+      if (special !== undefined) answer.reject(special);
+      else if (recorder.answer === 'accept') answer.resolve(mediaOf(recorder));
       else if (recorder.answer === 'inactive') answer.resolve({});
       else if (recorder.answer !== 'hold') answer.reject(recorder.answer);
     }

@@ -9,16 +9,13 @@ import type {
   Party,
   RecorderMedia,
   ReportingHabit,
-  SessionRefusal,
+  SessionNotTaken,
 } from '../interfaces.ts';
 import type { ForkStart } from '../../edge/types.ts';
 import type { Range } from '../../rtp/ranges.ts';
 
 /** Why a recorder does not have a session that it was asked to take. */
-export interface NotTaken {
-  readonly reason: FailureReason;
-  /** What its answer was, if that was a refusal. */
-  readonly refusal?: SessionRefusal;
+export interface NotTaken extends SessionNotTaken {
   /** The fault is ours: another recorder would do no better. */
   readonly ours?: boolean;
   readonly message: string;
@@ -155,12 +152,7 @@ export type LegEffect =
   | { readonly do: 'clear-timer'; readonly name: TimerName }
   /** Of a session that was not taken, or not wanted any more. */
   | { readonly do: 'abandon'; readonly recordId: string }
-  | {
-      readonly do: 'note-not-taken';
-      readonly recorder: string;
-      readonly reason: FailureReason;
-      readonly refusal?: SessionRefusal;
-    }
+  | { readonly do: 'note-not-taken'; readonly recorder: string; readonly why: SessionNotTaken }
   /** Whether it lives. */
   | { readonly do: 'ask'; readonly recorder: string; readonly reason: FailureReason }
   | { readonly do: 'blame'; readonly recorder: string; readonly reason: FailureReason }

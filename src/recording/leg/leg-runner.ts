@@ -196,15 +196,14 @@ export class LegRunner {
         this.#clearTimer(effect.name);
         return;
       case 'note-not-taken':
-        observer.sessionRefused(effect.reason);
-        if (effect.refusal === undefined) allocator.reportFailure(effect.recorder, effect.reason);
-        else allocator.reportRefusal(effect.recorder, effect.refusal);
+        observer.sessionRefused(effect.why.reason);
+        allocator.reportNotTaken(effect.recorder, effect.why, callId);
         return;
       case 'ask':
         allocator.doubt(effect.recorder, effect.reason);
         return;
       case 'blame':
-        allocator.reportFailure(effect.recorder, effect.reason);
+        allocator.reportFailure(effect.recorder, effect.reason, callId);
         return;
       case 'praise':
         pacer.afterMoves(() => {

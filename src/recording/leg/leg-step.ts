@@ -379,7 +379,8 @@ function notTaken(turn: Turn, recordId: string, why: NotTaken): void {
   }
   log(turn, 'warn', 'not recorded there', facts);
   const refusal = search.ended === undefined ? why.refusal : undefined;
-  effects.push({ do: 'note-not-taken', recorder, reason, ...(refusal && { refusal }) });
+  const said = { reason, ...(refusal && { refusal }) };
+  effects.push({ do: 'note-not-taken', recorder, why: said });
   allocate(turn, [...search.tried, recorder], search.lastResort);
 }
 

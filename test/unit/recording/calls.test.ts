@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { TandemError } from '../../../src/errors.ts';
 import { settle } from '../../support/manual-clock.ts';
 import { RecordingWorld } from '../../support/recording-world.ts';
 import type { WorldOptions } from '../../support/recording-world.ts';
@@ -159,5 +160,38 @@ describe('the list of calls', () => {
     expect([first.calls.map(({ id }) => id), first.next]).toEqual([['c1', 'c2'], 'c2']);
     const second = await world.calls.list({ limit: 2, after: 'c2' });
     expect([second.calls.map(({ id }) => id), second.next]).toEqual([['c3'], null]);
+  });
+});
+
+describe('a call that every recorder has something against', () => {
+  const refused = (status: number): TandemError =>
+    new TandemError('SESSION_REFUSED', `${status}`, { details: { status } });
+
+  it.each([
+    ['an answer that cannot be used', new TandemError('SIPREC_INVALID', 'SAVP')],
+    ['403', refused(403)],
+    ['500', refused(500)],
+    ['no answer', new TandemError('SESSION_TIMEOUT', '408')],
+    ['BYE', undefined],
+  ])('keeps no other from them (%s)', async (_, error) => {
+    const { allocator, calls, client } = await start({ recorders: { r1: 'x', r2: 'y', r3: 'z' } });
+    const isBad = (recordId: string): boolean =>
+      client.requests.some(
+        (request) => request.recordId === recordId && request.communicationSession.callId === 'bad',
+      );
+    client.onInvited = (callId) => (callId === 'bad' ? error : undefined);
+    client.onAnswered = (_recorder, recordId) => {
+      if (isBad(recordId)) client.emit('ended', { recordId, reason: 'srs_bye' });
+    };
+    await world.place('bad');
+    await world.talk(1_000);
+    for (let n = 0; n < 20; n += 1) {
+      await world.talk(200);
+      await world.place(`c${n}`);
+      await world.talk(20);
+      expect(allocator.list().map(({ state }) => state)).toEqual(['up', 'up', 'up']);
+      const states = calls.get(`c${n}`).recordings.map(({ state }) => state);
+      expect(states).toEqual(['recording', 'recording']);
+    }
   });
 });

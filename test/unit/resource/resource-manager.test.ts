@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TandemError } from '../../../src/errors.ts';
-import type { AllocationRequest } from '../../../src/recording/interfaces.ts';
+import type { AllocationRequest, SessionRefusal } from '../../../src/recording/interfaces.ts';
 import type { Probe } from '../../../src/resource/prober.ts';
 import type { RecorderDefinition } from '../../../src/resource/recorder.ts';
 import { ResourceManager, type ResourceSettings } from '../../../src/resource/resource-manager.ts';
@@ -91,6 +91,10 @@ function refusalOf(action: () => unknown): TandemError {
     return error as TandemError;
   }
   throw new Error('it was not refused');
+}
+
+function refuse(manager: ResourceManager, id: string, refusal: SessionRefusal, callId = 'c'): void {
+  manager.reportNotTaken(id, { reason: 'sip_error', refusal }, callId);
 }
 
 /** Numbers in [0, 1) that are the same in every run (mulberry32). */
@@ -227,7 +231,7 @@ describe('refusals', () => {
     const seen = events(manager);
     for (let n = 0; n < 20; n += 1) {
       manager.allocate(request(`${n}`));
-      manager.reportRefusal('r1', { status: 488 });
+      refuse(manager, 'r1', { status: 488 });
       manager.release(`${n}`);
       expect(stateOf(manager, 'r1')).toBe('up');
     }
@@ -243,7 +247,7 @@ describe('refusals', () => {
       try {
         manager.allocate(request(`${second}`));
         invites += 1;
-        manager.reportRefusal('r1', { status: 503, retryAfterMs: 60_000 });
+        refuse(manager, 'r1', { status: 503, retryAfterMs: 60_000 });
         manager.release(`${second}`);
       } catch (error) {
         expect((error as TandemError).details).toMatchObject({
@@ -267,7 +271,7 @@ describe('refusals', () => {
 
   it('takes the word of an operator against what a recorder said of its load', async () => {
     const manager = await start([recorder('r1')]);
-    manager.reportRefusal('r1', { status: 503, retryAfterMs: 60_000 });
+    refuse(manager, 'r1', { status: 503, retryAfterMs: 60_000 });
     manager.patch('r1', { state: 'up' });
     expect(manager.allocate(request('1')).recorder).toBe('r1');
   });
@@ -276,10 +280,48 @@ describe('refusals', () => {
     const manager = await start([recorder('r1')]);
     const seen = events(manager);
     answers.delete('sip:r1.test');
-    manager.reportRefusal('r1', { status: 500 });
+    refuse(manager, 'r1', { status: 500 }, 'one');
+    expect(stateOf(manager, 'r1')).toBe('up');
+    refuse(manager, 'r1', { status: 500 }, 'another');
     expect(stateOf(manager, 'r1')).toBe('suspect');
     await clock.advance(1_500);
     expect(seen).toEqual(['down r1 sip_error']);
+  });
+
+  it('suspects none where another call was taken in between', async () => {
+    const manager = await start([recorder('r1')]);
+    refuse(manager, 'r1', { status: 500 }, 'one');
+    manager.reportSuccess('r1');
+    refuse(manager, 'r1', { status: 500 }, 'another');
+    expect(stateOf(manager, 'r1')).toBe('up');
+  });
+
+  it('suspects a recorder that ends the sessions of two calls, and not one that ends those of one', async () => {
+    const manager = await start([recorder('r1')]);
+    for (let n = 0; n < 20; n += 1) {
+      manager.reportSuccess('r1');
+      manager.reportFailure('r1', 'srs_bye', 'one');
+      manager.noteReports('r1', { reports: 0, sentMs: 40 });
+    }
+    expect(stateOf(manager, 'r1')).toBe('up');
+    manager.reportSuccess('r1');
+    manager.reportFailure('r1', 'srs_bye', 'another');
+    expect(stateOf(manager, 'r1')).toBe('suspect');
+  });
+
+  it('lets one call begin one episode at most, and asks the recorder all the same', async () => {
+    const manager = await start([recorder('r1')]);
+    const seen = events(manager);
+    for (let n = 0; n < 20; n += 1) {
+      manager.reportFailure('r1', 'sip_timeout', 'one');
+      await settle();
+      expect(stateOf(manager, 'r1')).toBe('up');
+    }
+    expect(seen).toEqual(['available r1']);
+    refused.add('sip:r1.test');
+    manager.reportFailure('r1', 'sip_timeout', 'one');
+    await settle();
+    expect(stateOf(manager, 'r1')).toBe('down');
   });
 
   it('asks one that took a session and no media when there is no other, again and again', async () => {
@@ -300,7 +342,7 @@ describe('refusals', () => {
 
   it('leaves no timer behind when it is closed', async () => {
     const manager = await start([recorder('r1')]);
-    manager.reportRefusal('r1', { status: 503, retryAfterMs: 60_000 });
+    refuse(manager, 'r1', { status: 503, retryAfterMs: 60_000 });
     manager.close();
     expect(clock.pending).toBe(0);
   });

@@ -51,7 +51,7 @@ describe('the willingness of a recorder', () => {
       willingness.tookNoMedia(now);
     }
     expect(willingness.isReluctant(3)).toBe(true);
-    willingness.tookMedia();
+    willingness.tookMedia(2_000);
     expect(willingness.isReluctant(3)).toBe(false);
   });
 });

@@ -346,7 +346,10 @@ describe('a leg that looks for a recorder', () => {
     const why = { reason: 'sip_error', refusal: { status: 488 }, message: '488' } as const;
     told.tell({ type: 'not-taken', recordId: 'rs-r1', why });
     expect(told.effects).toContainEqual(
-      expect.objectContaining({ do: 'note-not-taken', refusal: { status: 488 } }),
+      expect.objectContaining({
+        do: 'note-not-taken',
+        why: { reason: 'sip_error', refusal: { status: 488 } },
+      }),
     );
     expect(told.effects).toContainEqual(
       expect.objectContaining({ do: 'allocate', exclude: ['r1'] }),
