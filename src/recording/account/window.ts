@@ -33,7 +33,9 @@ export function beginWindow(window: WindowRecord, marks: Marks): WindowRecord {
 export function pauseWindow(window: WindowRecord, marks: Marks): WindowRecord {
   const last = window.pauses.at(-1);
   if (last !== undefined && last.to === undefined) return window;
-  return { ...window, pauses: [...window.pauses, { from: marks }] };
+  // Whether the legs sent again before this one or not: from here on it is this one that withholds.
+  const { pauses } = resumedWindow(window, marks);
+  return { ...window, pauses: [...pauses, { from: marks }] };
 }
 
 export function resumeWindow(window: WindowRecord, marks: Marks): WindowRecord {

@@ -19,6 +19,8 @@ export interface Asked {
   readonly at: number;
   /** Which packets came next when it was asked: there it takes hold, whatever it has to wait for. */
   readonly marks: Marks;
+  /** The legs do it already, or nothing is to be done: what waits is the answer. */
+  readonly isTold?: boolean;
 }
 
 /** What is being done, and what is waited for. */
@@ -30,7 +32,7 @@ export interface Doing extends Asked {
 export interface RecordingData {
   readonly number: number;
   readonly legs: readonly Leg[];
-  readonly phase: 'reserved' | 'running' | 'ended';
+  readonly phase: 'reserved' | 'running' | 'stopping' | 'ended';
   readonly startedAt: number;
   readonly window: WindowRecord;
 }

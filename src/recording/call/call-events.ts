@@ -22,6 +22,8 @@ export type CallEffect =
   | { readonly do: 'make-legs'; readonly recording: number; readonly legs: readonly Leg[] }
   /** To all legs of the newest recording. */
   | { readonly do: 'legs'; readonly event: LegEvent }
+  /** They may be as they are to be already. */
+  | { readonly do: 'see-legs' }
   | { readonly do: 'open-media' }
   | { readonly do: 'answer-media'; readonly sdp: string }
   | { readonly do: 'reoffer-media'; readonly party: Party; readonly sdp: string }

@@ -150,6 +150,9 @@ export class CallRunner {
         for (const leg of this.legs) leg.post(effect.event);
         this.#legsChanged();
         return;
+      case 'see-legs':
+        this.#legsChanged();
+        return;
       case 'open-media': {
         const { request, path, latch } = this.#options;
         const opened = bridge.openCall({ callId: id, offer: request.offer, path, latch });

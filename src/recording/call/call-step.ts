@@ -9,12 +9,15 @@ import {
   resumedWindow,
   resumeWindow,
 } from '../account/window.ts';
+import type { RecordingAction } from '../call-state.ts';
 import type { LegEvent } from '../leg/leg-events.ts';
-import type { Ask, Asked, CallData, Doing, LegSummary, RecordingData } from './call-data.ts';
+import type { Asked, CallData, Doing, LegSummary, RecordingData } from './call-data.ts';
 import type { CallEffect, CallEvent, Reply } from './call-events.ts';
 
 /**
- * All that a call decides. Pure. What is asked of it is done one after the other; its recordings are its legs' business.
+ * All that a call decides. Pure. What is asked of it is done one after the other; its recordings are its legs' business. What
+ * is asked of a recording that runs is told to its legs at once, in the order in which it was asked, whatever its answer has to
+ * wait for: what is said in a pause goes nowhere.
  *
  *     offered ──answer──► answered ⇄ reoffered
  *        └──────────end──────┴──────────┴──► ended
@@ -38,22 +41,15 @@ const queueMax = 64;
 export function step(state: CallData, event: CallEvent, now: number): CallStep {
   const turn: Turn = { call: { ...state }, now, effects: [] };
   take(turn, event);
+  tellAhead(turn);
   return { state: turn.call, effects: turn.effects };
 }
 
 function take(turn: Turn, event: CallEvent): void {
-  const { call, effects } = turn;
-  const { doing } = call;
+  const { doing } = turn.call;
   switch (event.type) {
     case 'asked':
-      // To end it may always be asked.
-      if (call.queue.length >= queueMax && event.ask.what !== 'end') {
-        const error = refusal('CALL_LIMIT', `${queueMax} requests of this call wait already`);
-        effects.push({ do: 'fail', id: event.id, error });
-        return;
-      }
-      call.queue = [...call.queue, askedBy(event)];
-      next(turn);
+      asked(turn, askedBy(event));
       return;
     case 'marked':
       if (doing?.stage === 'resuming') resumed(turn, event.marks);
@@ -72,15 +68,46 @@ function take(turn: Turn, event: CallEvent): void {
   }
 }
 
+function asked(turn: Turn, one: Asked): void {
+  const { call, effects } = turn;
+  if (call.state === 'ended' || [call.doing, ...call.queue].some((it) => it?.ask.what === 'end')) {
+    effects.push({ do: 'fail', id: one.id, error: hasEnded() });
+  } else if (one.ask.what === 'end') {
+    // To end it may always be asked, and what waits has no call any more.
+    for (const { id } of call.queue) effects.push({ do: 'fail', id, error: hasEnded() });
+    call.queue = [one];
+  } else if (call.queue.length >= queueMax) {
+    const error = refusal('CALL_LIMIT', `${queueMax} requests of this call wait already`);
+    effects.push({ do: 'fail', id: one.id, error });
+  } else {
+    call.queue = [...call.queue, one];
+  }
+  next(turn);
+}
+
 function next(turn: Turn): void {
   const { call } = turn;
   if (call.doing !== undefined) return;
-  const [asked, ...queue] = call.queue;
-  if (asked === undefined) return;
+  const [first, ...queue] = call.queue;
+  if (first === undefined) return;
   call.queue = queue;
-  call.doing = { ...asked, stage: 'media' };
-  if (call.state === 'ended') fail(turn, 'CALL_NOT_FOUND', 'the call has ended', { field: 'id' });
+  call.doing = { ...first, stage: 'media' };
+  if (call.state === 'ended') failWith(turn, hasEnded());
   else start(turn, call.doing);
+}
+
+/** Of what waits, what concerns a recording that runs: in its order, up to what decides whether there is one. */
+function tellAhead(turn: Turn): void {
+  const { call } = turn;
+  const isTold = (asked: Asked): boolean => {
+    const { ask, marks } = asked;
+    const recording = running(call);
+    if (asked.isTold === true || recording === undefined) return asked.isTold === true;
+    if (ask.what === 'record') tell(turn, recording, ask.action, marks);
+    else if (ask.what === 'end') tellStop(turn, recording, ask.reason, marks);
+    return ask.what === 'record' || ask.what === 'end';
+  };
+  call.queue = call.queue.map((asked) => (isTold(asked) ? { ...asked, isTold: true } : asked));
 }
 
 function askedBy({ id, ask, at, marks }: Extract<CallEvent, { type: 'asked' }>): Asked {
@@ -221,43 +248,52 @@ function begin(turn: Turn, marks: Marks, at: number): void {
   legs(turn, { type: 'begin' });
 }
 
-function record(
-  turn: Turn,
-  doing: Doing,
-  action: Extract<Ask, { what: 'record' }>['action'],
-): void {
+function record(turn: Turn, { marks, isTold }: Doing, action: RecordingAction): void {
   const { call } = turn;
   const { state } = call;
   const recording = running(call);
-  if (action === 'start') {
-    if (recording !== undefined) reply(turn, {});
-    else if (state !== 'offered') reserve(turn);
-    else fail(turn, 'CALL_STATE', 'recording starts with the answer', { field: 'action', state });
+  if (isTold !== true && recording === undefined) {
+    if (action !== 'start') {
+      fail(turn, 'RECORDING_OFF', 'the call is not being recorded', { field: 'action', state });
+    } else if (state === 'offered') {
+      fail(turn, 'CALL_STATE', 'recording starts with the answer', { field: 'action', state });
+    } else {
+      reserve(turn);
+    }
     return;
   }
-  if (recording === undefined) {
-    fail(turn, 'RECORDING_OFF', 'the call is not being recorded', { field: 'action', state });
-    return;
-  }
-  const { marks } = doing;
+  if (isTold !== true && recording !== undefined) tell(turn, recording, action, marks);
+  if (action === 'start') reply(turn, {});
+  else seeLegs(turn, action === 'stop' ? 'stopping' : 'settling');
+}
+
+/** What is asked of a recording that runs, to its legs. */
+function tell(turn: Turn, recording: RecordingData, action: RecordingAction, marks: Marks): void {
+  const { window } = recording;
   switch (action) {
+    case 'start':
+      return;
     case 'pause':
       // Marked first: what is withheld from then on is of the pause.
-      change(turn, { window: pauseWindow(recording.window, marks) });
-      waitFor(turn, 'settling');
+      change(turn, { window: pauseWindow(window, marks) });
       legs(turn, { type: 'pause' });
       return;
     case 'resume':
-      change(turn, { window: resumeWindow(recording.window, marks) });
-      waitFor(turn, 'settling');
+      change(turn, { window: resumeWindow(window, marks) });
       legs(turn, { type: 'resume' });
       return;
     case 'stop':
-      stop(turn, recording, marks, 'stopped');
+      tellStop(turn, recording, 'stopped', marks);
       return;
     default:
       action satisfies never;
   }
+}
+
+/** What is in the ring still reaches the recorders. */
+function tellStop(turn: Turn, { window }: RecordingData, reason: string, marks: Marks): void {
+  change(turn, { phase: 'stopping', window: endWindow(window, marks) });
+  legs(turn, { type: 'stop', reason });
 }
 
 function resumed(turn: Turn, marks: Marks): void {
@@ -266,18 +302,14 @@ function resumed(turn: Turn, marks: Marks): void {
   reply(turn, {});
 }
 
-/** What is in the ring still reaches the recorders. */
-function stop(turn: Turn, recording: RecordingData, marks: Marks, reason: string): void {
-  change(turn, { phase: 'ended', window: endWindow(recording.window, marks) });
-  waitFor(turn, 'stopping');
-  legs(turn, { type: 'stop', reason });
-}
-
-function end(turn: Turn, doing: Doing, reason: string): void {
-  const { call } = turn;
-  const recording = call.recordings.at(-1);
-  if (recording === undefined || recording.phase === 'ended') close(turn);
-  else stop(turn, recording, doing.marks, reason);
+function end(turn: Turn, { marks }: Doing, reason: string): void {
+  const recording = turn.call.recordings.at(-1);
+  if (recording === undefined || recording.phase === 'ended') {
+    close(turn);
+    return;
+  }
+  if (recording.phase !== 'stopping') tellStop(turn, recording, reason, marks);
+  seeLegs(turn, 'stopping');
 }
 
 function close(turn: Turn): void {
@@ -302,6 +334,7 @@ function legsChanged(turn: Turn, doing: Doing, all: readonly LegSummary[]): void
       return;
     case 'stopping':
       if (!all.every(({ ended }) => ended)) return;
+      change(turn, { phase: 'ended' });
       if (turn.call.state !== 'offered') {
         turn.effects.push({ do: 'account', recording: turn.call.recordings.at(-1)?.number ?? 0 });
       }
@@ -334,6 +367,12 @@ function waitFor({ call }: Turn, stage: Doing['stage']): void {
   if (call.doing !== undefined) call.doing = { ...call.doing, stage };
 }
 
+/** They may be done with it already. */
+function seeLegs(turn: Turn, stage: 'settling' | 'stopping'): void {
+  waitFor(turn, stage);
+  turn.effects.push({ do: 'see-legs' });
+}
+
 function legs({ effects }: Turn, event: LegEvent): void {
   effects.push({ do: 'legs', event });
 }
@@ -349,12 +388,14 @@ function fail(
   turn: Turn,
   code: ErrorCode,
   message: string,
-  details: Readonly<Record<string, unknown>> = {},
+  details?: Readonly<Record<string, unknown>>,
 ): void {
+  failWith(turn, refusal(code, message, details));
+}
+
+function failWith(turn: Turn, error: TandemError): void {
   const { doing } = turn.call;
-  if (doing !== undefined) {
-    turn.effects.push({ do: 'fail', id: doing.id, error: refusal(code, message, details) });
-  }
+  if (doing !== undefined) turn.effects.push({ do: 'fail', id: doing.id, error });
   done(turn);
 }
 
@@ -369,4 +410,8 @@ function refusal(
   details: Readonly<Record<string, unknown>> = {},
 ): TandemError {
   return new TandemError(code, message, { details });
+}
+
+function hasEnded(): TandemError {
+  return refusal('CALL_NOT_FOUND', 'the call has ended', { field: 'id' });
 }

@@ -327,6 +327,60 @@ describe('what is asked of a call while it is busy', () => {
   });
 });
 
+describe('the end of a call that is busy', () => {
+  it('goes before what waits, which is told that the call has ended', async () => {
+    await start();
+    await world.place('c1');
+    for (const leg of [1, 2] as const) world.recorderOf('c1', leg).updates = 'hold';
+    const asked = Array.from({ length: 20 }, (_, index) =>
+      world.calls.recording('c1', index % 2 === 0 ? 'pause' : 'resume').then(
+        () => 'done',
+        (error: unknown) => (error as TandemError).code,
+      ),
+    );
+    await settle();
+    const askedAt = world.clock.now();
+    await world.during(world.calls.delete('c1'));
+    expect(world.clock.now() - askedAt).toBeLessThan(1_000);
+    expect(world.left()).toMatchObject({ calls: 0, ports: 0, dialogs: 0 });
+    const [first, ...others] = await Promise.all(asked);
+    expect(first).toBe('done');
+    expect(new Set(others)).toEqual(new Set(['CALL_NOT_FOUND']));
+  });
+
+  it('says goodbye to recorders while the bridge hangs in a re-offer', async () => {
+    await start();
+    await world.place('c1');
+    await world.talk(200);
+    const carried = Promise.withResolvers<{ offer: string }>();
+    world.bridge.reofferCall = () => carried.promise;
+    const reoffered = world.calls.reoffer('c1', 'a', 'offer');
+    const first = world.next('c1', 'a');
+    const deleted = world.calls.delete('c1');
+    await world.talk(500);
+    expect(world.log.filter((line) => line.startsWith('bye'))).toEqual(['bye r1', 'bye r3']);
+    expect([1, 2].flatMap((leg) => world.has('c1', leg as 1 | 2, 'a'))).not.toContain(first);
+    carried.resolve({ offer: 'offer' });
+    await world.during(Promise.all([reoffered, deleted]));
+    expect(world.calls.ledger('c1').verdict).toBe('complete');
+    expect(world.observed.filter((line) => line.includes('ended -'))).toHaveLength(2);
+  });
+
+  it('takes nothing more', async () => {
+    await start();
+    await world.place('c1');
+    const carried = Promise.withResolvers<{ offer: string }>();
+    world.bridge.reofferCall = () => carried.promise;
+    const reoffered = world.calls.reoffer('c1', 'a', 'offer');
+    const deleted = world.calls.delete('c1');
+    await expect(world.calls.recording('c1', 'pause')).rejects.toMatchObject({
+      code: 'CALL_NOT_FOUND',
+    });
+    carried.resolve({ offer: 'offer' });
+    await world.during(Promise.all([reoffered, deleted]));
+  });
+});
+
 describe('the ledger of a call that was recorded twice', () => {
   it('does not forget what the first recording lost', async () => {
     await start({ recorders: { r1: 'east' }, ringMs: 400 });

@@ -280,3 +280,107 @@ describe('a pause', () => {
     expect(world.leg('c1', 1).streams.a.lostPackets).toBe(last - first + 1);
   });
 });
+
+describe.each(['pause', 'stop'] as const)('a %s that has to wait', (action) => {
+  it('for a recorder that does not answer to a resume holds for the other one at once', async () => {
+    await start();
+    await world.place('c1');
+    await world.talk(500);
+    await world.calls.recording('c1', 'pause');
+    world.recorderOf('c1', 1).updates = 'hold';
+    const resumed = world.calls.recording('c1', 'resume');
+    const before = world.next('c1', 'a');
+    await world.talk(100);
+    const first = world.next('c1', 'a');
+    const done = world.calls.recording('c1', action);
+    await world.during(Promise.all([resumed, done]));
+    await world.talk(1_000);
+    expect(heard('a', before, first - 1)).not.toEqual([]);
+    expect(heard('a', first, world.next('c1', 'a') - 1)).toEqual([]);
+    await world.during(world.calls.delete('c1'));
+    expect(world.calls.ledger('c1').verdict).toBe('complete');
+  });
+
+  it('behind a re-offer that hangs holds at once, and is done when the re-offer is', async () => {
+    await start();
+    await world.place('c1');
+    await world.talk(500);
+    const carried = Promise.withResolvers<{ offer: string }>();
+    world.bridge.reofferCall = () => carried.promise;
+    const reoffered = world.calls.reoffer('c1', 'a', 'offer');
+    const first = world.next('c1', 'a');
+    let isDone = false;
+    const done = world.calls.recording('c1', action).then(() => (isDone = true));
+    await world.talk(1_000);
+    expect(heard('a', first, world.next('c1', 'a') - 1)).toEqual([]);
+    expect(isDone).toBe(false);
+    carried.resolve({ offer: 'offer' });
+    await world.during(Promise.all([reoffered, done]));
+    await world.talk(500);
+    expect(heard('a', first, world.next('c1', 'a') - 1)).toEqual([]);
+    await world.during(world.calls.delete('c1'));
+    expect(world.calls.ledger('c1').verdict).toBe('complete');
+  });
+
+  it('is not undone by a resume that was asked for before it and waits, too', async () => {
+    await start();
+    await world.place('c1');
+    const carried = Promise.withResolvers<{ offer: string }>();
+    world.bridge.reofferCall = () => carried.promise;
+    const asked = [
+      world.calls.reoffer('c1', 'a', 'offer'),
+      world.calls.recording('c1', 'pause'),
+      world.calls.recording('c1', 'resume'),
+      world.calls.recording('c1', action),
+    ];
+    const first = world.next('c1', 'a');
+    await world.talk(500);
+    carried.resolve({ offer: 'offer' });
+    await world.during(Promise.all(asked));
+    await world.talk(500);
+    expect(heard('a', first, world.next('c1', 'a') - 1)).toEqual([]);
+  });
+});
+
+describe('orders that wait', () => {
+  it('for a re-offer take hold where they were asked, each of them', async () => {
+    await start();
+    await world.place('c1');
+    const carried = Promise.withResolvers<{ offer: string }>();
+    world.bridge.reofferCall = () => carried.promise;
+    const asked: Promise<unknown>[] = [world.calls.reoffer('c1', 'a', 'offer')];
+    const marks: number[] = [];
+    for (const action of ['pause', 'resume', 'stop', 'start', 'pause', 'resume'] as const) {
+      marks.push(world.next('c1', 'a'));
+      asked.push(world.calls.recording('c1', action));
+      await world.talk(200);
+    }
+    carried.resolve({ offer: 'offer' });
+    await world.during(Promise.all(asked));
+    await world.talk(500);
+    const [paused = 0, resumed = 0, stopped = 0, started = 0, again = 0, over = 0] = marks;
+    expect(heard('a', paused, resumed - 1)).toEqual([]);
+    expect(heard('a', resumed, stopped - 1)).not.toEqual([]);
+    expect(heard('a', stopped, started - 1)).toEqual([]);
+    expect(heard('a', again, over - 1)).toEqual([]);
+    expect(world.lacks('c1', 1, 'a', started, again - 1)).toEqual([]);
+    await world.during(world.calls.delete('c1'));
+    expect(world.calls.ledger('c1').verdict).toBe('complete');
+  });
+
+  it('a start that changes nothing where it was asked does not record again what was stopped after it', async () => {
+    await start();
+    await world.place('c1');
+    const carried = Promise.withResolvers<{ offer: string }>();
+    world.bridge.reofferCall = () => carried.promise;
+    const asked = [
+      world.calls.reoffer('c1', 'a', 'offer'),
+      world.calls.recording('c1', 'start'),
+      world.calls.recording('c1', 'stop'),
+    ];
+    await world.talk(200);
+    carried.resolve({ offer: 'offer' });
+    await world.during(Promise.all(asked));
+    expect(world.leg('c1', 1).sessions).toHaveLength(1);
+  });
+});

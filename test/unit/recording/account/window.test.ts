@@ -55,6 +55,14 @@ describe('the recording window', () => {
     expect(streamWindow(resuming, 'a').paused).toEqual([{ first: 300, last: 399 }]);
   });
 
+  it('excuses what is withheld on the way back to recording only up to the next pause', () => {
+    const again = resumedWindow(resumeWindow(pauseWindow(resuming, at(449)), at(499)), at(549));
+    expect(streamWindow(again, 'a').resuming).toEqual([
+      { first: 400, last: 449 },
+      { first: 500, last: 549 },
+    ]);
+  });
+
   it('leaves out nothing for a pause in which nothing came', () => {
     const silent = resumeWindow(paused, at(299));
     expect(streamWindow(silent, 'a').paused).toEqual([]);
