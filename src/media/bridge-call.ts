@@ -32,7 +32,6 @@ export function describe(
     const { opened, remote } = call.ports[name];
     return {
       local: opened.rtp,
-      expectsMedia: expectsMedia(call, name),
       ...(remote && { remote }),
       report: reports[name],
     };
@@ -41,7 +40,7 @@ export function describe(
 }
 
 /** RFC 3264: it said that it sends, and the other one takes it. */
-function expectsMedia({ answered, payloads, ports }: BridgeCall, party: Party): boolean {
+export function sendsMedia({ answered, payloads, ports }: BridgeCall, party: Party): boolean {
   if (!answered || payloads.length === 0) return false;
   const own = ports[party].audio;
   const peer = ports[otherParty(party)].audio;

@@ -18,7 +18,14 @@ import type {
   RecordedStream,
   StockRequest,
 } from '../recording/interfaces.ts';
-import { describe, portId, portsBeside, portsOf, type BridgeCall } from './bridge-call.ts';
+import {
+  describe,
+  portId,
+  portsBeside,
+  portsOf,
+  sendsMedia,
+  type BridgeCall,
+} from './bridge-call.ts';
 import { CallRoute } from './call-route.ts';
 import { byParty, ForkBook, idsOf } from './fork-book.ts';
 import type { MediaEdge } from './media-edge.ts';
@@ -275,6 +282,12 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
 
   pathOf(callId: string): CallMedia['path'] | undefined {
     return this.#calls.get(callId)?.route.path;
+  }
+
+  sends(callId: string): Record<Party, boolean> {
+    const call = this.#calls.get(callId);
+    const of = (party: Party): boolean => call !== undefined && sendsMedia(call, party);
+    return { a: of('a'), b: of('b') };
   }
 
   /** Empty until answered, and while the parties exchange no media (port 0). */

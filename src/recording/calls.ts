@@ -16,6 +16,7 @@ import type {
 } from './call-state.ts';
 import type { Ask } from './call/call-data.ts';
 import { CallRunner } from './call/call-runner.ts';
+import { isOverdue } from './call/to-send.ts';
 import { parties } from './interfaces.ts';
 import type { CallMedia, MediaPath, Party } from './interfaces.ts';
 import { LegDirectory } from './leg-directory.ts';
@@ -128,7 +129,7 @@ export class Calls implements CallService {
   async create(request: CallRequest): Promise<{ id: string; offer: string }> {
     const id = request.id ?? randomUUID();
     const { observer } = this.#services;
-    const { mode, scarce, path, latch } = this.#options;
+    const { mode, scarce, path, latch, noMediaMs } = this.#options;
     try {
       if (this.#closing !== undefined) throw new TandemError('CALL_LIMIT', 'shutting down');
       if (this.#calls.has(id)) {
@@ -143,6 +144,7 @@ export class Calls implements CallService {
         scarce,
         path: request.media?.path ?? path,
         latch: request.media?.latch ?? latch,
+        noMediaMs,
         logger: this.#logger,
       });
       // Registered first, so that the id is taken while the ports are opened.
@@ -331,10 +333,12 @@ export class Calls implements CallService {
   }
 
   #watchSilence(call: CallRunner, heard: Readonly<Record<Party, number>>, now: number): void {
-    const { answeredAt, state } = call.data;
-    const isDue = answeredAt !== undefined && now - answeredAt >= this.#options.noMediaMs;
-    if (!isDue || state === 'ended' || !call.isRecorded) return;
-    const silent = parties.filter((party) => heard[party] === 0 && call.expectsMedia(party));
+    const { state, toSend } = call.data;
+    const { noMediaMs } = this.#options;
+    if (state === 'ended' || !call.isRecorded) return;
+    const silent = parties.filter(
+      (party) => heard[party] === 0 && isOverdue(toSend[party], noMediaMs, now),
+    );
     const told = this.#silent.get(call.id) ?? '';
     if (silent.join() === told) return;
     if (silent.length === 0) this.#silent.delete(call.id);

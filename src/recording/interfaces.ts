@@ -51,8 +51,6 @@ export interface CallMedia {
 
 export interface PartyMedia {
   readonly local: SocketAddress;
-  /** As negotiated it is to send (no hold, no port 0). Absent: it is. */
-  readonly expectsMedia?: boolean;
   readonly remote?: SocketAddress;
   readonly report: StreamReport;
 }
@@ -149,6 +147,8 @@ export interface Bridge {
   lastHeard(): ReadonlyMap<string, Readonly<Record<Party, number>>>;
   /** How its media goes now; undefined: there is no such call (any more). Costs no visit to the edge. */
   pathOf(callId: string): MediaPath | undefined;
+  /** Who is to send as negotiated (no hold, no port 0); nobody before the answer. Costs no visit to the edge. */
+  sends(callId: string): Readonly<Record<Party, boolean>>;
   /** The streams to record, by party. Known once answered. */
   recordedStreams(callId: string): readonly RecordedStream[];
   /** Where this call's copies leave from and where the recorder's RTCP must come back to, by party. */

@@ -73,6 +73,8 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
   readonly #clock: Clock;
   readonly #recorders: ReadonlyMap<string, RecorderStub>;
   readonly #ringMs: number;
+  /** Who is to send by what the next answer negotiates, in all calls. */
+  negotiates: Record<Party, boolean> = { a: true, b: true };
   /** Holds `openCall` back until called. */
   opening: Promise<void> = Promise.resolve();
 
@@ -142,6 +144,10 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
 
   pathOf(callId: string): 'direct' | undefined {
     return this.calls.has(callId) ? 'direct' : undefined;
+  }
+
+  sends(): Record<Party, boolean> {
+    return { ...this.negotiates };
   }
 
   recordedStreams(callId: string): readonly RecordedStream[] {

@@ -53,7 +53,7 @@ export interface StreamLedger {
   /** Left the ring unsent, or dropped by the kernel before it could be read. Anything but empty is a fault of ours. */
   readonly lostInUs: { readonly ranges: readonly TimedRange[]; readonly kernelDrops: number };
   readonly ssrcChanges: readonly SsrcChange[];
-  /** The call is answered and the party was to send; not one packet came. */
+  /** The call is answered and the party was to send, for long enough to be missed; not one packet came. */
   readonly noMedia: boolean;
   readonly legs: readonly LegStreamLedger[];
   /** On no leg at all. */
@@ -80,7 +80,7 @@ export interface LedgerInput {
   readonly legs: readonly LegInput[];
   /** For so long that media is to be expected. */
   readonly answered: boolean;
-  /** False while the party rightly sends nothing (hold, port 0); absent: it is to send. */
+  /** False where the party was not to send for long enough to be missed (hold, port 0); absent: it was. */
   readonly expectsMedia?: ByParty<boolean>;
   readonly now: number;
   /** Times as the machine's clock has them now. */

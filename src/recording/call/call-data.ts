@@ -1,6 +1,8 @@
 import type { Marks, WindowRecord } from '../account/records.ts';
 import type { CallStateName, Leg, RecordingAction, RecordingMode } from '../call-state.ts';
 import type { Party } from '../interfaces.ts';
+import { neverToSend } from './to-send.ts';
+import type { BothToSend } from './to-send.ts';
 
 /** What is asked of a call. One thing at a time, in order. */
 export type Ask =
@@ -42,6 +44,9 @@ export interface CallData {
   /** Its ports are pinned; before that there is nothing to tell of it. */
   readonly opened: boolean;
   readonly answeredAt?: number;
+  readonly endedAt?: number;
+  /** Since the answer. */
+  readonly toSend: BothToSend;
   readonly mode: RecordingMode;
   readonly scarce: 'single' | 'refuse';
   readonly queue: readonly Asked[];
@@ -63,5 +68,6 @@ export interface LegSummary {
 }
 
 export function newCall(mode: RecordingMode, scarce: 'single' | 'refuse'): CallData {
-  return { state: 'offered', opened: false, mode, scarce, queue: [], recordings: [] };
+  const toSend = neverToSend;
+  return { state: 'offered', opened: false, toSend, mode, scarce, queue: [], recordings: [] };
 }

@@ -8,8 +8,12 @@ export type CallEvent =
   | ({ readonly type: 'asked' } & Asked)
   /** Which packets come next, now that a recording goes on. */
   | { readonly type: 'marked'; readonly marks: Marks }
-  /** The bridge has done it; `sdp`: what it answers with. */
-  | { readonly type: 'media-done'; readonly sdp: string }
+  /** The bridge has done it; `sdp`: what it answers with; `sends`: who is to send as is negotiated now. */
+  | {
+      readonly type: 'media-done';
+      readonly sdp: string;
+      readonly sends: Readonly<Record<Party, boolean>>;
+    }
   | { readonly type: 'media-failed'; readonly error: unknown }
   /** Of the newest recording. */
   | { readonly type: 'legs'; readonly legs: readonly LegSummary[] };

@@ -16,7 +16,7 @@ import type {
   RecordingMode,
 } from '../call-state.ts';
 import { parties } from '../interfaces.ts';
-import type { CallMedia, MediaPath, Party, PartyMedia } from '../interfaces.ts';
+import type { CallMedia, MediaPath, PartyMedia } from '../interfaces.ts';
 import type { LegData } from '../leg/leg-data.ts';
 import { LegRunner } from '../leg/leg-runner.ts';
 import type { LegServices } from '../leg/leg-runner.ts';
@@ -27,6 +27,7 @@ import type { CallEffect, CallEvent, Reply } from './call-events.ts';
 import { running, step } from './call-step.ts';
 import { newIdentity } from './identity.ts';
 import type { Identity } from './identity.ts';
+import { wasToSend } from './to-send.ts';
 
 export interface CallOptions {
   readonly id: string;
@@ -35,6 +36,8 @@ export interface CallOptions {
   readonly scarce: 'single' | 'refuse';
   readonly path: MediaPath;
   readonly latch: 'announced' | 'any';
+  /** A party that was to send for so long and was not heard is a finding. */
+  readonly noMediaMs: number;
   readonly logger: Logger;
 }
 
@@ -190,7 +193,7 @@ export class CallRunner {
   #follow(done: Promise<string>): void {
     done.then(
       (sdp) => {
-        this.#post({ type: 'media-done', sdp });
+        this.#post({ type: 'media-done', sdp, sends: this.#services.bridge.sends(this.id) });
       },
       (error: unknown) => {
         this.#post({ type: 'media-failed', error });
@@ -302,9 +305,10 @@ export class CallRunner {
 
   #ledgerOf(recordings: readonly Recording[]): Ledger {
     const { clock } = this.#services;
-    const media = this.#describeMedia();
-    const streams = streamsOf(media);
-    const { answeredAt } = this.#data;
+    const streams = this.#streams();
+    const { answeredAt, endedAt: until = clock.now(), toSend } = this.#data;
+    const { noMediaMs } = this.#options;
+    const lastedMs = until - (answeredAt ?? until);
     return buildLedger({
       callId: this.id,
       streams,
@@ -312,17 +316,12 @@ export class CallRunner {
       legs: this.#legBooks(recordings, streams).map(([leg, books]) => ledgerInput(leg, books)),
       answered: answeredAt !== undefined,
       expectsMedia: {
-        a: media.parties.a.expectsMedia !== false,
-        b: media.parties.b.expectsMedia !== false,
+        a: wasToSend(toSend.a, lastedMs, noMediaMs, until),
+        b: wasToSend(toSend.b, lastedMs, noMediaMs, until),
       },
       now: clock.now(),
       wallOf: this.#wallOf,
     });
-  }
-
-  /** As negotiated now. */
-  expectsMedia(party: Party): boolean {
-    return this.#describeMedia().parties[party].expectsMedia !== false;
   }
 
   readonly #wallOf = (at: number): number => this.#services.clock.wallOf(at);

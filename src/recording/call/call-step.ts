@@ -13,6 +13,7 @@ import type { RecordingAction } from '../call-state.ts';
 import type { LegEvent } from '../leg/leg-events.ts';
 import type { Asked, CallData, Doing, LegSummary, RecordingData } from './call-data.ts';
 import type { CallEffect, CallEvent, Reply } from './call-events.ts';
+import { negotiated } from './to-send.ts';
 
 /**
  * All that a call decides. Pure. What is asked of it is done one after the other; its recordings are its legs' business. What
@@ -55,7 +56,7 @@ function take(turn: Turn, event: CallEvent): void {
       if (doing?.stage === 'resuming') resumed(turn, event.marks);
       return;
     case 'media-done':
-      if (doing?.stage === 'media') mediaDone(turn, doing, event.sdp);
+      if (doing?.stage === 'media') mediaDone(turn, doing, event);
       return;
     case 'media-failed':
       if (doing?.stage === 'media') mediaFailed(turn, doing, event.error);
@@ -163,7 +164,11 @@ function media(turn: Turn, effect: CallEffect): void {
   turn.effects.push(effect);
 }
 
-function mediaDone(turn: Turn, { ask, marks, at }: Doing, sdp: string): void {
+function mediaDone(
+  turn: Turn,
+  { ask, marks, at }: Doing,
+  { sdp, sends }: Extract<CallEvent, { type: 'media-done' }>,
+): void {
   const { call, now } = turn;
   switch (ask.what) {
     case 'open':
@@ -173,6 +178,7 @@ function mediaDone(turn: Turn, { ask, marks, at }: Doing, sdp: string): void {
       const isFirst = call.state === 'offered';
       call.state = 'answered';
       call.answeredAt ??= now;
+      call.toSend = negotiated(call.toSend, sends, now);
       // Marked when the answer arrived: the parties' media may flow before the bridge is done with it.
       if (isFirst) begin(turn, marks, at);
       // The parties' answer does not wait for recorders.
@@ -314,6 +320,7 @@ function end(turn: Turn, { marks }: Doing, reason: string): void {
 
 function close(turn: Turn): void {
   turn.call.state = 'ended';
+  turn.call.endedAt = turn.now;
   turn.effects.push({ do: 'close-media' });
   reply(turn, {});
 }

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { TandemError } from '../../../src/errors.ts';
 import { settle } from '../../support/manual-clock.ts';
 import { RecordingWorld } from '../../support/recording-world.ts';
@@ -424,6 +424,19 @@ describe('a call without media', () => {
     expect(world.observed).toContain('c1 without media of nobody');
   });
 
+  it('is found without a visit to the edge for each call', async () => {
+    await start();
+    await world.place('c1');
+    world.bridge.calls.get('c1')!.b.talks = false;
+    const describeCall = vi.spyOn(world.bridge, 'describeCall');
+    const describeCalls = vi.spyOn(world.bridge, 'describeCalls');
+    await world.talk(20_000);
+    world.calls.counts();
+    expect(world.observed).toContain('c1 without media of b');
+    expect(describeCall).not.toHaveBeenCalled();
+    expect(describeCalls).not.toHaveBeenCalled();
+  });
+
   it('has no complete recording', async () => {
     await start();
     await world.place('c1');
@@ -434,6 +447,60 @@ describe('a call without media', () => {
       verdict: 'no-media',
       legs: [{ verdict: 'no-media' }, { verdict: 'no-media' }],
     });
+  });
+});
+
+describe('a party that is not to send all the time', () => {
+  /** What a's re-offer, and b's answer to it, make of b: on hold, or not. */
+  async function renegotiate(sends: boolean): Promise<void> {
+    world.bridge.negotiates = { a: true, b: sends };
+    await world.calls.reoffer('c1', 'a', 'offer');
+    await world.calls.answer('c1', 'answer');
+  }
+
+  it('and never did when it was to, is missed though the call ends on hold', async () => {
+    await start();
+    await world.place('c1');
+    world.bridge.calls.get('c1')!.b.talks = false;
+    await world.talk(20_000);
+    await renegotiate(false);
+    await world.talk(1_000);
+    await world.during(world.calls.delete('c1'));
+    expect(world.calls.ledger('c1').verdict).toBe('no-media');
+  });
+
+  it('and was to for a moment only is not missed', async () => {
+    await start();
+    world.bridge.negotiates = { a: true, b: false };
+    await world.place('c1');
+    world.bridge.calls.get('c1')!.b.talks = false;
+    await world.talk(20_000);
+    await renegotiate(true);
+    await world.talk(100);
+    await world.during(world.calls.delete('c1'));
+    expect(world.calls.ledger('c1').verdict).toBe('complete');
+  });
+
+  it('is told of when it was to for long enough, not when it was on hold for so long', async () => {
+    await start();
+    world.bridge.negotiates = { a: true, b: false };
+    await world.place('c1');
+    world.bridge.calls.get('c1')!.b.talks = false;
+    await world.talk(14_900);
+    await renegotiate(true);
+    await world.talk(5_200);
+    expect(world.observed).not.toContain('c1 without media of b');
+    await world.talk(10_000);
+    expect(world.observed).toContain('c1 without media of b');
+  });
+
+  it('of a short call is missed when it was to all along', async () => {
+    await start();
+    await world.place('c1');
+    world.bridge.calls.get('c1')!.b.talks = false;
+    await world.talk(3_000);
+    await world.during(world.calls.delete('c1'));
+    expect(world.calls.ledger('c1').verdict).toBe('no-media');
   });
 });
 
