@@ -149,22 +149,18 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
       }
     };
     await speak(60);
-    const { received } = await arrived(60);
-    const spokenMs = received[0]!.lastAt - received[0]!.firstAt;
-    const startedAt = Date.now();
+    await arrived(60);
     const fork = rig.fork(port, recorder.address, { from: { kind: 'oldest' } });
     expect(rig.forkReport(fork).state).toBe('catching-up');
     const speaking = speak(60);
     await rig.event('fork-live', ({ forkId }) => forkId === fork);
-    const tookMs = Date.now() - startedAt;
     await speaking;
     expect((await recorder.gets(120)).map(sequenceOf)).toEqual(from(1, 120));
-    // Four times real time, against a stream that goes on: a third of the backlog.
-    expect(tookMs).toBeGreaterThan(spokenMs / 5);
     const report = await forkUntil(fork, ({ sentPackets }) => sentPackets === 120);
     expect(bounds(report.sent)).toEqual([[1, 120]]);
     expect(bounds(report.replayed)[0]![0]).toBe(1);
-    expect(count(report.replayed)).toBeGreaterThanOrEqual(60);
+    // Paced: what came meanwhile had to wait for what lay before it.
+    expect(count(report.replayed)).toBeGreaterThan(60);
     expect(count(report.replayed)).toBeLessThan(120);
   });
 

