@@ -9,6 +9,7 @@ import type {
   Party,
   RecorderMedia,
   ReportingHabit,
+  SessionRefusal,
   SessionNotTaken,
 } from '../interfaces.ts';
 import type { ForkStart } from '../../edge/types.ts';
@@ -83,6 +84,8 @@ export type LegEvent =
       /** `refused`: the recorder lives and says no. `silent`: no answer, which is a sign. `ours`: it is not its fault. */
       readonly kind: 'refused' | 'silent' | 'ours';
       readonly reason: FailureReason;
+      /** What its answer was, if it said no. */
+      readonly refusal?: SessionRefusal;
       readonly askedAt: number;
     }
   | { readonly type: 'timer'; readonly name: TimerName }

@@ -414,7 +414,9 @@ export class LegRunner {
     } catch (error) {
       const isRefused = error instanceof TandemError && error.code === 'SESSION_REFUSED';
       const kind = isRefused ? 'refused' : isOfRecorder(error) ? 'silent' : 'ours';
-      this.post({ type: 'not-told', recordId, kind, reason: failureReason(error), askedAt });
+      const refusal = refusalOf(error);
+      const why = { kind, reason: failureReason(error), ...(refusal && { refusal }) } as const;
+      this.post({ type: 'not-told', recordId, ...why, askedAt });
     }
   }
 

@@ -5,7 +5,13 @@ import { handOverPoints, lateStart, livePoints, replayPoints } from '../account/
 import { keptOut, pausedFrom } from '../account/window.ts';
 import type { ForkStart } from '../../edge/types.ts';
 import { parties } from '../interfaces.ts';
-import type { Allocation, CallStock, FailureReason, RecorderMedia } from '../interfaces.ts';
+import type {
+  Allocation,
+  CallStock,
+  FailureReason,
+  RecorderMedia,
+  SessionRefusal,
+} from '../interfaces.ts';
 import { isCertain, weigh } from './evidence.ts';
 import type { Attempt, Doubt, LegData, LiveSession, Search } from './leg-data.ts';
 import type { LegEffect, LegEvent, NotTaken, TimerName } from './leg-events.ts';
@@ -506,8 +512,9 @@ function notTold(turn: Turn, event: Extract<LegEvent, { type: 'not-told' }>): vo
     reason: event.reason,
   });
   // One that says no is alive, and goes on with what it has; should the dialog be gone, we are told of that by itself.
-  if (event.kind !== 'refused') {
-    setTimer(turn, 'tell', live.tellDelayMs);
+  if (event.kind !== 'refused' || isForNow(event.refusal)) {
+    const askedForMs = Math.min(event.refusal?.retryAfterMs ?? 0, tellDelayMsMax);
+    setTimer(turn, 'tell', Math.max(live.tellDelayMs, askedForMs));
     leg.live = { ...leg.live, tellDelayMs: Math.min(2 * live.tellDelayMs, tellDelayMsMax) };
   }
   if (event.kind === 'silent') {
@@ -515,6 +522,12 @@ function notTold(turn: Turn, event: Extract<LegEvent, { type: 'not-told' }>): vo
     doubt(turn, { reason: event.reason, since: now, deadAt: askedAt, safeAt: askedAt });
   }
   workOff(turn);
+}
+
+/** The same may be taken later: it was busy, or another request was in the way (RFC 3261 14.2, 20.33, 21.5). */
+function isForNow(refusal: SessionRefusal | undefined): boolean {
+  if (refusal === undefined) return false;
+  return refusal.retryAfterMs !== undefined || [491, 500, 503, 504].includes(refusal.status);
 }
 
 /** The recorder takes its media elsewhere now, or other streams of it. */

@@ -438,6 +438,18 @@ describe('a leg whose recorder is doubted', () => {
     expect(world.leg('c1', 1)).toMatchObject({ state: 'recording', recorder: 'r1' });
   });
 
+  it('tells it again what it refused for now', async () => {
+    await start();
+    await world.place('c1');
+    await world.calls.recording('c1', 'pause');
+    world.recorder('r1').updates = refusal(503);
+    await world.calls.recording('c1', 'resume');
+    world.recorder('r1').updates = 'accept';
+    world.log.length = 0;
+    await world.talk(2_000);
+    expect(world.log).toEqual(['told r1 sendonly']);
+  });
+
   it('does not hold the doubt about the old recorder against the one it was handed to', async () => {
     await start();
     for (const recorder of world.recorders.values()) recorder.reportEveryMs = undefined;

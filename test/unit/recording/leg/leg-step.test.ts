@@ -133,12 +133,40 @@ describe('what is wanted and what the recorder was told', () => {
     expect(told.tell({ type: 'timer', name: 'tell' }).done()).toEqual(['tell']);
   });
 
-  it('what a recorder refused is not told again before something else is wanted', () => {
-    const told = recording().tell({ type: 'describe' });
-    const refused = { type: 'not-told', recordId: 'rs-r1', kind: 'refused' } as const;
-    told.tell({ ...refused, reason: 'sip_error', askedAt: 0 });
-    expect([told.done(), told.timers()]).toEqual([[], []]);
-    expect(told.tell({ type: 'describe' }).done()).toEqual(['tell']);
+  const refused = { type: 'not-told', recordId: 'rs-r1', kind: 'refused' } as const;
+  const resumed = (): Told => {
+    const told = recording().tell({ type: 'pause' }).look();
+    told.tell({ type: 'told', recordId: 'rs-r1', media: {}, offered: ['a', 'b'] });
+    return told.tell({ type: 'resume' });
+  };
+
+  it.each([{ status: 488 }, { status: 403 }, undefined])(
+    'what a recorder refused for good is not told again before something else is wanted: %o',
+    (refusal) => {
+      const told = resumed();
+      told.tell({ ...refused, ...(refusal && { refusal }), reason: 'sip_error', askedAt: 0 });
+      expect(told.timers()).not.toContain('tell');
+      expect(told.tell({ type: 'describe' }).done()).toContain('tell');
+    },
+  );
+
+  it.each([
+    [{ status: 491 }, 1_000],
+    [{ status: 500 }, 1_000],
+    [{ status: 503 }, 1_000],
+    [{ status: 504 }, 1_000],
+    [{ status: 480, retryAfterMs: 5_000 }, 5_000],
+    [{ status: 503, retryAfterMs: 3_600_000 }, 30_000],
+  ])('what a recorder refused for now is told again later: %o', (refusal, delayMs) => {
+    const told = resumed().tell({ ...refused, refusal, reason: 'sip_error', askedAt: 0 });
+    expect(told.effects).toContainEqual({ do: 'set-timer', name: 'tell', delayMs });
+    expect(told.tell({ type: 'timer', name: 'tell' }).effects).toContainEqual({
+      do: 'tell',
+      recordId: 'rs-r1',
+      paused: false,
+    });
+    told.tell({ ...refused, refusal: { status: 491 }, reason: 'sip_error', askedAt: 0 });
+    expect(told.effects).toContainEqual({ do: 'set-timer', name: 'tell', delayMs: 2_000 });
   });
 
   it('a resume reaches the edge of one that is lost and may still receive, though nobody is told', () => {
@@ -155,7 +183,6 @@ describe('what is wanted and what the recorder was told', () => {
     told.begin('r1', {}).look();
     told.tell({ type: 'told', recordId: 'rs-r1', media: {}, offered: ['a', 'b'] });
     told.tell({ type: 'resume' });
-    const refused = { type: 'not-told', recordId: 'rs-r1', kind: 'refused' } as const;
     told.tell({ ...refused, reason: 'sip_error', askedAt: 0 });
     expect(told.done()).toEqual(['resume-forks']);
     expect(told.timers()).toEqual(['media']);
