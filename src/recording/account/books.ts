@@ -113,13 +113,15 @@ export function failoverCost(
     const stream = books.streams[party];
     const start = next.from[party];
     const deadFrom = failed.deadFrom?.[party];
-    if (deadFrom === undefined || start === undefined) continue;
+    if (start === undefined) continue;
     const ringFirst = stream.ringFirst ?? 0;
     const begin = start.kind === 'sequence' ? Math.max(start.sequence, ringFirst) : ringFirst;
+    replayedPackets += count(clip(stream.received, begin, Infinity));
+    // One that was only left has what it was sent.
+    if (deadFrom === undefined) continue;
     const lost = count(clip(lackingBefore(books, party), deadFrom, begin - 1));
     lostPackets += lost;
     lostMs += lost * stream.packetMs;
-    replayedPackets += count(clip(stream.received, begin, Infinity));
   }
   return { lostPackets, lostMs, replayedPackets };
 }

@@ -109,7 +109,7 @@ export function surelyDeliveredBy({ fork, unsureFrom, mediaDoubted }: SessionDel
   return unsureFrom === undefined ? [...fork.sent] : clip(fork.sent, 0, unsureFrom - 1);
 }
 
-function hasReported({ receiverReport, receiverReports }: ForkReport): boolean {
+export function hasReported({ receiverReport, receiverReports }: ForkReport): boolean {
   return receiverReport !== undefined || receiverReports > 0;
 }
 

@@ -19,11 +19,16 @@ export interface ReportHabit {
   readonly everyMs?: number;
 }
 
+/** How much later than its distance a report may come. */
+export interface Patience {
+  readonly lateness: number;
+  readonly slackMs: number;
+}
+
 /** RFC 3550 6.2: no recorder needs to report more often than that. */
 const everyDefaultMs = 5_000;
 /** Reports are spread (RFC 3550 6.3.1: up to 1.5 times their distance, and one may be lost on its way). */
-const lateness = 2;
-const slackMs = 250;
+const patienceOfVerdict: Patience = { lateness: 2, slackMs: 250 };
 
 /** What may still come to the leg, and what its recorders may still report on. Pure. */
 export function pendingOf(books: LegBooks, party: Party, habit: ReportHabit, now: number): Pending {
@@ -39,15 +44,17 @@ export function pendingOf(books: LegBooks, party: Party, habit: ReportHabit, now
   return { packets, reports: union(...reports) };
 }
 
-function reportPending(
+/** What was sent, and the report on it is not due yet. */
+export function reportPending(
   stream: StreamReport,
   session: SessionRecord,
   delivery: SessionDelivery,
   habit: ReportHabit,
   now: number,
+  patience = patienceOfVerdict,
 ): Range[] {
   const { fork } = delivery;
-  const dueMs = dueAfter(session, delivery, habit);
+  const dueMs = dueAfter(session, delivery, habit, patience);
   const from = reportedTo(delivery) ?? 0;
   const unreported = clip(fork.sent, from, Infinity);
   const oldest = unreported[0]?.first;
@@ -65,6 +72,7 @@ function dueAfter(
   { startedAt }: SessionRecord,
   { fork: { receiverReport, receiverReports } }: SessionDelivery,
   { reports, everyMs = 0 }: ReportHabit,
+  { lateness, slackMs }: Patience,
 ): number | undefined {
   const reported = receiverReport !== undefined && receiverReports > 0;
   if (reports === 'none' && !reported) return undefined;

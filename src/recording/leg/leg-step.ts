@@ -1,7 +1,13 @@
 import { failoverCost, isBehind } from '../account/books.ts';
 import type { ByParty, Forks, SessionRecord, Streams } from '../account/records.ts';
 import { currentSession, failSession } from '../account/sessions.ts';
-import { handOverPoints, lateStart, livePoints, replayPoints } from '../account/starts.ts';
+import {
+  goOnPoints,
+  handOverPoints,
+  lateStart,
+  livePoints,
+  replayPoints,
+} from '../account/starts.ts';
 import { keptOut, pausedFrom } from '../account/window.ts';
 import type { ForkStart } from '../../edge/types.ts';
 import { parties } from '../interfaces.ts';
@@ -32,6 +38,7 @@ import {
   booksOf,
   clearTimer,
   dropDoubt,
+  reportHabitOf,
   isSame,
   isWell,
   log,
@@ -293,16 +300,17 @@ function stocked(turn: Turn, recordId: string, stock: CallStock, live: Forks): v
 
 /** Where the next session begins. */
 function beginnings(turn: Turn, streams: Streams, live: Forks): ByParty<ForkStart> {
-  const { leg, context } = turn;
-  const { replay, replayOverlapMs } = context.settings;
+  const { leg, now, context } = turn;
+  const { replay, replayOverlapMs: overlapMs } = context.settings;
   const books = booksOf(turn, streams, live);
-  // A recorder that is well has what it was sent.
-  const isWell = leg.live !== undefined && leg.leaving?.reason !== 'rtcp_loss';
-  if (isWell) return handOverPoints(books);
+  if (leg.live !== undefined) {
+    // It is left because its media did not come, or not all of it: what it may have of the rest is not known either.
+    const doubted = leg.leaving?.reason === 'rtcp_loss' || leg.leaving?.reason === 'media_refused';
+    const habit = reportHabitOf(leg);
+    return replay ? handOverPoints(books, { overlapMs, doubted, habit, now }) : goOnPoints(books);
+  }
   const isFirst = leg.sessions.length === 0;
-  return isFirst || replay
-    ? replayPoints(books, isFirst ? 0 : replayOverlapMs)
-    : livePoints(streams);
+  return isFirst || replay ? replayPoints(books, isFirst ? 0 : overlapMs) : livePoints(streams);
 }
 
 function begun(turn: Turn, recordId: string): void {

@@ -1,4 +1,5 @@
 import type { LegBooks } from '../account/books.ts';
+import type { ReportHabit } from '../account/proof.ts';
 import type { Forks, SessionRecord, Streams, WindowRecord } from '../account/records.ts';
 import { currentSession } from '../account/sessions.ts';
 import type { FailureReason } from '../interfaces.ts';
@@ -42,6 +43,14 @@ export function isSame(left: LegData['desired'], right: LegData['desired']): boo
 
 export function booksOf({ leg, context }: Turn, streams: Streams, live: Forks): LegBooks {
   return { sessions: leg.sessions, window: context.window, streams, live, waits: true };
+}
+
+/** Of the recorder that it is on. */
+export function reportHabitOf({
+  reportsEveryMs: everyMs,
+}: Pick<LegData, 'reportsEveryMs'>): ReportHabit {
+  if (everyMs === undefined) return { reports: 'unknown' };
+  return { reports: everyMs > 0 ? 'expected' : 'none', everyMs };
 }
 
 export function replace(leg: Draft, session: SessionRecord): void {

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { ForkReport, ForkStart } from '../../../../src/edge/types.ts';
 import type { LegBooks } from '../../../../src/recording/account/books.ts';
+import type { HandOver } from '../../../../src/recording/account/starts.ts';
 import type { SessionRecord } from '../../../../src/recording/account/records.ts';
 import {
+  goOnPoints,
   handOverPoints,
   lateStart,
   livePoints,
@@ -95,22 +97,74 @@ describe('a session that goes on', () => {
     expect(livePoints(booksOf(all).streams)).toEqual({ a: at(301), b: { kind: 'oldest' } });
   });
 
-  const handedOver = (fork: ForkReport | undefined): ForkStart => {
-    const live = fork === undefined ? {} : { a: fork };
-    const books: LegBooks = booksOf(all, {
-      sessions: [sessionRecord({ from: { a: at(200) } })],
-      live,
-    });
-    return handOverPoints(books).a;
+  const expected: HandOver = {
+    overlapMs: 200,
+    doubted: false,
+    habit: { reports: 'expected', everyMs: 500 },
+    now: 6_000,
   };
+  const current = (fork: ForkReport | undefined, change = {}): LegBooks =>
+    booksOf(all, {
+      sessions: [sessionRecord({ from: { a: at(200) } })],
+      live: fork === undefined ? {} : { a: fork },
+      ...change,
+    });
+  const handedOver = (fork: ForkReport | undefined, how: Partial<HandOver> = {}): ForkStart =>
+    handOverPoints(current(fork), { ...expected, ...how }).a;
+  const report = (sentAt: number, highestSequence: number): Partial<ForkReport> => ({
+    receiverReports: 10,
+    receiverReport: { at: sentAt, highestSequence, fractionLost: 0, jitterMs: 0 },
+    confirmed: [range(100, highestSequence)],
+  });
 
-  it('takes over with the next packet from one that is level', () => {
-    expect(handedOver(forkReport(all))).toEqual(at(301));
+  it.each([
+    ['that has confirmed all', forkReport(all, report(6_000, 300))],
+    ['whose next report is not due yet', forkReport(all, report(5_500, 275))],
+    ['whose next report is late and not too late', forkReport(all, report(5_200, 260))],
+  ])('takes over with the next packet from one %s', (_title, fork) => {
+    expect(handedOver(fork)).toEqual(at(301));
   });
 
   it('takes over with what was not sent from one that is behind', () => {
-    expect(handedOver(forkReport([range(200, 220)], { state: 'catching-up' }))).toEqual(at(221));
-    expect(handedOver(forkReport([], { state: 'catching-up' }))).toEqual(at(200));
+    const behind = { state: 'catching-up' } as const;
+    const confirmed = [range(200, 220)];
+    expect(handedOver(exactFork([range(200, 220)], { ...behind, confirmed }))).toEqual(at(221));
+    expect(handedOver(forkReport([], behind))).toEqual(at(200));
+  });
+
+  it('takes over with the next packet from one that is known never to report', () => {
+    expect(handedOver(forkReport(all), { habit: { reports: 'none' } })).toEqual(at(301));
+  });
+
+  it.each<[string, ForkReport, Partial<HandOver>, number]>([
+    ['is long due for a report', forkReport(all, report(3_000, 150)), {}, 151],
+    ['never sent the report that is expected', forkReport(all), {}, 100],
+    [
+      'never sent a report where it is not known whether it does',
+      forkReport(all),
+      { habit: { reports: 'unknown' }, now: 60_000 },
+      100,
+    ],
+    [
+      'reported, and not all of it came',
+      forkReport(all, { ...report(6_000, 300), confirmed: [range(100, 280)] }),
+      {},
+      281,
+    ],
+    ['is left for its loss', forkReport(all, report(6_000, 290)), { doubted: true }, 291],
+  ])('gives the next one again what one may not have that %s', (_title, fork, how, first) => {
+    expect(handedOver(fork, how)).toEqual(at(first - 10));
+  });
+
+  it('gives nothing again that has left the ring', () => {
+    const fork = forkReport(all, { ...report(6_000, 300), confirmed: [range(200, 300)] });
+    const books = current(fork, { stream: { ringFirst: 200 } });
+    expect(handOverPoints(books, expected).a).toEqual(at(301));
+  });
+
+  it('gives nothing again where nothing is to be', () => {
+    expect(goOnPoints(current(forkReport(all, report(3_000, 150)))).a).toEqual(at(301));
+    expect(goOnPoints(current(undefined)).a).toEqual(at(200));
   });
 
   it('takes over from its beginning a stream that the recorder did not want', () => {

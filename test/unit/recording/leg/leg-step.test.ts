@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { ForkReport } from '../../../../src/edge/types.ts';
+import type { Forks } from '../../../../src/recording/account/records.ts';
 import type { LegData } from '../../../../src/recording/leg/leg-data.ts';
 import { newLeg } from '../../../../src/recording/leg/leg-data.ts';
 import type { LegEffect, LegEvent } from '../../../../src/recording/leg/leg-events.ts';
@@ -299,6 +301,57 @@ describe('a recorder that may still receive', () => {
     told.tell({ type: 'fork-refused', recordId: 'rs-r1', at: 1_000 });
     told.turn().tell({ type: 'unallocated' });
     expect(told.done()).toContain('retire');
+  });
+});
+
+describe('a recorder that is left may not have all that it was sent', () => {
+  const sent = { a: streamReport([range(1, 500)]), b: streamReport([range(1, 500)]) };
+  /** All confirmed up to `last`, by a report of `at`. */
+  const upTo = (last: number, at: number): ForkReport =>
+    forkReport([range(1, 500)], {
+      receiverReports: 20,
+      receiverReport: { at, highestSequence: last, fractionLost: 0, jitterMs: 0 },
+      confirmed: [range(1, last)],
+    });
+  /** Where it begins on r2. */
+  const begins = (told: Told, live: Forks): unknown => {
+    told.now = 11_000;
+    told.turn().allocate('r2').answer('r2');
+    const taken = { streams: sent, forks: undefined };
+    told.tell({ type: 'stocked', recordId: 'rs-r2', stock: taken, live });
+    const start = told.effects.find((effect) => effect.do === 'start-forks');
+    return start?.start.from;
+  };
+  const from = (a: number, b: number) => ({
+    a: { kind: 'sequence', sequence: a },
+    b: { kind: 'sequence', sequence: b },
+  });
+
+  it('for its loss: the next one begins with the first packet that is not confirmed', () => {
+    const live = { a: upTo(480, 10_800), b: upTo(470, 10_700) };
+    expect(begins(recording().lose('rtcp_loss'), live)).toEqual(from(481, 471));
+  });
+
+  it('by the operator, while its reports are overdue: so does the next one', () => {
+    const live = { a: upTo(300, 7_000), b: upTo(500, 10_900) };
+    expect(begins(recording().drain('r1'), live)).toEqual(from(301, 501));
+  });
+
+  it('by the operator, when loss came after: so does the next one', () => {
+    const told = recording().drain('r1').turn().tell({ type: 'unallocated' }).lose('rtcp_loss');
+    told.tell({ type: 'recorder-available', recorder: 'r2' });
+    const lossy = { ...upTo(500, 10_900), confirmed: [range(1, 320)] };
+    expect(begins(told, { a: lossy, b: upTo(500, 10_900) })).toEqual(from(321, 501));
+  });
+
+  it('for media that it refused: the next one gets all that is not confirmed', () => {
+    const told = recording('r1', { a: both.a! }).tell({ type: 'timer', name: 'media' });
+    expect(begins(told, { a: forkReport([range(1, 500)]) })).toEqual(from(1, 1));
+  });
+
+  it('by the operator, while all is well: the next one goes on with the next packet', () => {
+    const live = { a: upTo(480, 10_600), b: upTo(500, 11_000) };
+    expect(begins(recording().drain('r1'), live)).toEqual(from(501, 501));
   });
 });
 
