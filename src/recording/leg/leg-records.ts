@@ -16,13 +16,21 @@ export const recentFailureMs = 30_000;
 
 const recentFailuresMax = 64;
 
-/** Recorders that take a session and drop it at once must not make us go round among them without a pause. */
-export function noteRecentFailure({ leg, now, context }: Turn, session: SessionRecord): void {
+/**
+ * Recorders that take a session and drop it at once, or receive nothing, must not make us go round among them without a pause.
+ *
+ * @param until when it is known to have received last, Unix ms
+ */
+export function noteRecentFailure(
+  { leg, now, context }: Turn,
+  session: SessionRecord,
+  until: number,
+): void {
   const { recorder, startedAt } = session;
   const { retry: delays } = context.settings;
   const others = leg.recentFailures.filter((failure) => failure.recorder !== recorder);
   leg.recentFailures = [...others, { recorder, at: now }].slice(-recentFailuresMax);
-  if (now - startedAt >= delays.maxMs) leg.retryDelayMs = delays.initialMs;
+  if (until - startedAt >= delays.maxMs) leg.retryDelayMs = delays.initialMs;
 }
 
 export function recorderLeft({ leg, now }: Turn, { recorder }: SessionRecord): FailoverRecord {

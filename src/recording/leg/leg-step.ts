@@ -1,9 +1,11 @@
 import { failoverCost, isBehind } from '../account/books.ts';
+import type { LegBooks } from '../account/books.ts';
 import type { ByParty, Forks, SessionRecord, Streams } from '../account/records.ts';
 import { currentSession, failSession } from '../account/sessions.ts';
 import {
   goOnPoints,
   handOverPoints,
+  isOwed,
   lateStart,
   livePoints,
   replayPoints,
@@ -210,14 +212,26 @@ function allocate(turn: Turn, tried: readonly string[], lastResort: boolean): vo
   clearTimer(turn, 'retry');
   leg.recentFailures = leg.recentFailures.filter(({ at }) => at > turn.now - recentFailureMs);
   leg.search = { stage: 'allocating', tried, lastResort };
-  // A recorder that is left is not the one to go to.
-  const here = [currentSession(leg.sessions)?.recorder, leg.leaving?.recorder];
+  const session = currentSession(leg.sessions);
+  const isKept = isKeptOnly(leg, session);
+  // A recorder that records, or is left, is not the one to go to.
+  const here = [isKept ? undefined : session?.recorder, leg.leaving?.recorder];
+  const lately = leg.recentFailures.map(({ recorder }) => recorder);
   effects.push({
     do: 'allocate',
     exclude: [...tried, ...here.filter((recorder) => recorder !== undefined)],
-    passOver: leg.recentFailures.map(({ recorder }) => recorder),
+    // One that is lost and kept is asked anew where there is no other: it may have begun anew itself.
+    passOver: isKept && session !== undefined ? [...lately, session.recorder] : lately,
     lastResort,
   });
+}
+
+/** It is lost, sent to only because it may still receive, and may be asked for a new session. */
+function isKeptOnly(leg: LegData, session: SessionRecord | undefined): boolean {
+  if (session?.failure === undefined || !mayReceive(session.failure.reason)) return false;
+  // That the kernel takes packets again shows by itself.
+  const isUnsendable = session.failure.reason === 'unsendable';
+  return !isUnsendable || leg.recentFailures.every(({ recorder }) => recorder !== session.recorder);
 }
 
 function takeTurn(turn: Turn): void {
@@ -600,6 +614,19 @@ function looked(turn: Turn, forks: Forks, streams: Streams): void {
   }
   lookForDrained(turn, isBehind(books));
   weighDoubt(turn, forks);
+  if (isBack(turn, books)) mediaWell(turn);
+}
+
+/** What is lost has reported since, on all that it is sent, and nothing is owed to it. */
+function isBack({ leg, now }: Turn, books: LegBooks): boolean {
+  const failure = currentSession(leg.sessions)?.failure;
+  if (leg.phase !== 'running' || failure === undefined || !mayReceive(failure.reason)) return false;
+  const reports = Object.values(books.live).filter(({ sent }) => sent.length > 0);
+  const isHeard = reports.every(({ receiverReport: { at = 0 } = {} }) => at > failure.detectedAt);
+  const habit = reportHabitOf(leg);
+  return (
+    reports.length > 0 && isHeard && !parties.some((party) => isOwed(books, party, habit, now))
+  );
 }
 
 /** The edge does not say. It is asked again, and nothing waits for it for ever. */
@@ -697,7 +724,7 @@ function mediaLost(
   if (leg.leaving !== undefined || leg.phase !== 'running') return;
   const { recorder } = session;
   leg.leaving = { recorder, reason };
-  noteRecentFailure(turn, session);
+  noteRecentFailure(turn, session, since);
   noteFailover(turn, { leg: leg.leg, from: recorder, reason, detectedAt: now, deadAt: since });
   effects.push({ do: 'blame', recorder, reason });
   seek(turn);
@@ -803,6 +830,9 @@ function recorderDraining(turn: Turn, recorder: string): void {
 
 function recorderAvailable(turn: Turn, recorder: string): void {
   const { leg } = turn;
+  // One that was missed may be there again: its reports tell.
+  if (leg.live !== undefined && !isWell(leg) && currentSession(leg.sessions)?.recorder === recorder)
+    turn.effects.push({ do: 'look', recordId: leg.live.recordId });
   if (leg.leaving?.recorder === recorder && leg.leaving.reason === 'operator') {
     delete leg.leaving;
     if (isWell(leg) && currentSession(leg.sessions)?.recorder === recorder) abort(turn);
@@ -849,7 +879,7 @@ function fail(turn: Turn, reason: FailureReason, deadAt: number, safeAt = deadAt
   replace(leg, failSession(session, { reason, deadAt, safeAt, detectedAt: now }));
   dropDoubt(turn);
   delete leg.leaving;
-  noteRecentFailure(turn, session);
+  noteRecentFailure(turn, session, deadAt);
   if (leg.phase === 'running') {
     noteFailover(turn, { leg: leg.leg, from: recorder, reason, detectedAt: now, deadAt });
   }
@@ -957,7 +987,7 @@ function mediaMissing(turn: Turn): void {
   const { recorder, startedAt } = session;
   const reason = 'media_refused';
   leg.leaving = { recorder, reason };
-  noteRecentFailure(turn, session);
+  noteRecentFailure(turn, session, startedAt);
   noteFailover(turn, { leg: leg.leg, from: recorder, reason, detectedAt: now, deadAt: startedAt });
   effects.push({ do: 'blame', recorder, reason });
   seek(turn);

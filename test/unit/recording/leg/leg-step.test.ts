@@ -288,6 +288,88 @@ describe('a recorder that may still receive', () => {
     expect(told.leg.search.stage).toBe('none');
   });
 
+  /** What is asked of whoever chooses, when this leg tries again. */
+  const asked = (told: Told): unknown => {
+    told.tell({ type: 'timer', name: 'retry' });
+    return told.effects.find((effect) => effect.do === 'allocate');
+  };
+
+  it('is asked for a new session where nobody else takes it, and the one before is closed with it', () => {
+    const told = recording().lose('rtcp_silence').turn().tell({ type: 'unallocated' });
+    expect(asked(told)).toMatchObject({ exclude: [], passOver: ['r1', 'r1'], lastResort: true });
+    const allocation = { recordId: 'rs-again', recorder: 'r1', uri: 'sip:r', zone: 'z' };
+    told.tell({ type: 'allocated', allocation });
+    told.tell({ type: 'answered', recordId: 'rs-again', media: both, offered: ['a', 'b'] });
+    told.tell({ type: 'stocked', recordId: 'rs-again', stock, live: {} });
+    expect(told.effects).toContainEqual({ do: 'release', recordId: 'rs-r1' });
+    expect(told.effects).toContainEqual({ do: 'bye', recordId: 'rs-r1', reason: 'rtcp_silence' });
+    told.tell({ type: 'begun', recordId: 'rs-again' });
+    expect(nameOf(told.leg)).toBe('recording');
+    expect(told.done()).toContain('note-recorded');
+    expect(told.leg.sessions.map(({ endedAt }) => endedAt === undefined)).toEqual([false, true]);
+  });
+
+  it('comes after all others, however long ago it was lost', () => {
+    const told = recording().lose('rtcp_silence').turn().tell({ type: 'unallocated' });
+    told.now += 60_000;
+    expect(asked(told)).toMatchObject({ exclude: [], passOver: ['r1'], lastResort: true });
+  });
+
+  it('is not asked anew at once when it is our own kernel that takes nothing: that shows by itself', () => {
+    const told = recording().lose('unsendable').turn().tell({ type: 'unallocated' });
+    expect(asked(told)).toMatchObject({ exclude: ['r1'] });
+    told.tell({ type: 'unallocated' }).now += 60_000;
+    expect(asked(told)).toMatchObject({ exclude: [], passOver: ['r1'] });
+  });
+
+  it('is not asked anew while it is to be emptied', () => {
+    const told = recording().lose('rtcp_silence').turn().tell({ type: 'unallocated' });
+    expect(asked(told.drain('r1'))).toMatchObject({ exclude: ['r1'] });
+  });
+
+  it('is asked more and more seldom while nothing ever arrives there', () => {
+    const told = recording();
+    const delays: number[] = [];
+    for (let round = 0; round < 7; round += 1) {
+      told.now += 6_000;
+      const { recordId = '', startedAt = 0 } = told.leg.sessions.at(-1) ?? {};
+      told.tell({ type: 'media-lost', recordId, reason: 'rtcp_silence', since: startedAt });
+      told.turn().tell({ type: 'unallocated' });
+      delays.push(
+        ...told.effects.flatMap((effect) =>
+          effect.do === 'set-timer' && effect.name === 'retry' ? [effect.delayMs] : [],
+        ),
+      );
+      told.tell({ type: 'timer', name: 'retry' }).allocate('r1').begin('r1');
+    }
+    expect(delays).toEqual([200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
+  });
+
+  const reported = (at: number, change: Partial<ForkReport> = {}): ForkReport => {
+    const receiverReport = { at, highestSequence: 10, fractionLost: 0, jitterMs: 0 };
+    const confirmed = [range(1, 10)];
+    return forkReport([range(1, 10)], { receiverReports: 3, receiverReport, confirmed, ...change });
+  };
+
+  it.each([
+    ['has reported since that it has all', reported(2_000), reported(2_100), 'recording'],
+    ['has not reported since', reported(900), reported(2_100), 'failed'],
+    [
+      'has reported since that it has not all',
+      reported(2_000, { confirmed: [range(1, 4)] }),
+      reported(2_100),
+      'failed',
+    ],
+  ])('is looked at when it is there again, and %s', (_title, a, b, name) => {
+    const told = recording().lose('rtcp_silence').turn().tell({ type: 'unallocated' });
+    told.now = 2_200;
+    told.tell({ type: 'recorder-available', recorder: 'r1' });
+    expect(told.done()).toEqual(['look', 'queue']);
+    told.tell({ type: 'looked', recordId: 'rs-r1', forks: { a, b }, streams });
+    expect(nameOf(told.leg)).toBe(name === 'failed' ? 'failing-over' : name);
+    expect(told.turn().done()).toEqual(name === 'failed' ? ['allocate'] : []);
+  });
+
   it('is left for loss only when another one receives, and never retired for want of one', () => {
     const told = recording().lose('rtcp_loss').turn();
     expect(told.done()).toContain('allocate');
