@@ -1,9 +1,11 @@
 import { Random } from '../../simulate/random.ts';
 import type { ForkReport } from '../../src/edge/types.ts';
+import type { RecordingSessionStateName } from '../../src/recording/call-state.ts';
 import type { LegData } from '../../src/recording/leg/leg-data.ts';
 import { newLeg } from '../../src/recording/leg/leg-data.ts';
 import type { LegEffect, LegEvent, TimerName } from '../../src/recording/leg/leg-events.ts';
 import { retiredBy, step } from '../../src/recording/leg/leg-step.ts';
+import { nameOf } from '../../src/recording/leg/leg-view.ts';
 import type { CallStock, FailureReason, RecorderMedia } from '../../src/recording/interfaces.ts';
 import { mediaAddress } from './bridge-stub.ts';
 import { recordingSettings as settings } from './recording-world.ts';
@@ -43,9 +45,12 @@ export class ScriptedLeg {
   readonly fates = new Map<string, Fate>();
   readonly timers = new Map<TimerName, Due>();
   readonly told: string[] = [];
+  /** What it showed of itself before and after each event. */
+  readonly passed: (readonly [RecordingSessionStateName, RecordingSessionStateName])[] = [];
   readonly #random: Random;
   readonly #due: Due[] = [];
   #order = 0;
+  #hasStreams = true;
   #planned: Extract<LegEffect, { do: 'start-forks' }>['start'] | undefined;
 
   constructor(seed: number) {
@@ -79,7 +84,10 @@ export class ScriptedLeg {
     this.told.push(`${this.now} ${JSON.stringify(event)}`);
     if (this.told.length > 10_000) throw new Error('it never rests');
     const window = { from: { a: 1, b: 1 }, pauses: [] };
-    const { state, effects } = step(this.leg, event, this.now, { settings, window });
+    if (event.type === 'describe') this.#hasStreams = this.#random.chance(0.8);
+    const context = { settings, window, hasStreams: () => this.#hasStreams };
+    const { state, effects } = step(this.leg, event, this.now, context);
+    this.passed.push([nameOf(this.leg), nameOf(state)]);
     this.leg = state;
     for (const effect of effects) this.#carryOut(effect);
     this.#judge();

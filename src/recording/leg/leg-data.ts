@@ -94,6 +94,8 @@ export interface Doubt {
 export interface LegData {
   readonly leg: LegNumber;
   readonly phase: 'new' | 'running' | 'stopping' | 'ended';
+  /** Is to begin as soon as there is something to record. */
+  readonly isDue?: boolean;
   readonly desired: Described;
   readonly search: Search;
   readonly sessions: readonly SessionRecord[];

@@ -114,7 +114,7 @@ export class LegRunner {
 
   #take(event: LegEvent): void {
     const { clock, settings } = this.#services;
-    const context = { settings, window: this.#options.window() };
+    const context = { settings, window: this.#options.window(), hasStreams: this.#hasStreams };
     const { state, effects } = step(this.#data, event, clock.now(), context);
     this.#data = state;
     this.#followMove();
@@ -126,6 +126,15 @@ export class LegRunner {
       }
     }
   }
+
+  readonly #hasStreams = (): boolean => {
+    try {
+      return this.#services.bridge.recordedStreams(this.#options.callId).length > 0;
+    } catch {
+      // That there is no such call any more shows where something is to be done with it.
+      return true;
+    }
+  };
 
   #followMove(): void {
     const moves = isMoving(this.#data);

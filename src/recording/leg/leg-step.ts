@@ -55,20 +55,8 @@ import type { LegContext, Turn } from './leg-turn.ts';
  * All that a leg decides. Pure: what is wanted (`desired`) stands beside what the recorder was told (`live.told`), and the
  * difference is worked off; a recorder that may still receive is kept until another one does.
  *
- *                  not taken
- *                ┌───────────┐        takes all its media
- *     begin      ▼           │                │          pause
- *     ─────► selecting ─► inviting ───────────┴► recording ⇄ paused
- *              ▲   │ nobody                          │ resume │
- *        retry │   ▼           lost, no other yet    │        │ lost
- *              failed ◄──────────── failing-over ◄───┴────────┘
- *                │ retry                ▲  │ the next one receives
- *                └──────────────────────┘  └──► recording | paused
- *
- *     begin with a recorder that is held: at once to inviting. Paused: from inviting to paused, whatever it takes
- *     takes part of its media only: from recording to inviting
- *     one that was lost receives again before there is another: from failing-over and failed to recording | paused
- *     stop: from each of them to ended, when what is in the ring is sent or its time is over
+ * The ways that it goes are drawn in docs/architecture.md: what a leg shows (`nameOf`), and inside its phase, its search for a
+ * recorder and its session. A test holds this file against the first of these.
  */
 export interface LegStep {
   readonly state: LegData;
@@ -110,6 +98,8 @@ function take(turn: Turn, event: LegEvent): void {
     case 'describe':
       turn.leg.desired = { ...turn.leg.desired, streams: turn.leg.desired.streams + 1 };
       workOff(turn);
+      if (turn.leg.isDue === true) begin(turn);
+      else seek(turn);
       return;
     case 'stop':
       stop(turn, event.reason);
@@ -199,9 +189,12 @@ function take(turn: Turn, event: LegEvent): void {
 
 // ---- looking for a recorder ----
 
+/** Not before there is something to record. */
 function begin(turn: Turn): void {
   const { leg } = turn;
   if (leg.phase !== 'new') return;
+  leg.isDue = !turn.context.hasStreams();
+  if (leg.isDue) return;
   leg.phase = 'running';
   if (leg.search.stage === 'reserved') invite(turn, leg.search.allocation, [], false);
   else allocate(turn, [], false);
@@ -210,6 +203,11 @@ function begin(turn: Turn): void {
 function allocate(turn: Turn, tried: readonly string[], lastResort: boolean): void {
   const { leg, effects } = turn;
   clearTimer(turn, 'retry');
+  if (leg.phase === 'running' && !turn.context.hasStreams()) {
+    // Nothing could be offered to anybody. It goes on when the streams are described anew.
+    leg.search = { stage: 'none' };
+    return;
+  }
   leg.recentFailures = leg.recentFailures.filter(({ at }) => at > turn.now - recentFailureMs);
   leg.search = { stage: 'allocating', tried, lastResort };
   const session = currentSession(leg.sessions);

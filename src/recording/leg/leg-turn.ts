@@ -11,6 +11,8 @@ import type { RecordingSettings } from './leg-settings.ts';
 export interface LegContext {
   readonly settings: RecordingSettings;
   readonly window: WindowRecord;
+  /** Whether the parties exchange media at all: where they do not (port 0) a recorder has nothing to be offered. */
+  readonly hasStreams: () => boolean;
 }
 
 export type Draft = { -readonly [K in keyof LegData]: LegData[K] };

@@ -22,7 +22,7 @@ export function nameOf(leg: LegData): RecordingSessionStateName {
   if (search.stage === 'waiting') return 'failed';
   if (sessions.length > 0) return search.stage === 'none' ? 'failed' : 'failing-over';
   if (search.stage === 'inviting' || search.stage === 'starting') return 'inviting';
-  return search.stage === 'none' && phase !== 'new' ? 'failed' : 'selecting';
+  return 'selecting';
 }
 
 /**

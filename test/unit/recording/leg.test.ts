@@ -121,6 +121,24 @@ describe('a leg that begins', () => {
     expect(world.client.established.size).toBe(0);
   });
 
+  it('asks nobody and tells nobody while the parties exchange no media, and begins when they do', async () => {
+    await start();
+    const streams = vi.spyOn(world.bridge, 'recordedStreams').mockReturnValue([]);
+    await world.place('c1');
+    await world.clock.advance(60_000);
+    expect(world.client.invited).toEqual([]);
+    expect(world.observed.join()).not.toContain('unrecorded');
+    expect(world.leg('c1', 1).state).toBe('selecting');
+    await world.calls.reoffer('c1', 'a', 'offer');
+    streams.mockRestore();
+    await world.calls.answer('c1', 'answer');
+    await settle();
+    expect([1, 2].map((leg) => world.leg('c1', leg as 1 | 2).state)).toEqual([
+      'recording',
+      'recording',
+    ]);
+  });
+
   it('does not wait for the answer of a recorder that is found to be down', async () => {
     await start();
     world.recorder('r1').answer = 'hold';

@@ -26,9 +26,11 @@ class Told {
   leg: LegData = newLeg(1, settings.retry.initialMs);
   effects: LegEffect[] = [];
   now = 1_000;
+  hasStreams = true;
 
   tell(event: LegEvent): this {
-    const context = { settings, window: { from: { a: 1, b: 1 }, pauses: [] } };
+    const window = { from: { a: 1, b: 1 }, pauses: [] };
+    const context = { settings, window, hasStreams: () => this.hasStreams };
     const next = step(this.leg, event, this.now, context);
     this.leg = next.state;
     this.effects = [...next.effects];
@@ -499,6 +501,56 @@ describe('a recorder that is to be emptied', () => {
     told.tell({ type: 'timer', name: 'media' });
     told.tell({ type: 'recorder-available', recorder: 'r1' });
     expect(told.timers()).toEqual(['media']);
+  });
+});
+
+describe('a leg of a call whose parties exchange no media', () => {
+  const silent = (): Told => {
+    const told = new Told();
+    told.hasStreams = false;
+    return told;
+  };
+
+  it('asks nobody, and begins when there is something to record', () => {
+    const told = silent().tell({ type: 'reserve' }).allocate('r1').tell({ type: 'begin' });
+    expect(told.done()).toEqual([]);
+    expect(nameOf(told.leg)).toBe('selecting');
+    expect(told.tell({ type: 'describe' }).done()).toEqual([]);
+    told.hasStreams = true;
+    expect(told.tell({ type: 'describe' }).done()).toEqual(['invite']);
+    expect(nameOf(told.begin('r1').leg)).toBe('recording');
+  });
+
+  it('is settled in a pause, and begins paused', () => {
+    const told = silent().tell({ type: 'reserve' }).allocate('r1').tell({ type: 'begin' });
+    expect(isSettled(told.tell({ type: 'pause' }).leg)).toBe(true);
+    told.hasStreams = true;
+    told.tell({ type: 'describe' }).begin('r1');
+    expect(nameOf(told.leg)).toBe('paused');
+  });
+
+  it('lets go of the recorder that was held for it when the call ends', () => {
+    const told = silent().tell({ type: 'reserve' }).allocate('r1').tell({ type: 'begin' });
+    expect(told.tell({ type: 'stop', reason: 'ended' }).done()).toEqual(['release']);
+    expect(told.leg.phase).toBe('ended');
+  });
+
+  it('looks for nobody in place of one that is lost meanwhile, until there is media again', () => {
+    const told = recording();
+    told.hasStreams = false;
+    expect(told.tell({ type: 'describe' }).end('srs_bye').turn().done()).toEqual([]);
+    expect(nameOf(told.leg)).toBe('failed');
+    told.hasStreams = true;
+    expect(told.tell({ type: 'describe' }).turn().done()).toEqual(['allocate']);
+  });
+
+  it('asks no further recorder after one that refused', () => {
+    const told = new Told().tell({ type: 'begin' }).allocate('r1');
+    told.hasStreams = false;
+    expect(told.refuse('r1').done()).toEqual(['release', 'abandon', 'note-not-taken']);
+    expect(nameOf(told.leg)).toBe('selecting');
+    told.hasStreams = true;
+    expect(told.tell({ type: 'describe' }).turn().done()).toEqual(['allocate']);
   });
 });
 
