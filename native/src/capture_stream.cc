@@ -81,12 +81,14 @@ void CaptureStream::takeRtp(ShardContext& context, const Datagram& datagram) {
   if (refusal == Refusal::kNone) {
     const Kinship kinship = reception_.ssrc() == header.ssrc ? Kinship::kSsrc : Kinship::kNone;
     refusal = source_.checkRtp(datagram.from, kinship, datagram.arrivalNs).refusal;
+    if (refusal != Refusal::kNone && kinship == Kinship::kSsrc) ++refusedAfterLast_;
   }
   if (refusal != Refusal::kNone) {
     refuse(context, refusal);
     return;
   }
   ++packets_;
+  refusedAfterLast_ = 0;
   bytes_ += datagram.size;
   if (firstNs_ == 0) firstNs_ = datagram.arrivalNs;
   lastNs_ = datagram.arrivalNs;
@@ -199,6 +201,7 @@ CaptureStreamReport CaptureStream::report() const {
   report.lastNs = lastNs_;
   report.kernelDrops = kernelDrops_;
   report.refused = refused_;
+  report.refusedAfterLast = refusedAfterLast_;
   return report;
 }
 

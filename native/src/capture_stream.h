@@ -78,6 +78,8 @@ class CaptureStream {
   ReadState rtpReads_;
   ReadState rtcpReads_;
   RefusalCounts refused_;
+  /** Of the stream by its SSRC, and from elsewhere: since the last one that was taken. */
+  uint64_t refusedAfterLast_ = 0;
   int64_t nextReportNs_ = 0;
   /** Who said BYE and has no answer yet. */
   std::optional<uint32_t> byeFrom_;

@@ -265,6 +265,7 @@ Napi::Value toJs(Napi::Env env, const CaptureReport& report) {
     if (stream.lastNs != 0) item.Set("lastAt", toMs(stream.lastNs));
     set(item, "kernelDrops", stream.kernelDrops);
     item.Set("refused", toJs(env, stream.refused));
+    set(item, "refusedAfterLast", stream.refusedAfterLast);
     streams.Set(i, item);
   }
   object.Set("streams", streams);

@@ -146,6 +146,7 @@ struct CaptureStreamReport {
   int64_t lastNs = 0;
   uint64_t kernelDrops = 0;
   RefusalCounts refused;
+  uint64_t refusedAfterLast = 0;
 };
 
 struct CaptureReport {

@@ -349,6 +349,8 @@ export interface CaptureReport {
     readonly lastAt?: number;
     readonly kernelDrops: number;
     readonly refused: Readonly<Partial<Record<RefusalReason, number>>>;
+    /** Of these, packets of its SSRC that came from elsewhere after the last one that was taken. */
+    readonly refusedAfterLast: number;
   }[];
 }
 

@@ -25,7 +25,7 @@ export interface RecordingFacts {
 
 /**
  * `complete`: media came, in a row, all of it is on disk, and the recorder saw the end. `unproven`: it did not see the end, so more may
- * have come. `inactive`: none was to come.
+ * have come, or more came and was refused for where it came from. `inactive`: none was to come.
  */
 export function streamVerdict(facts: StreamFacts, damaged: boolean): string {
   const { packets, lostMs, inactive, taken } = facts;
@@ -33,7 +33,12 @@ export function streamVerdict(facts: StreamFacts, damaged: boolean): string {
   if (gone > 0) return `missing ${gone} packets`;
   if (packets === 0) return inactive ? 'inactive' : 'no-media';
   if (lostMs > 0) return `missing ${Math.round(lostMs)} ms`;
-  return taken === undefined || damaged ? 'unproven' : 'complete';
+  return damaged || !isWhole(taken) ? 'unproven' : 'complete';
+}
+
+/** The last packet that was taken is the last that there was. */
+function isWhole(taken: Taken | undefined): boolean {
+  return taken !== undefined && taken.refusedAfterLast === 0;
 }
 
 /** The worst that can be said, with the labels of the streams where it is true of some. */
@@ -53,7 +58,7 @@ export function recordingVerdict(facts: RecordingFacts): string {
   if (declined.length > 0) return `not recorded: ${labelsOf(declined)}`;
   const lostMs = streams.reduce((sum, one) => sum + one.lostMs, 0);
   if (lostMs > 0) return `missing ${Math.round(lostMs)} ms`;
-  return streams.some(({ taken }) => taken === undefined) || damaged ? 'unproven' : 'complete';
+  return damaged || !streams.every(({ taken }) => isWhole(taken)) ? 'unproven' : 'complete';
 }
 
 function labelsOf(labels: readonly string[]): string {

@@ -60,6 +60,21 @@ describe('a recording says', () => {
     ]);
   });
 
+  it('unproven where the rest of a stream came from another host and was refused', async () => {
+    const media = await source.establish('moved', recorder.uri);
+    await source.talk(media, 10);
+    const stranger = await UdpPeer.open('127.0.0.2');
+    await stranger.send(media.a.rtp, ...rtpRun(60_000, PACKETS, { ssrc: 0xa1 }));
+    await stranger.close();
+    await source.client.end('moved');
+    const { verdict, streams } = await recorder.recording('moved');
+    expect(verdict).toBe('unproven');
+    expect(streams).toMatchObject([
+      { verdict: 'unproven', packets: 10, refused: { stranger: PACKETS } },
+      { verdict: 'complete', packets: 10 },
+    ]);
+  });
+
   it('which stream a re-INVITE offered in vain', async () => {
     const request = source.request('grows', recorder.uri);
     const [a, b] = request.streams;

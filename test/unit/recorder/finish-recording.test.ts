@@ -81,7 +81,14 @@ function finish(capture?: CaptureReport, description = session()): void {
 }
 
 function taken(facts: Partial<Taken>): Taken {
-  const nothing = { packets: 0, bytes: 0, rtcpPackets: 0, lostPackets: 0, kernelDrops: 0 };
+  const nothing = {
+    packets: 0,
+    bytes: 0,
+    rtcpPackets: 0,
+    lostPackets: 0,
+    kernelDrops: 0,
+    refusedAfterLast: 0,
+  };
   return { label: '', ...nothing, refused: {}, ...facts };
 }
 

@@ -10,6 +10,7 @@ const taken = (packets: number): NonNullable<StreamFacts['taken']> => ({
   lostPackets: 0,
   kernelDrops: 0,
   refused: {},
+  refusedAfterLast: 0,
 });
 const whole: StreamFacts = {
   label: '1',
@@ -34,6 +35,18 @@ test.each<[string, Partial<StreamFacts>, boolean, string]>([
   ['nothing is on disk of what came', { packets: 0 }, false, 'missing 50 packets'],
   ['nobody saw the end', { taken: undefined }, false, 'unproven'],
   ['the file is cut off', {}, true, 'unproven'],
+  [
+    'the rest came from elsewhere and was refused',
+    { taken: { ...taken(50), refused: { stranger: 90 }, refusedAfterLast: 30 } },
+    false,
+    'unproven',
+  ],
+  [
+    'others were refused meanwhile',
+    { taken: { ...taken(50), refused: { stranger: 90 } } },
+    false,
+    'complete',
+  ],
 ])('of a stream where %s', (_what, facts, damaged, verdict) => {
   expect(streamVerdict({ ...whole, ...facts }, damaged)).toBe(verdict);
 });
@@ -68,6 +81,11 @@ test.each<[string, Partial<RecordingFacts>, string]>([
   ['a stream was offered and not taken', { declined: ['3', '4'] }, 'not recorded: 3, 4'],
   ['the disk was full', { captureFailed: 'ENOSPC', streams: [silent] }, 'stopped: ENOSPC'],
   ['files are gone', { streams: [{ ...whole, packets: 0 }, silent] }, 'missing 50 packets'],
+  [
+    'the rest of one came from elsewhere and was refused',
+    { streams: [whole, { ...whole, taken: { ...taken(50), refusedAfterLast: 1 } }] },
+    'unproven',
+  ],
   ['the recorder died', { streams: [{ ...whole, taken: undefined }] }, 'unproven'],
   ['the recorder died without media', { streams: [{ ...silent, taken: undefined }] }, 'no-media'],
 ])('of a recording where %s', (_what, facts, verdict) => {
