@@ -18,6 +18,8 @@ constexpr int64_t kSilenceNs = kNsPerSecond;
 // Between two tries to send where the kernel does not let it, the first and those later on.
 constexpr int64_t kHoldNs = 50 * kNsPerMs;
 constexpr uint64_t kHoldGrowthMax = 8;
+/** Drops in a row that a queue which is full for a moment is good for. */
+constexpr uint32_t kDropsMax = 3;
 
 uint64_t findStart(const Ring& ring, const ForkStart& from) {
   switch (from.kind) {
@@ -116,6 +118,7 @@ void Fork::setTarget(LegSocket& leg, const Address& rtp, const Address& rtcp) {
   doubtedNs_ = 0;
   unsendable_.reset();
   heldUntilNs_ = 0;
+  drops_ = 0;
   recent_.clear();
   judge_.onNewTarget();
 }
@@ -218,6 +221,7 @@ void Fork::onSent(ShardContext& context, const Ring::Entry& entry, bool replayed
     sendingSinceNs_ = nowNs();
   lastSentMonotonicNs_ = now;
   unsendable_.reset();
+  drops_ = 0;
   ++sentPackets_;
   sentBytes_ += entry.size;
   sentOctets_ += static_cast<uint64_t>(entry.size - entry.headerBytes);
@@ -238,6 +242,15 @@ void Fork::onUnsendable(ShardContext& context, uint64_t index, int error) {
   holdBack(context, index);
   heldUntilNs_ = context.monotonicNow +
                  kHoldNs * static_cast<int64_t>(std::min(unsendable_->count, kHoldGrowthMax));
+}
+
+void Fork::onDropped(ShardContext& context, uint64_t index, int error) {
+  if (++drops_ > kDropsMax) {
+    onUnsendable(context, index, error);
+    ++context.counters.sendErrors;
+  } else {
+    holdBack(context, index);
+  }
 }
 
 void Fork::onUnreachable(ShardContext& context, std::optional<uint16_t> sequence) {

@@ -93,6 +93,9 @@ class Fork {
   void onSendError() { ++sendErrors_; }
   /** The kernel does not take what goes there: it is tried again, less and less often. */
   void onUnsendable(ShardContext& context, uint64_t index, int error);
+  /** Dropped on its way out of this host: as a queue there does that is full for a moment, or a
+   * filter for good. */
+  void onDropped(ShardContext& context, uint64_t index, int error);
   /** ICMP: the recorder's RTP port is closed, or so somebody says. `sequence` is what was quoted of
    * this stream, if it was. */
   void onUnreachable(ShardContext& context, std::optional<uint16_t> sequence);
@@ -152,6 +155,8 @@ class Fork {
   int64_t doubtedNs_ = 0;
   std::optional<ForkUnsendable> unsendable_;
   int64_t heldUntilNs_ = 0;
+  /** Times in a row that what goes there was dropped on its way out. */
+  uint32_t drops_ = 0;
 
   ReportJudge judge_;
   std::optional<ReceiverReport> receiverReport_;

@@ -110,11 +110,21 @@ void LegSocket::flush(ShardContext& context) {
     }
     const int error = errno;
     if (error == EINTR) continue;
-    if (error == EAGAIN || error == ENOBUFS || retries >= kRetriesPerFlush) {
+    if (error == EAGAIN || retries >= kRetriesPerFlush) {
       giveBack(context, next);
       break;
     }
     const Item& item = items_[next];
+    // With IP_RECVERR, what a queue or a filter on the way out drops: this packet is not sent, and
+    // others, that go another way, are.
+    if (error == ENOBUFS) {
+      item.fork->onDropped(context, item.index, error);
+      someHeld = true;
+      metIcmp = false;
+      retriesOfMessage = 0;
+      ++next;
+      continue;
+    }
     const bool hadErrors = mayBePending(error) && drainErrors(context, fd, true) > 0;
     metIcmp = metIcmp || hadErrors || isOfIcmpAlone(error);
     // sendmmsg stops at a message because of an earlier one's ICMP error: that message has not been

@@ -162,24 +162,21 @@ void Shard::offerToForks() {
 
 bool Shard::paceForks() {
   auto& forks = context_.catchingUp;
-  if (forks.empty()) paceLeft_ = 0;
-  if (paceLeft_ == 0 && context_.monotonicNow >= nextPaceNs_) {
+  if (forks.empty()) paceRound_.breakOff();
+  if (paceRound_.isOver() && context_.monotonicNow >= nextPaceNs_) {
     nextPaceNs_ = context_.monotonicNow + kPaceNs;
-    paceLeft_ = forks.size();
+    paceRound_.begin(forks.size());
     paceBudget_ = kCatchUpBudget;
   }
-  if (paceLeft_ == 0) return false;
+  if (paceRound_.isOver()) return false;
   const size_t share = std::clamp<size_t>(kCatchUpBudget / forks.size(), 1, kCatchUpBurst);
-  while (paceLeft_ > 0 && context_.legSlice > 0) {
+  while (!paceRound_.isOver() && context_.legSlice > 0) {
     const size_t before = context_.legSlice;
-    // The list may have grown or shrunk since.
-    forks[paceAt_++ % forks.size()]->catchUp(context_, share);
-    --paceLeft_;
+    forks[paceRound_.next(forks.size())]->catchUp(context_, share);
     paceBudget_ -= std::min(paceBudget_, before - context_.legSlice);
-    // Whose turn did not come has it first in the next round.
-    if (paceBudget_ == 0) paceLeft_ = 0;
+    if (paceBudget_ == 0) paceRound_.breakOff();
   }
-  return paceLeft_ == 0;
+  return paceRound_.isOver();
 }
 
 void Shard::finishFork(Fork& fork) {

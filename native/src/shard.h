@@ -15,6 +15,7 @@
 #include "error.h"
 #include "fork.h"
 #include "leg_socket.h"
+#include "pace_round.h"
 #include "port.h"
 #include "relay.h"
 #include "shard_context.h"
@@ -121,7 +122,7 @@ class Shard {
   void submit(const std::function<void()>& command);
   void loop();
   int timeoutMs() const;
-  bool hasWorkLeft() const { return !context_.dirty.empty() || paceLeft_ > 0; }
+  bool hasWorkLeft() const { return !context_.dirty.empty() || !paceRound_.isOver(); }
   void sendToLegs();
   void offerToForks();
   /** True when every fork that is behind has had its turn. */
@@ -146,10 +147,8 @@ class Shard {
   std::unordered_map<uint32_t, std::unique_ptr<Fork>> forks_;
   std::unordered_map<uint32_t, std::unique_ptr<Capture>> captures_;
   int64_t nextPaceNs_ = 0;
-  /** Forks behind that have not had their turn in this round, whose turn it is, and what they may
-   * send in all. */
-  size_t paceLeft_ = 0;
-  size_t paceAt_ = 0;
+  PaceRound paceRound_;
+  /** What forks behind may send in this round in all. */
   size_t paceBudget_ = 0;
   int64_t nextTickNs_ = 0;
 

@@ -7,6 +7,7 @@
 #include "js_read.h"
 #include "latch.h"
 #include "normaliser.h"
+#include "pace_round.h"
 #include "peer_source.h"
 #include "ranges.h"
 #include "recently_sent.h"
@@ -178,6 +179,23 @@ Napi::Value dropped(const Napi::CallbackInfo& info) {
   return list;
 }
 
+/** Rows of how many forks are behind as a round begins, and of how many have their turn before it
+ * is broken off. @returns whose turn it is, round by round */
+Napi::Value paceRounds(const Napi::CallbackInfo& info) {
+  PaceRound round;
+  return eachRow(info, info[0], [&](auto cell) {
+    const auto forks = static_cast<size_t>(cell(0));
+    auto turns = static_cast<size_t>(cell(1));
+    Napi::Array row = Napi::Array::New(info.Env());
+    round.begin(forks);
+    for (; !round.isOver() && turns > 0; --turns) {
+      row.Set(row.Length(), static_cast<double>(round.next(forks)));
+    }
+    round.breakOff();
+    return row;
+  });
+}
+
 template <Napi::Value (*Table)(const Napi::CallbackInfo&)>
 Napi::Value guardedTable(const Napi::CallbackInfo& info) {
   try {
@@ -197,6 +215,7 @@ void defineTables(Napi::Env env, Napi::Object& exports) {
   tables.Set("peerSource", Napi::Function::New<guardedTable<peerSource>>(env));
   tables.Set("dropped", Napi::Function::New<guardedTable<dropped>>(env));
   tables.Set("recentlySent", Napi::Function::New<guardedTable<recentlySent>>(env));
+  tables.Set("paceRounds", Napi::Function::New<guardedTable<paceRounds>>(env));
   tables.Set("nextReports", Napi::Function::New<guardedTable<nextReports>>(env));
   exports.Set("tables", tables);
 }

@@ -121,6 +121,8 @@ export interface NativeTables {
   arrivals(rows: readonly Row[]): number[];
   /** Numbers sent, and numbers asked for: each with its time in ms. Back: which of these were sent a short while before. */
   recentlySent(sent: readonly Row[], asked: readonly Row[]): boolean[];
+  /** Rows of how many forks are behind, and how many of them have their turn. Back: which, round by round. */
+  paceRounds(rounds: readonly Row[]): number[][];
   /** Rows of a time in ms, the interval between reports, and a random number below 2^32. Back: when the next is due. */
   nextReports(rows: readonly Row[]): number[];
 }

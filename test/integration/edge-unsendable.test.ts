@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OpenedPort } from '../../src/edge/types.ts';
 import { EdgeRig } from '../support/edge-rig.ts';
@@ -97,6 +97,79 @@ describe('packets that the kernel does not take', () => {
       expect(rig.forkReport(forkId).unsendable).toBeUndefined();
     },
   );
+});
+
+/** A link of this host's own whose far end nobody is at: what its queue does not take is dropped on the way out. */
+class Link {
+  readonly host: string;
+  readonly far: string;
+  readonly #name = `tandem${process.pid % 100_000}`;
+
+  constructor() {
+    const net = `10.${100 + (process.pid % 100)}.${(process.pid >> 7) % 256}`;
+    [this.host, this.far] = [`${net}.1`, `${net}.2`];
+    ip('link', 'add', this.#name, 'type', 'veth', 'peer', 'name', `${this.#name}p`);
+    ip('address', 'add', `${this.host}/30`, 'dev', this.#name);
+    for (const end of [this.#name, `${this.#name}p`]) ip('link', 'set', end, 'up');
+    ip('neigh', 'add', this.far, 'lladdr', '02:00:00:00:00:02', 'dev', this.#name);
+  }
+
+  /** From now on, or no longer: whoever sends gets ENOBUFS. */
+  drop(drops: boolean): void {
+    const queue = drops ? ['bfifo', 'limit', '1'] : ['pfifo'];
+    execFileSync('tc', ['qdisc', 'replace', 'dev', this.#name, 'root', ...queue]);
+  }
+
+  close(): void {
+    ip('link', 'delete', this.#name);
+  }
+}
+
+function ip(...command: string[]): void {
+  execFileSync('ip', command, { stdio: 'pipe' });
+}
+
+const canRun = (file: string, ...args: string[]): boolean => spawnSync(file, args).status === 0;
+const canLink =
+  process.getuid?.() === 0 && canRun('unshare', '--net', 'ip', 'link', 'add', 'type', 'veth');
+
+describe.skipIf(!canLink)('packets that are dropped on the way out of the host', () => {
+  let link: Link;
+
+  beforeEach(async () => {
+    await rig.close();
+    link = new Link();
+    rig = new EdgeRig('127.0.0.1', { legHosts: [link.host] });
+    party = await rig.peer();
+    port = rig.port(party);
+  });
+  afterEach(() => {
+    link.close();
+  });
+
+  it('are told when that lasts, and sent when it is over; no other recorder lacks any', async () => {
+    link.drop(true);
+    const forkId = rig.fork(port, { ip: link.far, port: 9_000 });
+    const recorder = await rig.peer();
+    rig.fork(port, recorder.address);
+    for (let i = 0; i < 20; ++i) await party.send(port.rtp, ...rtpRun(1 + 10 * i, 10));
+    expect((await recorder.gets(200)).map(sequenceOf)).toEqual(from(1, 200));
+    const { unsendable } = await rig.until(
+      () => rig.forkReport(forkId),
+      (report) => report.unsendable !== undefined,
+    );
+    expect(unsendable).toMatchObject({ sequence: 65_537, errno: 'ENOBUFS' });
+    expect(rig.forkSigns(forkId)).toMatchObject({ unsendableAt: unsendable!.at, live: false });
+    expect(rig.forkReport(forkId)).toMatchObject({ sentPackets: 0, overrun: [] });
+
+    link.drop(false);
+    const { sent } = await rig.until(
+      () => rig.forkReport(forkId),
+      ({ sentPackets }) => sentPackets === 200,
+    );
+    expect(sent).toMatchObject([{ first: 65_537, last: 65_736 }]);
+    expect(rig.forkReport(forkId).unsendable).toBeUndefined();
+  });
 });
 
 describe('the signs of a fork', () => {
