@@ -29,7 +29,14 @@ class Latch {
     Change change = Change::kNone;
   };
 
-  explicit Latch(LatchPolicy policy) : policy_(policy) {}
+  /** Silence of the one that has it, after which another stream may come from its own IP address,
+   * and from another one. */
+  struct Patience {
+    int64_t sameIpNs;
+    int64_t otherIpNs;
+  };
+
+  Latch(LatchPolicy policy, const Patience& patience) : policy_(policy), patience_(patience) {}
 
   void announce(const Address& remote) {
     if (announced_ && *announced_ == remote) return;
@@ -43,6 +50,9 @@ class Latch {
     former_ = latched_;
     latched_.reset();
   }
+
+  /** As if nobody had been heard. */
+  void forget() { latched_.reset(); }
 
   Verdict check(const Address& from, Kinship kinship, int64_t atNs) {
     if (latched_ && from == *latched_) {
@@ -84,22 +94,21 @@ class Latch {
   }
 
  private:
-  /** Silence of the one that has it, after which its stream may come from elsewhere, another stream
-   * from its own IP address, and from another one. Longer than comfort noise is apart. */
+  /** Silence of the one that has it, after which its stream may come from elsewhere, and after
+   * which one that had it may have it again. */
   static constexpr int64_t kMovedSilenceNs = 100 * kNsPerMs;
-  static constexpr int64_t kSilenceNs = 500 * kNsPerMs;
-  static constexpr int64_t kOtherIpSilenceNs = 1000 * kNsPerMs;
+  static constexpr int64_t kReturnSilenceNs = 500 * kNsPerMs;
 
   int64_t silenceNeededNs(const Address& from, Kinship kinship) const {
     const bool sameIp = from.sameIp(*latched_);
     if (sameIp && kinship == Kinship::kNext) return 0;
     if (kinship != Kinship::kNone) return kMovedSilenceNs;
-    return sameIp ? kSilenceNs : kOtherIpSilenceNs;
+    return sameIp ? patience_.sameIpNs : patience_.otherIpNs;
   }
 
   /** Under `any`, what is announced may never be right (NAT): then the source is as it was. */
   bool mayReturn(int64_t silenceNs) const {
-    return policy_ == LatchPolicy::kAny && silenceNs >= kSilenceNs;
+    return policy_ == LatchPolicy::kAny && silenceNs >= kReturnSilenceNs;
   }
 
   Verdict take(const Address& from, int64_t atNs) {
@@ -111,6 +120,7 @@ class Latch {
   }
 
   LatchPolicy policy_;
+  Patience patience_;
   std::optional<Address> announced_;
   std::optional<Address> latched_;
   std::optional<Address> former_;

@@ -7,11 +7,17 @@
 
 namespace tandem {
 
-/** Where a party's RTP and RTCP come from, and where to send them. RTCP follows RTP: it comes from
- * the same IP address, and what was learnt of it is forgotten when RTP moves. */
+/**
+ * Where a party's RTP and RTCP come from, and where to send them. RTCP follows RTP: it comes from
+ * the same IP address, and what was learnt of it is forgotten when RTP moves. It is seconds apart,
+ * so that silence says little: once RTP is heard, another port than the announced one gets in under
+ * the SSRC of the stream alone. Whoever shares the party's IP address would else be sent what the
+ * peer reports, which tells him how to take the stream over.
+ */
 class PeerSource {
  public:
-  explicit PeerSource(LatchPolicy policy) : rtp_(policy), rtcp_(policy) {}
+  explicit PeerSource(LatchPolicy policy)
+      : rtp_(policy, kRtpPatience), rtcp_(policy, kRtcpPatience) {}
 
   void announce(const Address& rtp, const Address& rtcp) {
     rtp_.announce(rtp);
@@ -22,16 +28,21 @@ class PeerSource {
   Latch::Verdict checkRtp(const Address& from, Kinship kinship, int64_t atNs) {
     const Latch::Verdict verdict = rtp_.check(from, kinship, atNs);
     const bool strangers = rtcp_.latched() && !rtcp_.latched()->sameIp(from);
-    const bool parted = verdict.change == Latch::Change::kMoved && !areAsAnnounced();
-    if (verdict.change != Latch::Change::kNone && (strangers || parted)) rtcp_.release();
+    const bool moved = verdict.change == Latch::Change::kMoved;
+    // Whose RTCP came before RTP did may be anybody's.
+    const bool parted = moved ? !areAsAnnounced() : rtcp_.latched() != rtcp_.announced();
+    if (verdict.change != Latch::Change::kNone && (strangers || parted)) rtcp_.forget();
     return verdict;
   }
 
   /** `onRtpSocket`: RTCP that came in muxed, whether that was agreed or not. */
   Refusal checkRtcp(const Address& from, bool onRtpSocket, Kinship kinship, int64_t atNs) {
     if (onRtpSocket) return rtp_.admits(from);
-    const bool fromElsewhere = rtp_.latched() && !from.sameIp(*rtp_.latched());
-    if (fromElsewhere && !rtcp_.isAnnounced(from)) return Refusal::kStranger;
+    if (rtp_.latched() && !rtcp_.isAnnounced(from)) {
+      if (!from.sameIp(*rtp_.latched())) return Refusal::kStranger;
+      const bool hasIt = rtcp_.latched() && from == *rtcp_.latched();
+      if (!hasIt && kinship == Kinship::kNone) return Refusal::kSecondSource;
+    }
     return rtcp_.check(from, kinship, atNs).refusal;
   }
 
@@ -49,6 +60,10 @@ class PeerSource {
   }
 
  private:
+  /** Longer than comfort noise is apart; and than three reports are (RFC 3550 section 6.2). */
+  static constexpr Latch::Patience kRtpPatience{500 * kNsPerMs, kNsPerSecond};
+  static constexpr Latch::Patience kRtcpPatience{15 * kNsPerSecond, 15 * kNsPerSecond};
+
   static std::optional<Address> sendable(const Address* to) {
     if (to == nullptr || to->port() == 0) return std::nullopt;
     return *to;

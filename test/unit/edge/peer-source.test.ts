@@ -192,10 +192,44 @@ describe('where a party’s RTCP comes from', () => {
       [
         announced,
         [rtp(0, nat), 'latched'],
-        [rtcp(0, '10.0.0.1:7001'), 'taken'],
+        [rtcp(0, '10.0.0.1:7001', 'same'), 'taken'],
         [rtp(500, other), 'moved'],
         [rtcp(501, '10.0.0.1:7001'), 'second_source'],
-        [rtcp(502, '10.0.0.1:9001'), 'taken'],
+        [rtcp(502, '10.0.0.1:9001', 'same'), 'taken'],
+      ],
+    ],
+    [
+      'is no other socket of the IP address while RTP is heard, however long RTCP is apart',
+      [
+        announced,
+        [rtp(0, a), 'latched'],
+        [rtcp(10, '10.0.0.1:9001'), 'second_source'],
+        [rtcp(20, '10.0.0.1:4001', 'same'), 'taken'],
+        [rtcp(520, '10.0.0.1:9001'), 'second_source'],
+        [rtcp(60_000, '10.0.0.1:9001'), 'second_source'],
+        [rtcp(60_010, '10.0.0.1:4001', 'same'), 'taken'],
+      ],
+    ],
+    [
+      'is no other socket before RTP is heard until the first one has been silent for 15 s',
+      [
+        announced,
+        [rtcp(0, '10.0.0.1:7001'), 'taken'],
+        [rtcp(5_000, '10.0.0.1:9001'), 'second_source'],
+        [rtcp(10_000, '10.0.0.1:7001'), 'taken'],
+        [rtcp(24_999, '10.0.0.1:9001'), 'second_source'],
+        [rtcp(25_000, '10.0.0.1:9001'), 'taken'],
+      ],
+    ],
+    [
+      'is another socket under the stream’s SSRC (NAT), also when RTP has moved and RTCP has not',
+      [
+        announced,
+        [rtp(0, nat), 'latched'],
+        [rtcp(10, '10.0.0.1:7105', 'same'), 'taken'],
+        [rtcp(5_010, '10.0.0.1:7106', 'same'), 'taken'],
+        [rtp(5_020, other, 'next'), 'moved'],
+        [rtcp(10_010, '10.0.0.1:7106', 'same'), 'taken'],
       ],
     ],
     [
@@ -219,27 +253,59 @@ describe('where a party’s RTCP comes from', () => {
       announced,
       [rtp(0, elsewhere), 'latched'],
       [rtcp(0, '10.0.0.7:4001'), 'stranger'],
-      [rtcp(0, '10.0.0.9:4001'), 'taken'],
+      [rtcp(0, '10.0.0.9:4001', 'same'), 'taken'],
     ]);
   });
 });
 
 describe('where a party’s media goes', () => {
+  const waysOf = (...steps: PeerSourceStep[]) =>
+    loadAddon()
+      .tables.peerSource('announced', steps)
+      .map(([, ...to]) => to);
+
   it('follows the source, RTCP beside RTP until it has come itself', () => {
-    const steps: PeerSourceStep[] = [
+    const ways = waysOf(
       announce(a),
       rtp(0, nat),
-      rtcp(10, '10.0.0.1:7005'),
+      rtcp(10, '10.0.0.1:7005', 'same'),
       rtp(20, a),
       announce('10.0.0.1:0', '10.0.0.1:0'),
-    ];
-    const ways = loadAddon().tables.peerSource('announced', steps);
-    expect(ways.map(([, ...to]) => to)).toEqual([
+    );
+    expect(ways).toEqual([
       ['10.0.0.1:4000', '10.0.0.1:4001'],
       ['10.0.0.1:7000', '10.0.0.1:7001'],
       ['10.0.0.1:7000', '10.0.0.1:7005'],
       ['10.0.0.1:4000', '10.0.0.1:4001'],
       ['', ''],
     ]);
+  });
+  it('is not where RTCP came from before RTP did, if RTP comes from where it was announced', () => {
+    const ways = waysOf(
+      announce(a),
+      rtcp(0, '10.0.0.1:9001'),
+      rtp(10, a),
+      rtcp(20, '10.0.0.1:9001'),
+      rtcp(5_000, '10.0.0.1:7105', 'same'),
+      rtcp(6_000, '10.0.0.1:9001'),
+    );
+    expect(ways.map(([, toRtcp]) => toRtcp)).toEqual([
+      '10.0.0.1:4001',
+      '10.0.0.1:9001',
+      '10.0.0.1:4001',
+      '10.0.0.1:4001',
+      '10.0.0.1:7105',
+      '10.0.0.1:7105',
+    ]);
+  });
+
+  it('is the NATed RTCP port again that was heard before RTP, under the stream’s SSRC', () => {
+    const ways = waysOf(
+      announce(a),
+      rtcp(0, '10.0.0.1:7105'),
+      rtp(10, a),
+      rtcp(5_000, '10.0.0.1:7105', 'same'),
+    );
+    expect(ways.at(-1)![1]).toBe('10.0.0.1:7105');
   });
 });
