@@ -120,14 +120,8 @@ describe.each(['127.0.0.1', '::1'])('a port on %s', (ip) => {
     await first.send(port.rtp, rtp({ sequence: 5_000, ssrc: 99 }));
     await rig.event('latched', ({ address }) => address.port === first.address.port);
     await party.send(port.rtp, rtp({ sequence: 1 }));
-    await first.send(port.rtp, rtp({ sequence: 5_001, ssrc: 99 }));
     expect((await rig.event('moved')).address).toEqual(party.address);
-    const report = await refusals(1);
-    expect(report).toMatchObject({
-      packets: 2,
-      latched: party.address,
-      refused: { second_source: 1 },
-    });
+    expect(await packets(2)).toMatchObject({ latched: party.address, refused: {} });
   });
 
   it('judges packets that are read together one after the other', async () => {
@@ -158,14 +152,27 @@ describe.each(['127.0.0.1', '::1'])('a port on %s', (ip) => {
     expect(await packets(2)).toMatchObject({ latched: moved.address, refused: {} });
   });
 
-  it('refuses a second source while the first one is heard, even under its SSRC', async () => {
+  it.each([
+    ['its SSRC', {}],
+    ['another SSRC', { ssrc: 99 }],
+  ])('refuses a second source while the first one is heard, under %s', async (_title, stream) => {
     const other = await rig.peer();
-    await party.send(port.rtp, rtp({ sequence: 1 }));
-    await other.send(port.rtp, rtp({ sequence: 700 }), rtp({ sequence: 5_000, ssrc: 99 }));
-    await party.send(port.rtp, rtp({ sequence: 2 }));
-    const report = await refusals(2);
-    expect(report.refused).toEqual({ second_source: 2 });
-    expect(report.latched).toEqual(party.address);
+    let sequence = 0;
+    // Until it is so: a busy machine may hold this process up for longer than the party may be silent.
+    await rig.until(
+      () => {
+        sequence += 1;
+        void party.send(port.rtp, rtp({ sequence }));
+        void other.send(port.rtp, rtp({ ...stream, sequence: 30_000 }));
+        return rig.streamReport(port.portId).refused;
+      },
+      ({ second_source: refused = 0 }) => refused > 0,
+    );
+    await party.send(port.rtp, rtp({ sequence: sequence + 1 }));
+    await rig.until(
+      () => rig.streamReport(port.portId).latched?.port,
+      (latched) => latched === party.address.port,
+    );
   });
 
   it('takes a second source once the first one has fallen silent', async () => {
