@@ -60,7 +60,7 @@ void IngressAccount::report(StreamReport& report) const {
   report.refused = refused_;
   report.kernelDrops = kernelDrops_;
   report.received = received_.list();
-  report.rangesJoined = received_.joined();
+  report.rangesJoined = received_.joinedCount();
   report.exactFrom = received_.exactFrom();
   report.dropped = stillMissing();
   report.ssrcChanges.assign(changes_.begin(), changes_.end());

@@ -2,14 +2,17 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <optional>
 #include <vector>
 
 #include "limits.h"
+#include "time_line.h"
 
 namespace tandem {
 
-/** Inclusive, with the receive times of its ends. */
+/** Inclusive, with the receive times of its ends. Those in between lie on a line from one to the
+ * other, but for `kTimeErrorNs`. */
 struct Range {
   uint64_t first;
   uint64_t last;
@@ -17,32 +20,41 @@ struct Range {
   int64_t lastAtNs;
 };
 
-/** Ordered, disjoint ranges of extended sequence numbers. Adding the next number in order costs a
- * compare and a store; memory grows with the gaps alone. */
+/**
+ * Ordered, disjoint ranges of extended sequence numbers. Adding the next number in order costs a
+ * few divisions and a store; memory grows with the gaps, and with the silences that no gap shows: a
+ * range ends where its times would leave the line, and the next one follows on it.
+ */
 class Ranges {
  public:
   explicit Ranges(size_t max = kRangesMax) : max_(max) {}
 
   /** False if the number was there already. */
   bool add(uint64_t sequence, int64_t atNs) {
-    if (!list_.empty() && sequence == list_.back().last + 1) {
-      list_.back().last = sequence;
-      list_.back().lastAtNs = atNs;
+    if (list_.empty() || sequence != list_.back().last + 1) return insert(sequence, atNs);
+    Range& newest = list_.back();
+    const uint64_t numbers = sequence - newest.first;
+    const int64_t ns = atNs - newest.firstAtNs;
+    if (!line_.mayEndAt(numbers, ns)) {
+      push({sequence, sequence, atNs, atNs});
       return true;
     }
-    return insert(sequence, atNs);
+    line_.pass(numbers, ns);
+    newest.last = sequence;
+    newest.lastAtNs = atNs;
+    return true;
   }
 
   void addRange(const Range& range) {
     // Only ever used for ranges beyond what is there.
     if (!list_.empty() && range.first <= list_.back().last) return;
-    if (!list_.empty() && range.first == list_.back().last + 1) {
-      list_.back().last = range.last;
-      list_.back().lastAtNs = range.lastAtNs;
+    if (list_.empty() || !follows(list_.back(), range)) {
+      push(range);
       return;
     }
-    list_.push_back(range);
-    bound();
+    const Range before = list_.back();
+    list_.back() = joined(before, range);
+    drawLine(before, range);
   }
 
   bool contains(uint64_t sequence) const {
@@ -50,7 +62,7 @@ class Ranges {
     return after != list_.begin() && sequence <= std::prev(after)->last;
   }
 
-  /** The part within first..last; times inside a range are interpolated. */
+  /** The part within first..last. */
   std::vector<Range> within(uint64_t first, uint64_t last) const {
     std::vector<Range> result;
     auto it = std::lower_bound(
@@ -67,11 +79,11 @@ class Ranges {
 
   const std::vector<Range>& list() const { return list_; }
   /** Gaps that were closed to keep within bounds. */
-  uint64_t joined() const { return joined_; }
+  uint64_t joinedCount() const { return joinedCount_; }
   /** From this number on the list is exact; absent: all of it is. */
   const std::optional<uint64_t>& exactFrom() const { return exactFrom_; }
 
-  /** Interpolated between the ends of its range. */
+  /** Read off the line between the ends of its range. */
   static int64_t timeOf(const Range& range, uint64_t sequence) {
     if (range.last == range.first) return range.firstAtNs;
     const double part =
@@ -91,24 +103,64 @@ class Ranges {
         [](uint64_t number, const Range& range) { return number < range.first; });
   }
 
+  static bool isNear(const Range& line, uint64_t sequence, int64_t atNs) {
+    return std::abs(timeOf(line, sequence) - atNs) <= kTimeErrorNs;
+  }
+
+  static Range joined(const Range& before, const Range& after) {
+    return {before.first, after.last, before.firstAtNs, after.lastAtNs};
+  }
+
+  /** Whether both can be one, in number and time. */
+  static bool follows(const Range& before, const Range& after) {
+    if (after.first != before.last + 1) return false;
+    const Range both = joined(before, after);
+    return isNear(both, before.last, before.lastAtNs) && isNear(both, after.first, after.firstAtNs);
+  }
+
+  void push(const Range& range) {
+    list_.push_back(range);
+    line_.beginAnew();
+    if (range.last > range.first) pass(range.last, range.lastAtNs);
+    bound();
+  }
+
+  void pass(uint64_t sequence, int64_t atNs) {
+    const Range& newest = list_.back();
+    if (sequence > newest.first) line_.pass(sequence - newest.first, atNs - newest.firstAtNs);
+  }
+
+  /** The newest range is made of these two. */
+  void drawLine(const Range& before, const Range& after) {
+    line_.beginAnew();
+    pass(before.last, before.lastAtNs);
+    pass(after.first, after.firstAtNs);
+    pass(after.last, after.lastAtNs);
+  }
+
   bool insert(uint64_t sequence, int64_t atNs) {
     const auto i = static_cast<size_t>(endOf(sequence) - list_.begin());
     if (i > 0 && sequence <= list_[i - 1].last) return false;
-    const bool joinsBefore = i > 0 && list_[i - 1].last + 1 == sequence;
-    const bool joinsAfter = i < list_.size() && sequence + 1 == list_[i].first;
-    if (joinsBefore && joinsAfter) {
-      list_[i - 1].last = list_[i].last;
-      list_[i - 1].lastAtNs = list_[i].lastAtNs;
-      list_.erase(list_.begin() + static_cast<std::ptrdiff_t>(i));
-    } else if (joinsBefore) {
-      list_[i - 1].last = sequence;
-      list_[i - 1].lastAtNs = atNs;
-    } else if (joinsAfter) {
-      list_[i].first = sequence;
-      list_[i].firstAtNs = atNs;
+    const Range added{sequence, sequence, atNs, atNs};
+    if (i == list_.size()) {
+      push(added);
+      return true;
+    }
+    const auto at = list_.begin() + static_cast<std::ptrdiff_t>(i);
+    const Range after = *at;
+    const bool isNewest = i + 1 == list_.size();
+    if (i > 0 && follows(list_[i - 1], added)) {
+      const Range before = joined(list_[i - 1], added);
+      list_[i - 1] = before;
+      if (!follows(before, after)) return true;
+      list_[i - 1] = joined(before, after);
+      list_.erase(at);
+      if (isNewest) drawLine(before, after);
+    } else if (follows(added, after)) {
+      *at = joined(added, after);
+      if (isNewest) drawLine(added, after);
     } else {
-      list_.insert(list_.begin() + static_cast<std::ptrdiff_t>(i),
-                   Range{sequence, sequence, atNs, atNs});
+      list_.insert(at, added);
       bound();
     }
     return true;
@@ -122,12 +174,14 @@ class Ranges {
     list_[join].first = list_[0].first;
     list_[join].firstAtNs = list_[0].firstAtNs;
     list_.erase(list_.begin(), list_.begin() + static_cast<std::ptrdiff_t>(join));
-    joined_ += join;
+    joinedCount_ += join;
   }
 
   size_t max_;
   std::vector<Range> list_;
-  uint64_t joined_ = 0;
+  /** Of the newest range. */
+  TimeLine line_;
+  uint64_t joinedCount_ = 0;
   std::optional<uint64_t> exactFrom_;
 };
 

@@ -36,7 +36,7 @@ SpanList SentLog::within(const Span& bounds) const {
   SpanList parts;
   for (auto each = firstFrom(list(), bounds.first);
        each != list().end() && each->first <= bounds.last; ++each) {
-    parts.push_back({std::max(each->first, bounds.first), std::min(each->last, bounds.last)});
+    append(parts, {std::max(each->first, bounds.first), std::min(each->last, bounds.last)});
   }
   return parts;
 }

@@ -119,9 +119,12 @@ std::vector<Range> timed(const SpanList& spans, const std::vector<Range>& all) {
   auto range = all.begin();
   for (const Span& span : spans) {
     while (range != all.end() && range->last < span.first) ++range;
-    if (range == all.end()) break;
-    result.push_back({span.first, span.last, Ranges::timeOf(*range, span.first),
-                      Ranges::timeOf(*range, std::min(span.last, range->last))});
+    // A piece for each range: their times are not on one line.
+    for (auto each = range; each != all.end() && each->first <= span.last; ++each) {
+      const uint64_t first = std::max(span.first, each->first);
+      const uint64_t last = std::min(span.last, each->last);
+      result.push_back({first, last, Ranges::timeOf(*each, first), Ranges::timeOf(*each, last)});
+    }
   }
   return result;
 }

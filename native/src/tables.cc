@@ -72,9 +72,28 @@ Napi::Value ranges(const Napi::CallbackInfo& info) {
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("list", list);
   result.Set("again", again);
-  result.Set("joined", static_cast<double>(ranges.joined()));
+  result.Set("joined", static_cast<double>(ranges.joinedCount()));
   if (ranges.exactFrom()) result.Set("exactFrom", static_cast<double>(*ranges.exactFrom()));
   return result;
+}
+
+/** Rows of a number and of when it came, in ms, added one after the other. @returns rows of the
+ * ranges: first, last, and when these came */
+Napi::Value timedRanges(const Napi::CallbackInfo& info) {
+  Ranges ranges;
+  eachRow(info, info[0], [&](auto cell) {
+    ranges.add(static_cast<uint64_t>(cell(0)), fromMs(cell(1)));
+    return info.Env().Undefined();
+  });
+  Napi::Array list = Napi::Array::New(info.Env(), ranges.list().size());
+  for (uint32_t i = 0; i < ranges.list().size(); ++i) {
+    const Range& range = ranges.list()[i];
+    list.Set(i,
+             rowOf(info.Env(), {static_cast<double>(range.first), static_cast<double>(range.last),
+                                static_cast<double>(range.firstAtNs) / kNsPerMs,
+                                static_cast<double>(range.lastAtNs) / kNsPerMs}));
+  }
+  return list;
 }
 
 /** Rows of both clocks as they are sampled, of a stamp by the machine's, and of the time before
@@ -211,6 +230,7 @@ void defineTables(Napi::Env env, Napi::Object& exports) {
   Napi::Object tables = Napi::Object::New(env);
   tables.Set("normalise", Napi::Function::New<guardedTable<normalise>>(env));
   tables.Set("ranges", Napi::Function::New<guardedTable<ranges>>(env));
+  tables.Set("timedRanges", Napi::Function::New<guardedTable<timedRanges>>(env));
   tables.Set("arrivals", Napi::Function::New<guardedTable<arrivals>>(env));
   tables.Set("peerSource", Napi::Function::New<guardedTable<peerSource>>(env));
   tables.Set("dropped", Napi::Function::New<guardedTable<dropped>>(env));

@@ -113,6 +113,8 @@ export interface NativeTables {
     readonly joined: number;
     readonly exactFrom?: number;
   };
+  /** Rows of a number and of when it came, in ms; back: rows of first, last, and when these came. */
+  timedRanges(numbers: readonly Row[]): [number, number, number, number][];
   /** What became of each packet, and where RTP and RTCP go then, as `ip:port`. */
   peerSource(latch: LatchPolicy, steps: readonly PeerSourceStep[]): [string, string, string][];
   /** Rows of an extended number and of what the kernel dropped before it; back: ranges that are missing by our fault. */

@@ -115,12 +115,14 @@ export function clip(ranges: readonly Range[], first: number, last: number): Ran
   return result;
 }
 
-/** What lies between the ranges. */
+/** What lies between the ranges, of which one may follow on another. */
 export function gaps(ranges: readonly Range[]): Range[] {
-  return ranges.slice(1).map((range, index) => ({
-    first: (ranges[index] as Range).last + 1,
-    last: range.first - 1,
-  }));
+  return joined(ranges)
+    .map(({ first }, index, whole) => ({
+      first: (whole[index - 1]?.last ?? first) + 1,
+      last: first - 1,
+    }))
+    .slice(1);
 }
 
 export function count(ranges: readonly Range[]): number {

@@ -17,6 +17,8 @@ import { closedAddress } from '../support/udp-peer.ts';
 import { extendedReport, lossRle } from '../support/xr.ts';
 
 const byeType = 203;
+/** RFC 3611 section 4.1.2. */
+const bitsPerChunk = 15;
 const reporter = 0x0bad_cafe;
 
 /** The native edge, real sockets, real time. */
@@ -82,7 +84,10 @@ class NativeRig implements ContractRig {
       },
       reportRanges: (ssrc, begin, came) => {
         const block = { ssrc, highestSequence: begin + came.length - 1 };
-        const losses = lossRle(ssrc, begin, begin + came.length, [{ bits: came }]);
+        const chunks = Array.from({ length: Math.ceil(came.length / bitsPerChunk) }, (_, i) => ({
+          bits: came.slice(i * bitsPerChunk, (i + 1) * bitsPerChunk),
+        }));
+        const losses = lossRle(ssrc, begin, begin + came.length, chunks);
         const compound = [receiverReport(reporter, block), extendedReport(reporter, losses)];
         return rtcp.send(leg.rtcp, Buffer.concat(compound));
       },

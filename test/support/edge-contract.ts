@@ -52,6 +52,13 @@ export interface ContractOptions {
 const cycle = 65_536;
 const from = (first: number, count: number): number[] =>
   Array.from({ length: count }, (_, index) => first + index);
+/** When a packet came, as its range says. */
+function timeIn(ranges: readonly SequenceRange[], sequence: number): number {
+  const { first, last, firstAt, lastAt } = ranges.find(
+    (range) => range.first <= sequence && sequence <= range.last,
+  )!;
+  return firstAt + ((lastAt - firstAt) * (sequence - first)) / Math.max(1, last - first);
+}
 const bounds = (ranges: readonly SequenceRange[]): number[][] =>
   ranges.map(({ first, last }) => [first - cycle, last - cycle]);
 
@@ -415,6 +422,32 @@ export function edgeContract(make: (options: ContractOptions) => Promise<Contrac
       await port.say(200, 1);
       await port.say(1_005, 5);
       expect(bounds(rig.edge.streamReports([port.portId])[0]!.received)).toEqual([[1_000, 1_010]]);
+    });
+
+    it('keeps its times where it was silent and left no gap', async () => {
+      const recorder = await rig.recorder();
+      const forkId = fork(recorder);
+      await port.say(1, 100);
+      await gets(recorder, 100);
+      const between = rig.now();
+      await rig.pass(1_200);
+      await port.say(101, 100);
+      await gets(recorder, 200);
+      const { received } = rig.edge.streamReports([port.portId])[0]!;
+      expect(timeIn(received, cycle + 100)).toBeLessThanOrEqual(between);
+      expect(timeIn(received, cycle + 101)).toBeGreaterThan(between);
+      await recorder.reportRanges(
+        port.ssrc,
+        1,
+        from(1, 200).map((number) => number <= 90 || number > 110),
+      );
+      await rig.until(() => reportOf(forkId).reportsRanges);
+      const { sent, confirmed, denied } = reportOf(forkId);
+      expect(timeIn(sent, cycle + 100)).toBeLessThanOrEqual(between);
+      expect(timeIn(confirmed, cycle + 90)).toBeLessThanOrEqual(between);
+      expect(timeIn(denied, cycle + 91)).toBeLessThanOrEqual(between);
+      expect(timeIn(denied, cycle + 100)).toBeLessThanOrEqual(between);
+      expect(timeIn(denied, cycle + 101)).toBeGreaterThan(between);
     });
 
     it('is told to be the last that was heard', async () => {

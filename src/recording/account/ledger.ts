@@ -155,7 +155,7 @@ function streamAccount(input: LedgerInput, party: Party): StreamAccount {
     party,
     ssrc: stream.ssrc,
     packetMs: stream.packetMs,
-    received: timed(stream.received),
+    received: timed(union(stream.received)),
     receivedPackets: count(stream.received),
     ...(stream.exactFrom === undefined ? {} : { exactFrom: stream.exactFrom }),
     lostBeforeUs: timed(lost),

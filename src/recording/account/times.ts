@@ -1,13 +1,16 @@
 import type { SequenceRange, StreamReport } from '../../edge/types.ts';
 
-/** Which packet arrived when, as far as the ends of ranges tell: only those are timed. Pure. */
+/**
+ * Which packet arrived when, as far as the ends of ranges tell: only those are timed, and those in between lie near a line between
+ * them. Pure.
+ */
 
 /**
  * First sequence that arrived at or after `at` (Unix ms), or one before it; one past the newest when none did; undefined
  * before the first packet.
  *
- * Within a range that had a silence in it a straight line between its ends names too late a packet. Nobody sends for long
- * faster than his media plays, so what came after `at` is at most what fits in between: the earlier of the two is taken.
+ * Within a range the line may name too late a packet. Nobody sends for long faster than his media plays, so what came after
+ * `at` is at most what fits in between: the earlier of the two is taken.
  */
 export function sequenceAt(stream: StreamReport, at: number): number | undefined {
   const { packetMs, received } = stream;

@@ -166,3 +166,57 @@ describe('receive times', () => {
     expect(loadAddon().tables.arrivals(rows)).toEqual(expected);
   });
 });
+
+describe('the times of ranges', () => {
+  /** Packets from a number and a time on, so many ms apart. */
+  const run = (first: number, count: number, at: number, apart: number): [number, number][] =>
+    Array.from({ length: count }, (_, i) => [first + i, at + i * apart]);
+  const errorOf = (packets: readonly [number, number][]): number => {
+    const ranges = loadAddon().tables.timedRanges(packets);
+    const errors = packets.map(([number, at]) => {
+      const [first, last, firstAt, lastAt] = ranges.find(
+        (range) => range[0] <= number && number <= range[1],
+      )!;
+      const share = (number - first) / Math.max(1, last - first);
+      return Math.abs(firstAt + share * (lastAt - firstAt) - at);
+    });
+    return Math.max(...errors);
+  };
+
+  it.each<[string, [number, number][], number[][]]>([
+    ['are one where packets come evenly', run(1, 500, 0, 20), [[1, 500, 0, 9_980]]],
+    [
+      'part at a silence that no gap shows',
+      [...run(1, 100, 0, 20), ...run(101, 100, 62_000, 20)],
+      [
+        [1, 100, 0, 1_980],
+        [101, 200, 62_000, 63_980],
+      ],
+    ],
+    [
+      'part where a sender that is silent sends less often',
+      [...run(1, 100, 0, 20), ...run(101, 100, 2_400, 400), ...run(201, 100, 42_000, 20)],
+      [
+        [1, 101, 0, 2_400],
+        [102, 201, 2_800, 42_000],
+        [202, 300, 42_020, 43_980],
+      ],
+    ],
+    [
+      'are one where a packet came late',
+      [...run(1, 50, 0, 20), ...run(52, 50, 1_020, 20), [51, 1_060], ...run(102, 9, 2_020, 20)],
+      [[1, 110, 0, 2_180]],
+    ],
+    [
+      'stay apart where what came late closes the gap at a silence',
+      [...run(1, 100, 0, 20), ...run(102, 100, 60_000, 20), [101, 60_010]],
+      [
+        [1, 100, 0, 1_980],
+        [101, 201, 60_010, 61_980],
+      ],
+    ],
+  ])('%s', (_title, packets, ranges) => {
+    expect(loadAddon().tables.timedRanges(packets)).toEqual(ranges);
+    expect(errorOf(packets)).toBeLessThanOrEqual(500);
+  });
+});
