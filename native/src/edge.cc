@@ -111,6 +111,37 @@ std::vector<Report> Edge::onEachId(const std::vector<uint32_t>& ids, One one) {
   return reports;
 }
 
+template <typename Body>
+void Edge::onEachInVisits(const std::vector<uint32_t>& ids, Body body) {
+  // One byte each, as several threads write at once.
+  std::vector<uint8_t> isDone(ids.size());
+  for (std::vector<uint32_t> left = ids; !left.empty();) {
+    onEach(left, [&](Shard& s, uint32_t shard) {
+      size_t ranges = 0;
+      for (size_t i = 0; i < ids.size() && ranges < kRangesPerVisit; ++i) {
+        if (isDone[i] != 0 || ids[i] % kThreadsMax != shard) continue;
+        ranges += body(s, i);
+        isDone[i] = 1;
+      }
+    });
+    left.clear();
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (isDone[i] == 0) left.push_back(ids[i]);
+    }
+  }
+}
+
+template <typename Report, typename One>
+std::vector<Report> Edge::reportEach(const std::vector<uint32_t>& ids, One one) {
+  if (ids.empty()) fail("a list of ids is empty");
+  std::vector<Report> reports(ids.size());
+  onEachInVisits(ids, [&](Shard& s, size_t i) {
+    reports[i] = one(s, ids[i]);
+    return rangesIn(reports[i]);
+  });
+  return reports;
+}
+
 uint32_t Edge::nextId(uint32_t shard) {
   idCounter_ = idCounter_ % (UINT32_MAX / kThreadsMax) + 1;
   return idCounter_ * kThreadsMax + shard;
@@ -204,7 +235,8 @@ StreamReport Edge::closePort(uint32_t portId) {
 }
 
 std::vector<StreamReport> Edge::streamReports(const std::vector<uint32_t>& portIds) {
-  return onEachId<StreamReport>(portIds, [](Shard& s, uint32_t id) { return s.port(id).report(); });
+  return reportEach<StreamReport>(portIds,
+                                  [](Shard& s, uint32_t id) { return s.port(id).report(); });
 }
 
 std::vector<std::optional<uint64_t>> Edge::sequencesAt(const std::vector<uint32_t>& portIds,
@@ -215,16 +247,26 @@ std::vector<std::optional<uint64_t>> Edge::sequencesAt(const std::vector<uint32_
 
 Stock Edge::takeStock(const std::vector<uint32_t>& portIds, const std::vector<uint32_t>& forkIds) {
   Stock stock{std::vector<StreamReport>(portIds.size()), std::vector<ForkReport>(forkIds.size())};
-  std::vector<uint32_t> ids = portIds;
-  ids.insert(ids.end(), forkIds.begin(), forkIds.end());
-  onEach(ids, [&](Shard& s, uint32_t shard) {
-    for (size_t i = 0; i < portIds.size(); ++i) {
-      if (portIds[i] % kThreadsMax == shard) stock.streams[i] = s.port(portIds[i]).report();
+  if (portIds.empty() && forkIds.empty()) fail("a list of ids is empty");
+  std::vector<uint8_t> isRemoved(forkIds.size());
+  const auto remove = [&](Shard& s, size_t i) {
+    if (isRemoved[i] != 0) return size_t{0};
+    stock.forks[i] = s.removeFork(forkIds[i]);
+    isRemoved[i] = 1;
+    return rangesIn(stock.forks[i]);
+  };
+  // A stream and its forks in one visit: what the one has, the others were to be sent.
+  onEachInVisits(portIds, [&](Shard& s, size_t i) {
+    Port& port = s.port(portIds[i]);
+    stock.streams[i] = port.report();
+    size_t ranges = rangesIn(stock.streams[i]);
+    for (size_t j = 0; j < forkIds.size(); ++j) {
+      const bool isHere = isRemoved[j] == 0 && forkIds[j] % kThreadsMax == portIds[i] % kThreadsMax;
+      if (isHere && &s.fork(forkIds[j]).port() == &port) ranges += remove(s, j);
     }
-    for (size_t i = 0; i < forkIds.size(); ++i) {
-      if (forkIds[i] % kThreadsMax == shard) stock.forks[i] = s.removeFork(forkIds[i]);
-    }
+    return ranges;
   });
+  onEachInVisits(forkIds, remove);
   return stock;
 }
 
@@ -280,15 +322,15 @@ void Edge::resumeFork(uint32_t forkId) {
 }
 
 std::vector<ForkReport> Edge::endForks(const std::vector<uint32_t>& forkIds) {
-  return onEachId<ForkReport>(forkIds, [](Shard& s, uint32_t id) { return s.endFork(id); });
+  return reportEach<ForkReport>(forkIds, [](Shard& s, uint32_t id) { return s.endFork(id); });
 }
 
 std::vector<ForkReport> Edge::removeForks(const std::vector<uint32_t>& forkIds) {
-  return onEachId<ForkReport>(forkIds, [](Shard& s, uint32_t id) { return s.removeFork(id); });
+  return reportEach<ForkReport>(forkIds, [](Shard& s, uint32_t id) { return s.removeFork(id); });
 }
 
 std::vector<ForkReport> Edge::forkReports(const std::vector<uint32_t>& forkIds) {
-  return onEachId<ForkReport>(forkIds, [](Shard& s, uint32_t id) { return s.fork(id).report(); });
+  return reportEach<ForkReport>(forkIds, [](Shard& s, uint32_t id) { return s.fork(id).report(); });
 }
 
 OpenedCapture Edge::openCapture(const OpenCaptureOptions& options) {

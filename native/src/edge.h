@@ -135,7 +135,13 @@ class Edge {
    * its number */
   template <typename Body>
   void onEach(const std::vector<uint32_t>& ids, Body body);
+  /** In as many visits as that takes. `body` is told whose turn it is, and says how many ranges it
+   * reports. */
+  template <typename Body>
+  void onEachInVisits(const std::vector<uint32_t>& ids, Body body);
   /** @param one reports on one id of a shard */
+  template <typename Report, typename One>
+  std::vector<Report> reportEach(const std::vector<uint32_t>& ids, One one);
   template <typename Report, typename One>
   std::vector<Report> onEachId(const std::vector<uint32_t>& ids, One one);
   Shard& shardAt(uint32_t index) const;

@@ -13,6 +13,9 @@ inline constexpr size_t kCapturesMax = 4096;
 inline constexpr size_t kStreamsPerCaptureMax = 8;
 /** Ports or forks that are asked for together. */
 inline constexpr size_t kIdsPerListMax = 64;
+/** Ranges that are reported in one visit to a thread, or those of one stream or fork more: between
+ * two visits the parties' sockets are looked at. */
+inline constexpr size_t kRangesPerVisit = 8192;
 inline constexpr size_t kEventQueueMax = 4096;
 /** Streams of a call that have leg sockets of their own: party a and party b. */
 inline constexpr size_t kLegStreams = 2;

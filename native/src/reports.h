@@ -112,7 +112,16 @@ struct ForkReport {
   uint64_t lostAtMost = 0;
 };
 
-/** What streams had so far, and what forks had that were removed at the same moment. */
+inline size_t rangesIn(const StreamReport& report) {
+  return report.received.size() + report.dropped.size();
+}
+inline size_t rangesIn(const ForkReport& report) {
+  return report.sent.size() + report.replayed.size() + report.overrun.size() +
+         report.withheld.size() + report.confirmed.size() + report.denied.size();
+}
+
+/** What streams had so far, and what those of their forks had that were removed at the same moment.
+ */
 struct Stock {
   std::vector<StreamReport> streams;
   std::vector<ForkReport> forks;

@@ -45,7 +45,7 @@ export interface AddressPair {
  * Sockets, rings and threads of the native addon. Every method is synchronous: it runs on the thread of the object it
  * names, between two wake-ups, and has taken effect when it returns. Each such visit costs a change of threads, so what
  * belongs together is asked for together: lists are of 1 to 64 ids, the threads that they concern are visited at the same time,
- * and what comes back is in their order.
+ * and what comes back is in their order. What takes long, reports of many ranges, takes several visits.
  * All throw TandemError: `EDGE_FAILED` for what does not fit, does not exist or the system refuses, `NO_PORT` when the range
  * of ports is used up.
  */
