@@ -69,6 +69,14 @@ export class ReportJudge {
     return this.last;
   }
 
+  /** Another recorder: what it counts it counts anew, of what is sent from now on. */
+  onNewTarget(): void {
+    this.#closedLost += Math.max(0, this.#openLost);
+    this.#openLost = 0;
+    this.#interval = undefined;
+    this.#firstSent = this.highestSent + 1;
+  }
+
   /** @param settled no later report would say more: what lies behind a final one's highest number did not come */
   account(settled: boolean): Pick<ForkReport, 'confirmed' | 'denied' | 'reportedLost'> {
     const confirmed = this.confirmed.list();

@@ -32,6 +32,9 @@ const overrunTellMs = 1_000;
 const catchUpBurst = 64;
 /** A pause of the stream, after which it begins to be sent anew. */
 const restMs = 1_000;
+/** Between two tries to send where the kernel does not let it, at first, and by how much longer later on. */
+const holdMs = 50;
+const holdGrowthMax = 8;
 
 /** A cursor over a port's ring, on its way to one recorder: live, it follows the head; behind, it is paced until it is there. */
 export class SimFork {
@@ -68,6 +71,7 @@ export class SimFork {
   #refusalTold = false;
   #doubtedAt = 0;
   #unsendable: ForkReport['unsendable'];
+  #heldUntil = -Infinity;
   #overrunUntold = 0;
   #overrunToldAt = -Infinity;
   #nextReportAt = 0;
@@ -161,7 +165,13 @@ export class SimFork {
   setTarget(rtp: SocketAddress, rtcp: SocketAddress): void {
     this.rtp = rtp;
     this.rtcp = rtcp;
+    // All that was said of the other address.
+    this.#refused = undefined;
     this.#refusalTold = false;
+    this.#doubtedAt = 0;
+    this.#unsendable = undefined;
+    this.#heldUntil = -Infinity;
+    this.#judge.onNewTarget();
   }
 
   /** New packets are in the ring. */
@@ -169,8 +179,7 @@ export class SimFork {
     const { ring } = this.port;
     if (this.#state === 'paused') this.#withholdUntil(ring.head);
     while (this.#state === 'live' && this.#cursor < ring.head) {
-      this.#send(ring.at(this.#cursor), false);
-      this.#cursor += 1;
+      if (this.#send(ring.at(this.#cursor), false)) this.#cursor += 1;
     }
   }
 
@@ -272,14 +281,17 @@ export class SimFork {
     };
   }
 
-  #send(entry: RingEntry, replayed: boolean): void {
+  /** False: the kernel did not take it; it is tried again, less and less often. */
+  #send(entry: RingEntry, replayed: boolean): boolean {
     const now = this.#host.now();
     const error = this.#host.sendRtp(this, entry);
     if (error !== undefined) {
       this.#sendErrors += 1;
       const { at = now, sequence = entry.extended, count = 0 } = this.#unsendable ?? {};
       this.#unsendable = { at, sequence, count: count + 1, errno: error };
-      return;
+      this.#heldUntil = now + holdMs * Math.min(count + 1, holdGrowthMax);
+      this.#fallBehind();
+      return false;
     }
     this.#unsendable = undefined;
     if (now - this.#lastSentAt > restMs) this.#sendingSince = now;
@@ -290,6 +302,7 @@ export class SimFork {
     this.#sent.add(entry.extended, entry.at);
     if (replayed) this.#replayed.add(entry.extended, entry.at);
     this.#judge.onSent(entry.extended, entry.at, now);
+    return true;
   }
 
   #fallBehind(): void {
@@ -298,6 +311,7 @@ export class SimFork {
   }
 
   #catchUp(now: number): void {
+    if (now < this.#heldUntil) return;
     const { ring } = this.port;
     this.#cursor = Math.max(this.#cursor, ring.first);
     const end = Math.min(ring.head, this.#pauseAt);
@@ -310,7 +324,7 @@ export class SimFork {
         this.#pace ??= { arrivedAt: entry.at, at: now };
         const pacedMs = (now - this.#pace.at) * this.#host.catchUpRate;
         if (entry.at > this.#pace.arrivedAt + pacedMs) break;
-        this.#send(entry, true);
+        if (!this.#send(entry, true)) return;
         sent += 1;
       }
       this.#cursor += 1;

@@ -110,9 +110,10 @@ export class SimPort {
     this.#unplacedDrops += 1;
   }
 
+  /** Where the gap is longer nobody knows which of its packets came: the first are named. */
   #placeDrops(highest: number, extended: number, now: number): void {
-    const first = Math.max(highest + 1, extended - this.#unplacedDrops);
-    for (let lost = first; lost < extended; lost += 1) this.#dropped.add(lost, now);
+    const end = Math.min(extended, highest + 1 + this.#unplacedDrops);
+    for (let lost = highest + 1; lost < end; lost += 1) this.#dropped.add(lost, now);
     this.#unplacedDrops = 0;
   }
 

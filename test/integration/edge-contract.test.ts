@@ -98,6 +98,11 @@ class NativeRig implements ContractRig {
     return closedAddress();
   }
 
+  forbidden(): SocketAddress {
+    // EACCES, as a firewall's EPERM.
+    return { ip: '255.255.255.255', port: 9_000 };
+  }
+
   async until(holds: () => boolean): Promise<void> {
     await this.#rig.until(holds, (held) => held);
   }

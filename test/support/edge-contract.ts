@@ -20,6 +20,8 @@ export interface ContractRig {
   recorder(): Promise<ContractRecorder>;
   /** Where nobody listens. */
   nobody(): Promise<SocketAddress>;
+  /** Where the host's kernel lets nobody send. */
+  forbidden(): SocketAddress;
   /** Resolves when it holds, at the latest after many seconds. */
   until(holds: () => boolean): Promise<void>;
   pass(ms: number): Promise<void>;
@@ -313,6 +315,61 @@ export function edgeContract(make: (options: ContractOptions) => Promise<Contrac
     });
   });
 
+  describe('packets that the kernel does not take', () => {
+    beforeEach(() => begin());
+
+    it('are told as long as that is so, wait in the ring, and go where the fork goes then', async () => {
+      const address = rig.forbidden();
+      const forkId = fork({ rtp: address, rtcp: address });
+      await port.say(1, 5);
+      await rig.until(() => signsOf(forkId).unsendableAt > 0);
+      await port.say(6, 5);
+      await rig.until(() => (reportOf(forkId).unsendable?.count ?? 0) > 2);
+      expect(signsOf(forkId)).toMatchObject({ live: false, sendingSince: 0 });
+      const { state, sent, sendErrors, unsendable } = reportOf(forkId);
+      expect({ state, sent }).toEqual({ state: 'catching-up', sent: [] });
+      expect(unsendable).toMatchObject({ sequence: cycle + 1, errno: 'EACCES' });
+      expect(sendErrors).toBeGreaterThan(2);
+      const recorder = await rig.recorder();
+      rig.edge.setForkTarget(forkId, recorder.rtp, recorder.rtcp);
+      expect(signsOf(forkId).unsendableAt).toBe(0);
+      expect(await gets(recorder, 10)).toEqual(from(1, 10));
+      await told('fork-live');
+      expect(reportOf(forkId).unsendable).toBeUndefined();
+    });
+  });
+
+  describe('what was said of where a fork went', () => {
+    beforeEach(() => begin());
+
+    it('is not said of where it goes now: that it was refused', async () => {
+      const address = await rig.nobody();
+      const forkId = fork({ rtp: address, rtcp: address });
+      await port.say(1, 3);
+      await rig.until(() => signsOf(forkId).refusedAt > 0);
+      const recorder = await rig.recorder();
+      rig.edge.setForkTarget(forkId, recorder.rtp, recorder.rtcp);
+      expect(signsOf(forkId)).toMatchObject({ refusedAt: 0, doubtedAt: 0 });
+      expect(reportOf(forkId).refused).toBeUndefined();
+    });
+
+    it('is not said of where it goes now: what came', async () => {
+      const [one, two] = [await rig.recorder(), await rig.recorder()];
+      const forkId = fork(one);
+      await port.say(1, 5);
+      await gets(one, 5);
+      await one.report(port.ssrc, 5, 0);
+      await rig.until(() => reportOf(forkId).receiverReports === 1);
+      rig.edge.setForkTarget(forkId, two.rtp, two.rtcp);
+      await port.say(6, 5);
+      await gets(two, 5);
+      await two.report(port.ssrc, 5, 0);
+      await two.report(port.ssrc, 10, 0);
+      await rig.until(() => reportOf(forkId).receiverReport?.highestSequence === cycle + 10);
+      expect(reportOf(forkId)).toMatchObject({ receiverReports: 2, confirmed: [] });
+    });
+  });
+
   describe('what recorders report', () => {
     beforeEach(() => begin());
 
@@ -372,6 +429,18 @@ export function edgeContract(make: (options: ContractOptions) => Promise<Contrac
       ]);
       expect(bounds(reportOf(forkId).denied)).toEqual([[3, 4]]);
       expect(reportOf(forkId).reportedLost).toEqual({ atLeast: 0, atMost: 0 });
+    });
+
+    it('does not count as heard where nothing arrives any more', async () => {
+      const recorder = await rig.recorder();
+      const forkId = fork(recorder);
+      for (const round of [1, 2, 3]) {
+        await port.say(5 * round - 4, 5);
+        await gets(recorder, 5 * round);
+        await recorder.report(port.ssrc, 5, 0);
+        await rig.until(() => reportOf(forkId).receiverReports === round);
+      }
+      expect(signsOf(forkId)).toMatchObject({ receiverReports: 2, sentSinceReport: 5 });
     });
 
     it('shows in the signs', async () => {

@@ -108,6 +108,12 @@ class SimRig implements ContractRig {
     return Promise.resolve({ ip: '10.0.1.2', port: 9 });
   }
 
+  forbidden(): SocketAddress {
+    const address = { ip: '10.0.1.3', port: 9_000 };
+    this.edge.setUnsendable(address.ip, 'EACCES');
+    return address;
+  }
+
   async until(holds: () => boolean): Promise<void> {
     for (let step = 0; !holds(); step += 1) {
       if (step > stepsMax) throw new Error('it never held');
