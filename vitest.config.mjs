@@ -17,11 +17,14 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
+          // None takes a second, but on a machine that is busy with other work.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
         },
       },
       {
-        // Real processes and real sockets: one file at a time, with the machine to itself.
+        // Real processes and real sockets: one file at a time, with the network to itself.
         extends: true,
         test: {
           name: 'integration',

@@ -2,14 +2,12 @@
 // Plain JavaScript for the system's own Node 20 or newer, without node_modules.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { join } from 'node:path';
 import { addonPath } from './addon.mjs';
 import { childEnvironment, pinnedNode, rootDir } from './paths.mjs';
 import { SetupError, say } from './progress.mjs';
 import { ensureSetup } from './setup.mjs';
 
 const oldestNodeMajor = 20;
-const vitest = join('node_modules', 'vitest', 'vitest.mjs');
 
 /** @typedef {'build' | 'test' | 'check'} PackageGroup */
 /** @typedef {{ groups: PackageGroup[], addons: ('release' | 'asan')[], command: (args: string[]) => string[],
@@ -39,12 +37,12 @@ const tasks = {
   test: {
     groups: ['build', 'test'],
     addons: ['release'],
-    command: (args) => [vitest, 'run', ...args],
+    command: (args) => ['scripts/test.mjs', ...args],
   },
   'test:asan': {
     groups: ['build', 'test'],
     addons: ['asan'],
-    command: (args) => [vitest, 'run', '--project=integration', ...args],
+    command: (args) => ['scripts/test.mjs', '--project=integration', ...args],
     environment: sanitizerEnvironment,
   },
   check: {
