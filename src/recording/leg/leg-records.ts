@@ -37,13 +37,13 @@ export function recorderLeft({ leg, now }: Turn, { recorder }: SessionRecord): F
   return { leg: leg.leg, from: recorder, reason: 'operator', detectedAt: now, deadAt: now };
 }
 
-/** Adds it, or puts it in the place of the one that is open. */
+/** Adds it, or puts it in the place of the one that is open: that is the same move, and has been told of. */
 export function noteFailover({ leg, effects }: Turn, failover: FailoverRecord): void {
-  const open = leg.failovers.at(-1);
-  const others =
-    open !== undefined && open.done === undefined ? leg.failovers.slice(0, -1) : leg.failovers;
+  const last = leg.failovers.at(-1);
+  const isOpen = last !== undefined && last.done === undefined;
+  const others = isOpen ? leg.failovers.slice(0, -1) : leg.failovers;
   leg.failovers = [...others, failover].slice(-failoversMax);
-  effects.push({ do: 'note-failover', failover });
+  if (!isOpen || failover.done !== undefined) effects.push({ do: 'note-failover', failover });
 }
 
 export function noteRecorded({ leg, effects }: Turn): void {

@@ -555,6 +555,26 @@ describe('a leg of a call whose parties exchange no media', () => {
 });
 
 describe('a leg that looks for a recorder', () => {
+  it('tells of one move once, whatever else is found out about the recorder before it is over', () => {
+    const told = recording();
+    const moves: string[] = [];
+    const note = (): void => {
+      for (const effect of told.effects) {
+        if (effect.do !== 'note-failover') continue;
+        const { reason, done } = effect.failover;
+        moves.push(`${reason} ${done === undefined ? 'begins' : 'is over'}`);
+      }
+    };
+    told.lose('rtcp_loss');
+    note();
+    told.lose('rtcp_silence');
+    note();
+    told.turn().allocate('r2').begin('r2');
+    note();
+    expect(moves).toEqual(['rtcp_loss begins', 'rtcp_silence is over']);
+    expect(told.leg.failovers).toMatchObject([{ reason: 'rtcp_silence', done: { to: 'r2' } }]);
+  });
+
   it('holds a refusal against nobody but the call', () => {
     const told = new Told().tell({ type: 'begin' }).allocate('r1');
     const why = { reason: 'sip_error', refusal: { status: 488 }, message: '488' } as const;
