@@ -8,6 +8,7 @@ import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
+import type { AllocatorEvents } from './recording/interfaces.ts';
 import type { ResourceManager } from './resource/resource-manager.ts';
 
 export interface AlarmCenterOptions {
@@ -27,6 +28,7 @@ export class AlarmCenter {
   readonly unrecordedAlarms: UnrecordedAlarms;
   readonly mediaAlarms: MediaAlarms;
   readonly #webhooks: readonly Webhook[];
+  readonly #unlisten: (() => void)[] = [];
 
   constructor(options: AlarmCenterOptions) {
     const { config, clock, logger, metrics, resources } = options;
@@ -55,6 +57,8 @@ export class AlarmCenter {
 
   /** Idempotent. */
   close(): void {
+    // Recorders that end with the program are no news.
+    for (const stop of this.#unlisten.splice(0)) stop();
     this.recorderAlarms.close();
     this.unrecordedAlarms.close();
     for (const webhook of this.#webhooks) webhook.close();
@@ -65,13 +69,20 @@ export class AlarmCenter {
     for (const { id, state } of resources.list()) {
       if (state === 'down') recorderAlarms.recorderDown(id, 'options_timeout');
     }
-    resources.on('recorderDown', ({ recorder, reason }) => {
+    const listen = <E extends keyof AllocatorEvents>(
+      event: E,
+      listener: (...args: AllocatorEvents[E]) => void,
+    ): void => {
+      resources.on(event, listener as never);
+      this.#unlisten.push(() => resources.off(event, listener as never));
+    };
+    listen('recorderDown', ({ recorder, reason }) => {
       recorderAlarms.recorderDown(recorder, reason);
     });
-    resources.on('recorderUp', ({ recorder }) => {
+    listen('recorderUp', ({ recorder }) => {
       recorderAlarms.recorderUp(recorder);
     });
-    resources.on('recorderPromoted', ({ recorder, recordId, callId, leg }) => {
+    listen('recorderPromoted', ({ recorder, recordId, callId, leg }) => {
       alarms.raise('promotion', { callId, leg }, { recorder, recordId });
     });
   }
