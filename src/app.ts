@@ -2,7 +2,7 @@ import { Registry } from 'prom-client';
 import { AlarmCenter } from './alarm-center.ts';
 import { webhookKeysOf } from './alarm/webhook-secrets.ts';
 import { systemClock } from './clock.ts';
-import type { Config, Environment } from './config.ts';
+import { embeddedRecorderIds, type Config, type Environment } from './config.ts';
 import { HttpServer } from './control/http.ts';
 import { Edge } from './edge/edge.ts';
 import { EmbeddedRecorders } from './embedded-recorders.ts';
@@ -160,6 +160,7 @@ async function assemble(
     await ResourceManager.create({
       settings: resource,
       recorders: config.recorders.list,
+      embeddedIds: embeddedRecorderIds(config),
       probe: async (uri, timeoutMs) => {
         const { status, headers } = await userAgent.options({ uri, timeoutMs });
         // RFC 3261 20.33: the comment says why.

@@ -232,12 +232,10 @@ function invalid(issues: readonly Issue[]): TandemError {
 }
 
 /** A recorder is known by its id: a second one would silently take the place of the first. */
-function recorderIdIssues({ recorders: { embedded, list } }: Config): Issue[] {
+function recorderIdIssues(config: Config): Issue[] {
   const taken = new Map<string, string>();
-  for (let index = 0; index < (embedded?.count ?? 0); index += 1) {
-    taken.set(embeddedRecorderId(index), 'is that of an embedded recorder');
-  }
-  return list.flatMap(({ id }, index) => {
+  for (const id of embeddedRecorderIds(config)) taken.set(id, 'is that of an embedded recorder');
+  return config.recorders.list.flatMap(({ id }, index) => {
     const reason = taken.get(id);
     taken.set(id, 'stands twice');
     return reason === undefined
@@ -249,6 +247,10 @@ function recorderIdIssues({ recorders: { embedded, list } }: Config): Issue[] {
 /** From 0. */
 export function embeddedRecorderId(index: number): string {
   return `r${index + 1}`;
+}
+
+export function embeddedRecorderIds({ recorders: { embedded } }: Config): string[] {
+  return Array.from({ length: embedded?.count ?? 0 }, (_, index) => embeddedRecorderId(index));
 }
 
 export function loadConfig(file: string | undefined): Config {

@@ -1,7 +1,7 @@
 /** What control needs of whoever knows the recorders. */
 export interface RecorderDirectory {
   list(): readonly RecorderState[];
-  /** Adds a recorder or changes what is configured of one. Errors: INVALID_REQUEST. */
+  /** Adds a recorder or changes what is configured of one. Errors: INVALID_REQUEST, RECORDER_STATE. */
   put(change: RecorderChange): RecorderState;
   /** Errors: RECORDER_NOT_FOUND. */
   patch(id: string, change: { readonly state: AssignedState }): RecorderState;

@@ -46,6 +46,8 @@ export interface ResourceSettings {
 export interface ResourceManagerOptions {
   readonly settings: ResourceSettings;
   readonly recorders: readonly RecorderDefinition[];
+  /** Of recorders that come with a process id, and are nobody else's. */
+  readonly embeddedIds?: readonly string[];
   readonly probe: Probe;
   readonly logger: Logger;
   readonly clock?: Clock;
@@ -68,6 +70,7 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #prober: Prober;
+  readonly #embeddedIds: ReadonlySet<string>;
   readonly #recorders = new Map<string, KnownRecorder>();
   /** KnownRecorder of every session that is on now. */
   readonly #live = new Map<string, KnownRecorder>();
@@ -79,6 +82,7 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     this.#logger = options.logger;
     this.#clock = options.clock;
     this.#random = options.random;
+    this.#embeddedIds = new Set(options.embeddedIds);
     this.#prober = new Prober({
       probe: options.probe,
       intervalMs: options.settings.health.intervalMs,
@@ -93,8 +97,8 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
 
   /** Resolves when every configured recorder was asked once: who does not answer is down. */
   static async create(options: ResourceManagerOptions): Promise<ResourceManager> {
-    const { clock = systemClock, random = Math.random } = options;
-    const manager = new ResourceManager({ ...options, clock, random });
+    const { clock = systemClock, random = Math.random, embeddedIds = [] } = options;
+    const manager = new ResourceManager({ ...options, embeddedIds, clock, random });
     const outcomes = await Promise.all(
       options.recorders.map((definition) => manager.#prober.ask(definition.uri)),
     );
@@ -106,14 +110,9 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     return manager;
   }
 
-  /** A session that is on stays where it is. Throws NO_RECORDER, with what stands against each recorder. */
+  /** For a session that is new. Throws NO_RECORDER, with what stands against each recorder. */
   allocate(request: AllocationRequest): Allocation {
     const { recordId } = request;
-    const live = this.#live.get(recordId);
-    if (live !== undefined && !request.excludeRecorders.includes(live.definition.id)) {
-      return allocationOf(recordId, live);
-    }
-    if (live !== undefined) this.release(recordId);
     const now = this.#clock.now();
     const placement = { policy: this.#settings.policy, now, random: this.#random };
     const able = choose(this.#recorders, request, placement);
@@ -208,9 +207,16 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
 
   /**
    * Adds a recorder or replaces what is configured of one; its sessions stay, and so does what an operator assigned when
-   * `state` is absent. A new address or process starts with a clean slate. Throws INVALID_REQUEST when there are too many.
+   * `state` is absent. A new address or process starts with a clean slate. Throws INVALID_REQUEST when there are too many, RECORDER_STATE
+   * when the id is an embedded recorder's.
    */
   put(change: RecorderChange): RecorderView {
+    if (this.#embeddedIds.has(change.id) && change.pid === undefined) {
+      // Its process would take the place back when it starts again.
+      throw new TandemError('RECORDER_STATE', `${change.id} is an embedded recorder`, {
+        details: { recorder: change.id, field: 'id', value: change.id },
+      });
+    }
     const known = this.#recorders.get(change.id);
     const state = change.state ?? known?.definition.state ?? 'up';
     const definition: RecorderDefinition = { ...change, state };

@@ -34,7 +34,7 @@ export function addRecorderRoutes(app: AppInstance, recorders: RecorderDirectory
         tags,
         params: recorderParams,
         body: recorderBody,
-        response: { 200: recorderState, ...errors(400, 413, 415) },
+        response: { 200: recorderState, ...errors(400, 409, 413, 415) },
       },
     },
     (request) => recorders.put({ id: request.params.id, ...request.body }),

@@ -48,6 +48,7 @@ function recorder(id: string, values: Partial<RecorderDefinition> = {}): Recorde
 async function start(
   recorders: RecorderDefinition[],
   settings: Partial<ResourceSettings> = {},
+  embeddedIds: readonly string[] = [],
 ): Promise<ResourceManager> {
   for (const { uri } of recorders) answers.set(uri, 200);
   const manager = await ResourceManager.create({
@@ -58,6 +59,7 @@ async function start(
       ...settings,
     },
     recorders,
+    embeddedIds,
     probe,
     clock,
     random: () => 0.5,
@@ -197,20 +199,6 @@ describe('placing sessions', () => {
       { recorder: 's0', reason: 'standby' },
     ]);
     expect([recorders.length, recordersNotShown]).toEqual([20, 13]);
-  });
-
-  it('gives the same answer for a session that is on', async () => {
-    const manager = await start([recorder('r1'), recorder('r2')]);
-    const first = manager.allocate(request('1'));
-    expect(manager.allocate(request('1'))).toEqual(first);
-    expect(manager.list().map(({ sessions }) => sessions)).toEqual([1, 0]);
-  });
-
-  it('moves a session off a recorder that is now excluded', async () => {
-    const manager = await start([recorder('r1'), recorder('r2')]);
-    manager.allocate(request('1'));
-    expect(manager.allocate(request('1', { excludeRecorders: ['r1'] })).recorder).toBe('r2');
-    expect(manager.list().map(({ sessions }) => sessions)).toEqual([0, 1]);
   });
 
   it('takes a release twice, and says that a full recorder has room again', async () => {
@@ -618,6 +606,21 @@ describe('what operators and supervisors do', () => {
     // What the old address still owed in answers counts for nothing.
     await clock.advance(2_000);
     expect(stateOf(manager, 'r1')).toBe('up');
+  });
+
+  it('puts no other in the place of an embedded recorder, and goes on following that one', async () => {
+    const manager = await start([recorder('r1', { pid: 10 })], {}, ['r1', 'r2']);
+    for (const state of ['up', 'down']) {
+      expect(stateOf(manager, 'r1')).toBe(state);
+      const error = refusalOf(() => manager.put(recorder('r1', { uri: 'sip:remote.test' })));
+      expect(error).toMatchObject({ code: 'RECORDER_STATE', details: { recorder: 'r1' } });
+      if (state === 'up') manager.markDown('r1', 'sip_closed');
+    }
+    // Nor in the place of one that has never been ready.
+    expect(refusalOf(() => manager.put(recorder('r2'))).code).toBe('RECORDER_STATE');
+    answers.set('sip:r1.test', 200);
+    manager.put({ ...recorder('r1', { pid: 11 }), state: undefined });
+    expect(manager.list()[0]).toMatchObject({ state: 'up', pid: 11, uri: 'sip:r1.test' });
   });
 
   it('keeps what was assigned when a recorder is put without a state', async () => {
