@@ -13,6 +13,8 @@ export type Verdict = 'alive' | 'dead' | { readonly waitMs: number };
 /** A receiver report may be this late against its usual distance. */
 const lateness = 1.5;
 const slackMs = 100;
+/** Less media than this says means that it has paused since. */
+const packetMsMax = 60;
 
 export function isCertain(reason: FailureReason): boolean {
   switch (reason) {
@@ -38,6 +40,7 @@ export function isCertain(reason: FailureReason): boolean {
  * @param since when the recorder was last known to answer, Unix ms
  * @param startedAt when the session's copies began, Unix ms
  * @param graceMs for a recorder that never sent a receiver report
+ * @param unanswered it does not answer OPTIONS either
  */
 export function weigh(
   forks: readonly ForkReport[],
@@ -45,6 +48,7 @@ export function weigh(
   now: number,
   startedAt: number,
   graceMs: number,
+  unanswered = false,
 ): Verdict {
   if (forks.some(({ refused }) => refused !== undefined)) return 'dead';
   const reported = forks.filter(({ receiverReport }) => receiverReport !== undefined);
@@ -58,7 +62,26 @@ export function weigh(
         ((receiverReport?.at ?? startedAt) - startedAt) / Math.max(1, receiverReports),
     ),
   );
-  return deadAt(Math.max(newest + lateness * intervalMs, since) + slackMs, now);
+  const dueMs = lateness * intervalMs + slackMs;
+  if (reported.some((fork) => flows(fork, now))) {
+    return deadAt(Math.max(newest + dueMs, since + slackMs), now);
+  }
+  if (unanswered) return deadAt(since + graceMs, now);
+  // Where nothing is sent there is nothing to report on (RFC 3550 6.4). Where it went on a moment ago, a report is not due yet.
+  const at = Math.max(newest, since) + dueMs;
+  return now <= at || reported.some(isUnreported) ? deadAt(at, now) : 'alive';
+}
+
+function isUnreported({ sent, receiverReport }: ForkReport): boolean {
+  return (sent.at(-1)?.lastAt ?? 0) > (receiverReport?.at ?? 0);
+}
+
+/** Media was sent without a pause since its last report. */
+function flows(fork: ForkReport, now: number): boolean {
+  const { sent, receiverReport } = fork;
+  if (receiverReport === undefined || !isUnreported(fork)) return false;
+  const packets = (sent.at(-1)?.last ?? 0) - receiverReport.highestSequence;
+  return packets * packetMsMax >= now - receiverReport.at;
 }
 
 function deadAt(at: number, now: number): Verdict {

@@ -88,6 +88,8 @@ export interface Doubt {
   readonly deadAt: number;
   /** Until then it was well for sure. */
   readonly safeAt: number;
+  /** It does not answer OPTIONS either. */
+  readonly unanswered?: boolean;
 }
 
 /** One of a call's recordings, all of it: plain data. */

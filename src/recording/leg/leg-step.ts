@@ -670,10 +670,10 @@ function weighDoubt(turn: Turn, forks: Forks): void {
   const { leg, now, context } = turn;
   const session = currentSession(leg.sessions);
   if (leg.doubt === undefined || session === undefined) return;
-  const { reason, since, deadAt, safeAt } = leg.doubt;
+  const { reason, since, deadAt, safeAt, unanswered } = leg.doubt;
   const reports = Object.values(forks);
   const { suspicionMs } = context.settings;
-  const verdict = weigh(reports, since, now, session.startedAt, suspicionMs);
+  const verdict = weigh(reports, since, now, session.startedAt, suspicionMs, unanswered);
   if (typeof verdict === 'object') {
     setTimer(turn, 'doubt', Math.min(verdict.waitMs, doubtMsMax));
     return;
@@ -681,7 +681,7 @@ function weighDoubt(turn: Turn, forks: Forks): void {
   switch (verdict) {
     case 'alive':
       dropDoubt(turn);
-      log(turn, 'warn', 'signalling of the recorder failed, its media goes on: not moved', {
+      log(turn, 'warn', 'signalling of the recorder failed, and nothing else: not moved', {
         recordId: session.recordId,
         recorder: session.recorder,
         reason,
@@ -781,16 +781,28 @@ function recorderDown(turn: Turn, event: Extract<LegEvent, { type: 'recorder-dow
   }
   if (currentSession(leg.sessions)?.recorder !== recorder) return;
   if (reason !== 'options_timeout' && reason !== 'rtcp_silence') {
-    doubt(turn, { reason, since: at, deadAt: at, safeAt: at });
+    doubt(turn, { reason, since: at, deadAt: at, safeAt: at, unanswered: true });
+    unanswered(turn);
     return;
   }
   // It has been asked more than once already: it had its time, and what it reported before the last question is no answer.
   const since = at - context.settings.suspicionMs - 1;
   // It may have gone right after it had answered the question before.
   const safeAt = at - 2 * probeWindowMs;
-  if (!isWell(leg) || leg.live === undefined || leg.doubt !== undefined) return;
-  leg.doubt = { reason, since, deadAt: at - probeWindowMs, safeAt };
+  if (!isWell(leg) || leg.live === undefined) return;
+  if (leg.doubt !== undefined) {
+    unanswered(turn);
+    return;
+  }
+  leg.doubt = { reason, since, deadAt: at - probeWindowMs, safeAt, unanswered: true };
   turn.effects.push({ do: 'look', recordId: leg.live.recordId });
+}
+
+/** What it was doubted for before is not left to OPTIONS any more. */
+function unanswered({ leg, effects }: Turn): void {
+  if (leg.doubt === undefined || leg.live === undefined || leg.doubt.unanswered === true) return;
+  leg.doubt = { ...leg.doubt, unanswered: true };
+  effects.push({ do: 'look', recordId: leg.live.recordId });
 }
 
 /** What is so of one session says nothing of others on the same recorder. That it does not answer any more does. */

@@ -420,6 +420,23 @@ describe('a leg whose recorder is doubted', () => {
     expect(world.calls.get('c1').failovers).toEqual([]);
   });
 
+  it('stays when the SIP connection ends in a pause, and moves when OPTIONS are not answered then', async () => {
+    await start();
+    await world.place('c1');
+    await world.talk(2_000);
+    await world.during(world.calls.recording('c1', 'pause'));
+    await world.talk(3_000);
+    world.client.emit('ended', {
+      recordId: world.leg('c1', 1).sessions[0]?.recordId ?? '',
+      reason: 'sip_closed',
+    });
+    await world.talk(3_000);
+    expect(world.leg('c1', 1)).toMatchObject({ state: 'paused', recorder: 'r1' });
+    world.recorder('r1').health = 'hung';
+    await world.talk(3_000);
+    expect(world.leg('c1', 1).recorder).toBe('r2');
+  });
+
   it('stays when OPTIONS are not answered but receiver reports go on', async () => {
     await start();
     await world.place('c1');

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { ForkReport } from '../../../../src/edge/types.ts';
 import { weigh } from '../../../../src/recording/leg/evidence.ts';
-import { forkReport } from '../../../support/reports.ts';
+import { forkReport, range } from '../../../support/reports.ts';
 
 const startedAt = 0;
 const graceMs = 200;
 
-/** Receiver reports every 500 ms, the last one at `at`. */
-function reporting(at: number): ForkReport {
-  return forkReport([], {
+/** Receiver reports every 500 ms, the last one at `at`; media goes on. */
+function reporting(at: number, sent = [range(1, 10_000)]): ForkReport {
+  return forkReport(sent, {
     receiverReports: Math.floor(at / 500),
     receiverReport: {
       at,
@@ -52,5 +52,29 @@ describe('a suspicion', () => {
   it('gives a recorder that never reported its grace, and no more', () => {
     expect(weigh([forkReport([])], 1_000, 1_150, startedAt, graceMs)).toEqual({ waitMs: 51 });
     expect(weigh([forkReport([])], 1_000, 1_201, startedAt, graceMs)).toBe('dead');
+  });
+
+  describe('of a recorder to which nothing was sent since its last report', () => {
+    const quiet = reporting(5_000, [range(1, 249)]);
+
+    it('is left to OPTIONS, and cleared when a report would be due', () => {
+      expect(weigh([quiet], 60_000, 60_010, startedAt, graceMs)).toEqual({ waitMs: 841 });
+      expect(weigh([quiet], 60_000, 60_851, startedAt, graceMs)).toBe('alive');
+    });
+
+    it('is confirmed when it does not answer OPTIONS either', () => {
+      expect(weigh([quiet], 60_000, 60_100, startedAt, graceMs, true)).toEqual({ waitMs: 101 });
+      expect(weigh([quiet], 60_000, 60_201, startedAt, graceMs, true)).toBe('dead');
+    });
+
+    it('waits for a report when media has just gone on, and is confirmed when none comes', () => {
+      const resumed = { ...quiet, sent: [range(1, 249), range(3_000, 3_010)] };
+      const told = {
+        ...resumed,
+        receiverReport: { ...quiet.receiverReport!, highestSequence: 3_000 },
+      };
+      expect(weigh([told], 60_000, 60_300, startedAt, graceMs)).toEqual({ waitMs: 551 });
+      expect(weigh([told], 60_000, 60_851, startedAt, graceMs)).toBe('dead');
+    });
   });
 });

@@ -449,7 +449,7 @@ describe('a recorder that is doubted', () => {
     const at = told.now - 500;
     const receiverReport = { at, highestSequence: 1, fractionLost: 0, jitterMs: 0 };
     const receiverReports = (at - 1_000) / everyMs;
-    const fork = forkReport([range(1, 10)], { receiverReport, receiverReports });
+    const fork = forkReport([range(1, 1_000)], { receiverReport, receiverReports });
     told.end('sip_closed');
     told.tell({ type: 'looked', recordId: 'rs-r1', forks: { a: fork }, streams });
     expect(told.effects).toContainEqual({ do: 'set-timer', name: 'doubt', delayMs });
