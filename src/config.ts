@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf, TandemError } from './errors.ts';
-import { isMediaHost, isNetwork } from './networks.ts';
+import { isMediaHost, isNetwork, sipDestination } from './networks.ts';
 
 /**
  * One schema gives validation, defaults and types. Every object is strict: an unknown key stops the start-up. Secrets come
@@ -207,7 +207,7 @@ export function parseConfig(input: unknown): Config {
     throw invalid(issues);
   }
   const config = result.data;
-  const issues = recorderIdIssues(config);
+  const issues = [...recorderIdIssues(config), ...recorderUriIssues(config)];
   if (issues.length > 0) throw invalid(issues);
   if (config.recorders.embedded === undefined && config.recorders.list.length === 0) {
     return deepFreeze({
@@ -241,6 +241,19 @@ function recorderIdIssues(config: Config): Issue[] {
     return reason === undefined
       ? []
       : [{ path: `recorders.list.${index}.id`, reason: `id ${id} ${reason}` }];
+  });
+}
+
+/** Legs that are on two recorders are on two: not on one that has two names. */
+function recorderUriIssues({ recorders: { list } }: Config): Issue[] {
+  const taken = new Map<string, string>();
+  return list.flatMap(({ id, uri }, index) => {
+    const destination = sipDestination(uri);
+    const other = taken.get(destination);
+    taken.set(destination, other ?? id);
+    return other === undefined || other === id
+      ? []
+      : [{ path: `recorders.list.${index}.uri`, reason: `leads where that of ${other} does` }];
   });
 }
 

@@ -31,6 +31,23 @@ export function networkMatcher(networks: readonly string[]): (address: string) =
   };
 }
 
+/**
+ * Where a SIP URI leads, as text: two that lead to the same place are equal, whoever they name there and however they are written
+ * (RFC 3261 19.1.2, 19.1.4).
+ */
+export function sipDestination(uri: string): string {
+  const [target = '', ...params] = uri.replace(/^(sips?):([^@]*@)?/i, '').split(';');
+  const [, host = '', port = '5060'] = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(target) ?? [];
+  const transport = params.flatMap((param) => /^transport=(.+)$/i.exec(param)?.[1] ?? [])[0];
+  return `${hostOf(host)}:${Number(port)};${(transport ?? 'udp').toLowerCase()}`;
+}
+
+/** An IPv6 address has many spellings. */
+function hostOf(host: string): string {
+  const url = `http://${host}`;
+  return host.startsWith('[') && URL.canParse(url) ? new URL(url).hostname : host.toLowerCase();
+}
+
 function bitsOf(family: number): number {
   return family === 6 ? 128 : 32;
 }

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { systemClock, type Clock } from '../clock.ts';
 import { TandemError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import { sipDestination } from '../networks.ts';
 import type {
   Allocation,
   AllocationRequest,
@@ -208,13 +209,19 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
   /**
    * Adds a recorder or replaces what is configured of one; its sessions stay, and so does what an operator assigned when
    * `state` is absent. A new address or process starts with a clean slate. Throws INVALID_REQUEST when there are too many, RECORDER_STATE
-   * when the id is an embedded recorder's.
+   * when the id is an embedded recorder's, or the URI leads where another one is.
    */
   put(change: RecorderChange): RecorderView {
     if (this.#embeddedIds.has(change.id) && change.pid === undefined) {
       // Its process would take the place back when it starts again.
       throw new TandemError('RECORDER_STATE', `${change.id} is an embedded recorder`, {
         details: { recorder: change.id, field: 'id', value: change.id },
+      });
+    }
+    const other = change.pid === undefined ? this.#otherAt(change) : undefined;
+    if (other !== undefined) {
+      throw new TandemError('RECORDER_STATE', `${change.uri} leads where ${other} is`, {
+        details: { recorder: other, field: 'uri', value: change.uri },
       });
     }
     const known = this.#recorders.get(change.id);
@@ -289,6 +296,13 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
     this.#prober.watch(definition.id, definition.uri);
     this.#announce(recorder);
     return recorder;
+  }
+
+  /** Two legs of a call must not be on one recorder that has two names. */
+  #otherAt({ id, uri }: RecorderChange): string | undefined {
+    const destination = sipDestination(uri);
+    const all = [...this.#recorders.values()].map(({ definition }) => definition);
+    return all.find((one) => one.id !== id && sipDestination(one.uri) === destination)?.id;
   }
 
   #cleanSlate(): Pick<KnownRecorder, 'health' | 'willingness' | 'reporting'> {

@@ -207,6 +207,15 @@ it.each(['sips:10.0.0.5', 'sip:10.0.0.5;transport=tls', 'sip:[::1', 'http://10.0
   },
 );
 
+it('another recorder under the id of an embedded one, or at its address, is refused', async () => {
+  const [embedded] = await tandem.recorders();
+  const { id = '', uri = '' } = embedded ?? {};
+  const another = tandem.request('PUT', `/v1/recorders/${id}`, { uri: 'sip:10.0.0.5' });
+  await expectRefusal(another, [409, 'RECORDER_STATE', 'id']);
+  const same = tandem.request('PUT', '/v1/recorders/r9', { uri });
+  await expectRefusal(same, [409, 'RECORDER_STATE', 'uri']);
+});
+
 it('without a recorder a call is refused, and one that is up goes on', async () => {
   const ids = (await tandem.recorders()).map(({ id }) => id);
   // Nothing is free where the call's legs are not.

@@ -77,6 +77,17 @@ describe('the configuration', () => {
       },
       'recorders.list.1.id: id r2 is that of an embedded recorder',
     ],
+    [
+      {
+        recorders: {
+          list: [
+            { id: 'r1', uri: 'sip:x:5060' },
+            { id: 'r2', uri: 'sip:X' },
+          ],
+        },
+      },
+      'recorders.list.1.uri: leads where that of r1 does',
+    ],
   ])('refuses %j and says where', (input, message) => {
     const error = refusal(input);
     expect(error.code).toBe('CONFIG_INVALID');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isMediaHost, isNetwork, networkMatcher } from '../../src/networks.ts';
+import { isMediaHost, isNetwork, networkMatcher, sipDestination } from '../../src/networks.ts';
 
 describe('networks', () => {
   it.each(['10.0.0.1', '10.0.0.0/8', '2001:db8::1', '2001:db8::/32', '0.0.0.0/0'])(
@@ -42,5 +42,17 @@ describe('networks', () => {
     const addresses = ['10.1.2.3', '10.2.0.0', '192.0.2.7', '192.0.2.8', '2001:db8::9', '::1', ''];
     expect(addresses.filter(holds)).toEqual(['10.1.2.3', '192.0.2.7', '2001:db8::9']);
     expect(addresses.filter(networkMatcher([]))).toEqual([]);
+  });
+
+  it.each([
+    ['sip:host.test', 'SIP:HOST.test:5060;transport=udp', true],
+    ['sip:a@host.test:5060;lr', 'sip:b@host.test', true],
+    ['sip:[::1]:5080;transport=TCP', 'sip:[0:0:0:0:0:0:0:1]:05080;transport=tcp', true],
+    ['sip:host.test', 'sip:host.test;transport=tcp', false],
+    ['sip:host.test', 'sip:host.test:5080', false],
+    ['sip:[::1]', 'sip:[::2]', false],
+    ['sip:192.0.2.1', 'sip:192.0.2.2', false],
+  ])('tell of %s and %s whether they lead to the same place: %s', (left, right, same) => {
+    expect(sipDestination(left) === sipDestination(right)).toBe(same);
   });
 });

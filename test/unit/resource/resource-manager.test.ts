@@ -623,6 +623,19 @@ describe('what operators and supervisors do', () => {
     expect(manager.list()[0]).toMatchObject({ state: 'up', pid: 11, uri: 'sip:r1.test' });
   });
 
+  it('puts no recorder where another one is: both legs of a call might be there', async () => {
+    const manager = await start([recorder('r1'), recorder('r2')]);
+    for (const id of ['r2', 'r3']) {
+      const error = refusalOf(() => manager.put(recorder(id, { uri: 'SIP:r1.TEST:5060' })));
+      expect(error).toMatchObject({
+        code: 'RECORDER_STATE',
+        details: { field: 'uri', recorder: 'r1' },
+      });
+    }
+    expect(manager.put(recorder('r1', { uri: 'sip:r1.test:5060' })).uri).toBe('sip:r1.test:5060');
+    expect(manager.list().map(({ id }) => id)).toEqual(['r1', 'r2']);
+  });
+
   it('keeps what was assigned when a recorder is put without a state', async () => {
     const manager = await start([recorder('r1')]);
     manager.patch('r1', { state: 'draining' });
