@@ -209,10 +209,12 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
   /**
    * Adds a recorder or replaces what is configured of one; its sessions stay, and so does what an operator assigned when
    * `state` is absent. A new address or process starts with a clean slate. Throws INVALID_REQUEST when there are too many, RECORDER_STATE
-   * when the id is an embedded recorder's, or the URI leads where another one is.
+   * when the id is that of an embedded recorder, which is elsewhere, or the URI leads where another one is.
    */
   put(change: RecorderChange): RecorderView {
-    if (this.#embeddedIds.has(change.id) && change.pid === undefined) {
+    const at = this.#recorders.get(change.id)?.definition.uri;
+    const moves = at === undefined || sipDestination(at) !== sipDestination(change.uri);
+    if (this.#embeddedIds.has(change.id) && change.pid === undefined && moves) {
       // Its process would take the place back when it starts again.
       throw new TandemError('RECORDER_STATE', `${change.id} is an embedded recorder`, {
         details: { recorder: change.id, field: 'id', value: change.id },

@@ -616,6 +616,7 @@ describe('what operators and supervisors do', () => {
       expect(error).toMatchObject({ code: 'RECORDER_STATE', details: { recorder: 'r1' } });
       if (state === 'up') manager.markDown('r1', 'sip_closed');
     }
+    expect(manager.put(recorder('r1', { capacity: 7 }))).toMatchObject({ capacity: 7 });
     // Nor in the place of one that has never been ready.
     expect(refusalOf(() => manager.put(recorder('r2'))).code).toBe('RECORDER_STATE');
     answers.set('sip:r1.test', 200);
