@@ -20,6 +20,8 @@ export interface SeedRequest {
 
 /** So long on this machine's clock, and a seed hangs. */
 const seedMsMax = 120_000;
+/** Most of what a seed makes is soon of no use: with room for it, little is copied. */
+const resourceLimits = { maxYoungGenerationSizeMb: 64 };
 
 /** Runs seeds on all cores. Resolves when all are done, or `onResult` has seen enough. */
 export async function runBatch(options: BatchOptions): Promise<void> {
@@ -42,7 +44,7 @@ async function runThread(
   take: () => SeedRequest | undefined,
   onResult: (result: SeedResult) => void,
 ): Promise<void> {
-  const worker = new Worker(new URL('./seed-thread.ts', import.meta.url));
+  const worker = new Worker(new URL('./seed-thread.ts', import.meta.url), { resourceLimits });
   try {
     for (let request = take(); request !== undefined; request = take()) {
       onResult(await ask(worker, request));

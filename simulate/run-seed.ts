@@ -35,7 +35,9 @@ export interface SeedOptions {
   readonly onWorld?: (world: World) => void;
 }
 
-const lookEveryMs = 500;
+const lookEveryMs = 1_000;
+/** What is on its way when a call ends has arrived then. */
+const restMsMin = 5_000;
 /** SIP's longest timers are over then (64 T1, timer D). */
 const restMs = 45_000;
 const endMsMax = 120_000;
@@ -106,7 +108,7 @@ class Run {
     const isOver = (): boolean => drivers.every(({ truth }) => truth.deleted === 'done');
     await this.#lookUntil(clock.now() + endMsMax, isOver);
     if (!isOver()) this.violated('orders are answered', 'a call does not end');
-    await clock.runUntil(clock.now() + restMs);
+    await this.#rest();
     this.#check('after');
     this.#marks.after();
     // Closing waits for what closes on simulated time.
@@ -114,6 +116,16 @@ class Run {
     await clock.runUntil(clock.now() + restMs);
     await closing;
     this.#check('closed');
+  }
+
+  /** Until nothing is left, which is soon if no recorder is dead. */
+  async #rest(): Promise<void> {
+    const { clock } = this.#world;
+    const until = clock.now() + restMs;
+    await clock.runUntil(clock.now() + restMsMin);
+    while (clock.now() < until && nothingLeft.after(this.#world).length > 0) {
+      await clock.runUntil(Math.min(until, clock.now() + lookEveryMs));
+    }
   }
 
   async #lookUntil(until: number, isOver: () => boolean): Promise<void> {

@@ -2,28 +2,31 @@ import type { World } from '../world.ts';
 import type { Checker } from './checker.ts';
 
 /** Nothing is left behind: calls, ports, forks, places on recorders, dialogs, transactions, routes, timers. */
-export const nothingLeft: Checker = {
+export const nothingLeft = {
   name: 'nothing left behind',
-  after: (world) => {
-    const views = world.resources.list();
-    return named({
-      calls: world.calls.count,
-      routes: world.calls.routed,
-      ports: world.edge.ports,
-      forks: world.edge.forks.length,
-      'places on recorders': views.reduce((sum, { sessions }) => sum + sessions, 0),
-      'recording sessions': world.client.sessionCount,
-      dialogs: world.userAgent.dialogCount,
-      ...atRecorders(world),
-    });
-  },
-  closed: (world) =>
+  after: (world: World): string[] => named(ofCalls(world)),
+  closed: (world: World): string[] =>
     named({
+      ...ofCalls(world),
       transactions: world.userAgent.transactionCount,
       'timers of recording': world.recordingClock.waiting,
       'timers of SIP and of the resource manager': world.tandemClock.waiting,
     }),
-};
+} satisfies Checker;
+
+function ofCalls(world: World): Record<string, number> {
+  const views = world.resources.list();
+  return {
+    calls: world.calls.count,
+    routes: world.calls.routed,
+    ports: world.edge.ports,
+    forks: world.edge.forks.length,
+    'places on recorders': views.reduce((sum, { sessions }) => sum + sessions, 0),
+    'recording sessions': world.client.sessionCount,
+    dialogs: world.userAgent.dialogCount,
+    ...atRecorders(world),
+  };
+}
 
 /** Sessions that recorders still have with which nothing was ever wrong. */
 function atRecorders(world: World): Record<string, number> {

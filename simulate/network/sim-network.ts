@@ -1,7 +1,6 @@
 import type { SocketAddress } from '../../src/edge/types.ts';
 import type { SimClock } from '../clock.ts';
 import type { MediaMessage } from '../packet.ts';
-import { keyOf } from '../packet.ts';
 import type { Random } from '../random.ts';
 
 export type Traffic = 'media' | 'reports' | 'sip';
@@ -35,13 +34,33 @@ export interface DatagramEndpoint {
   receive(bytes: Buffer, from: SocketAddress): void;
 }
 
+/** Asked for every packet: no text is made of an address. */
+class AddressMap<T> {
+  readonly #byIp = new Map<string, Map<number, T>>();
+
+  get({ ip, port }: SocketAddress): T | undefined {
+    return this.#byIp.get(ip)?.get(port);
+  }
+
+  set({ ip, port }: SocketAddress, value: T): void {
+    const byPort = this.#byIp.get(ip) ?? new Map<number, T>();
+    this.#byIp.set(ip, byPort);
+    byPort.set(port, value);
+  }
+
+  delete({ ip, port }: SocketAddress): void {
+    this.#byIp.get(ip)?.delete(port);
+  }
+}
+
 /** Hosts, and the ways between them. Media moves without disturbing anybody; datagrams and connections wake shipped code. */
 export class SimNetwork {
   readonly clock: SimClock;
   readonly #random: Random;
-  readonly #media = new Map<string, MediaEndpoint>();
-  readonly #datagrams = new Map<string, DatagramEndpoint>();
-  readonly #paths = new Map<string, Path>();
+  readonly #media = new AddressMap<MediaEndpoint>();
+  readonly #datagrams = new AddressMap<DatagramEndpoint>();
+  /** By where they begin, and where they end. */
+  readonly #paths = new Map<string, Map<string, Path>>();
   readonly #hostsDown = new Set<string>();
 
   constructor(clock: SimClock, random: Random) {
@@ -49,16 +68,14 @@ export class SimNetwork {
     this.#random = random;
   }
 
-  get bound(): number {
-    return this.#media.size;
-  }
-
   path(from: string, to: string): Path {
-    return this.#paths.get(`${from}>${to}`) ?? goodPath;
+    return this.#paths.get(from)?.get(to) ?? goodPath;
   }
 
   setPath(from: string, to: string, change: Partial<Path>): void {
-    this.#paths.set(`${from}>${to}`, { ...this.path(from, to), ...change });
+    const paths = this.#paths.get(from) ?? new Map<string, Path>();
+    this.#paths.set(from, paths);
+    paths.set(to, { ...this.path(from, to), ...change });
   }
 
   /** A host that is down says nothing at all. */
@@ -72,19 +89,19 @@ export class SimNetwork {
   }
 
   bind(address: SocketAddress, endpoint: MediaEndpoint): void {
-    this.#media.set(keyOf(address), endpoint);
+    this.#media.set(address, endpoint);
   }
 
   unbind(address: SocketAddress): void {
-    this.#media.delete(keyOf(address));
+    this.#media.delete(address);
   }
 
   bindDatagrams(address: SocketAddress, endpoint: DatagramEndpoint): void {
-    this.#datagrams.set(keyOf(address), endpoint);
+    this.#datagrams.set(address, endpoint);
   }
 
   unbindDatagrams(address: SocketAddress): void {
-    this.#datagrams.delete(keyOf(address));
+    this.#datagrams.delete(address);
   }
 
   send(from: SocketAddress, to: SocketAddress, message: MediaMessage): void {
@@ -93,7 +110,7 @@ export class SimNetwork {
     if (delayMs === undefined) return;
     this.clock.quietly(delayMs, () => {
       if (!this.isUp(to.ip)) return;
-      const endpoint = this.#media.get(keyOf(to));
+      const endpoint = this.#media.get(to);
       if (endpoint === undefined) this.#refuse(from, to, message);
       else endpoint.receive(message, from);
     });
@@ -105,7 +122,7 @@ export class SimNetwork {
     this.clock.quietly(delayMs, () => {
       if (!this.isUp(to.ip)) return;
       this.clock.disturb();
-      this.#datagrams.get(keyOf(to))?.receive(bytes, from);
+      this.#datagrams.get(to)?.receive(bytes, from);
     });
   }
 
@@ -122,7 +139,7 @@ export class SimNetwork {
     if (delayMs === undefined) return;
     const { quotesLittle } = this.path(to.ip, from.ip);
     this.clock.quietly(delayMs, () => {
-      this.#media.get(keyOf(from))?.unreachable?.(to, message, !quotesLittle);
+      this.#media.get(from)?.unreachable?.(to, message, !quotesLittle);
     });
   }
 }

@@ -1,13 +1,12 @@
-import type { Range } from '../../src/rtp/ranges.ts';
-import { union } from '../../src/rtp/ranges.ts';
+import { TimedRanges } from '../edge/timed-ranges.ts';
 import type { RecorderReport } from '../packet.ts';
 import { extendNear } from '../packet.ts';
 
 /** RFC 3550 appendix A.1. */
 const dropoutMax = 3_000;
 const misorderMax = 100;
-/** What an extended report goes back behind the one before it, so that one that was lost matters little. */
-const overlapNumbers = 400;
+/** An extended report goes back to where this many before it ended, so that one that was lost matters little. */
+const overlapReports = 3;
 const numbersMax = 6_000;
 
 /** What a recorder knows of one stream: RFC 3550 A.1 and A.3 to the letter, and which numbers came, if it reports those. */
@@ -17,8 +16,9 @@ export class Reception {
   #highest = 0;
   #received = 0;
   #badSequence: number | undefined;
-  #ranges: Range[] = [];
-  #reportedTo = 0;
+  readonly #ranges = new TimedRanges();
+  /** Oldest first. */
+  #reportedTo: number[] = [];
   packets = 0;
 
   receive(sequence: number): void {
@@ -30,7 +30,7 @@ export class Reception {
       // Two in a row and it is another stream, as far as the counting goes.
       if (this.#badSequence !== sequence) {
         this.#badSequence = (sequence + 1) & 0xffff;
-        this.#note(extended);
+        this.#ranges.add(extended, 0);
         return;
       }
       this.#begin(extended);
@@ -38,7 +38,7 @@ export class Reception {
     this.#badSequence = undefined;
     this.#highest = Math.max(this.#highest, extended);
     this.#received += 1;
-    this.#note(extended);
+    this.#ranges.add(extended, 0);
   }
 
   report(ssrc: number, lastSenderReport: number, named: boolean): RecorderReport | undefined {
@@ -51,11 +51,13 @@ export class Reception {
       lastSenderReport,
     };
     if (!named) return counts;
-    const newest = Math.max(this.#highest, this.#ranges.at(-1)?.last ?? 0);
-    const oldest = this.#ranges[0]?.first ?? newest;
-    const begin = Math.max(oldest, this.#reportedTo - overlapNumbers, newest - numbersMax + 1);
-    this.#reportedTo = newest;
-    const received = this.#ranges
+    const ranges = this.#ranges.list();
+    const newest = Math.max(this.#highest, ranges.at(-1)?.last ?? 0);
+    const oldest = ranges[0]?.first ?? newest;
+    const before = this.#reportedTo.length < overlapReports ? 0 : (this.#reportedTo[0] ?? 0);
+    const begin = Math.max(oldest, before, newest - numbersMax + 1);
+    this.#reportedTo = [...this.#reportedTo, newest].slice(-overlapReports);
+    const received = ranges
       .filter(({ last }) => last >= begin)
       .map(({ first, last }) => ({ first: Math.max(first, begin) - begin, last: last - begin }));
     const numbers = newest - begin + 1;
@@ -67,12 +69,5 @@ export class Reception {
     this.#base = extended;
     this.#highest = extended;
     this.#received = 0;
-  }
-
-  #note(extended: number): void {
-    const newest = this.#ranges.at(-1);
-    if (newest?.last === extended - 1) {
-      this.#ranges[this.#ranges.length - 1] = { first: newest.first, last: extended };
-    } else this.#ranges = union(this.#ranges, [{ first: extended, last: extended }]);
   }
 }

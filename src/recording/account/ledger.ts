@@ -233,7 +233,15 @@ function timedBy(
       fork.denied,
     ]),
   ]);
-  const shown = (sequence: number): string => new Date(wallOf(timeOf(sequence))).toISOString();
+  // The same ends stand in many of the lists, and writing a time costs more than finding it.
+  const texts = new Map<number, string>();
+  const shown = (sequence: number): string => {
+    const known = texts.get(sequence);
+    if (known !== undefined) return known;
+    const text = new Date(wallOf(timeOf(sequence))).toISOString();
+    texts.set(sequence, text);
+    return text;
+  };
   return (ranges) =>
     ranges.map(({ first, last }) => ({
       first,

@@ -139,7 +139,8 @@ export class TransportLayer {
   async #open(name: SipTransportName, targets: readonly SocketAddress[]): Promise<SipFlow> {
     const transport = this.#transports.get(name);
     if (transport === undefined) throw new Error(`no SIP transport for ${name}`);
-    let failure: unknown = new Error('the host has no address');
+    if (targets.length === 0) throw new Error('the host has no address');
+    let failure: unknown;
     for (const target of targets) {
       try {
         return await transport.flowTo(target);
