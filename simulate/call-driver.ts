@@ -12,12 +12,14 @@ import { Speaker } from './speaker.ts';
 import { CallTruth } from './truth.ts';
 import type { Wish } from './truth.ts';
 
+export type DrivenCalls = Pick<
+  Calls,
+  'create' | 'answer' | 'reoffer' | 'rejectReoffer' | 'recording' | 'delete' | 'get'
+>;
+
 export interface CallDriverOptions {
   readonly plan: CallPlan;
-  readonly calls: Pick<
-    Calls,
-    'create' | 'answer' | 'reoffer' | 'rejectReoffer' | 'recording' | 'delete' | 'get'
-  >;
+  readonly calls: DrivenCalls;
   readonly edge: SimEdge;
   readonly clock: SimClock;
   readonly random: Random;

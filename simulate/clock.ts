@@ -132,6 +132,25 @@ function isBefore(left: Event, right: Event): boolean {
   return left.at < right.at || (left.at === right.at && left.order < right.order);
 }
 
+/** A date that is made of nothing is the simulated machine's. To be called in a thread of the simulation's own. */
+export function takeDatesOver(clockOf: () => SimClock | undefined): void {
+  const RealDate = Date;
+  const wallNow = (): number => {
+    const clock = clockOf();
+    return clock === undefined ? RealDate.now() : clock.wallOf(clock.now());
+  };
+  globalThis.Date = class extends RealDate {
+    constructor(...args: unknown[]) {
+      if (args.length === 0) super(wallNow());
+      else super(...(args as [number]));
+    }
+
+    static override now(): number {
+      return wallNow();
+    }
+  } as DateConstructor;
+}
+
 /**
  * `setImmediate` of the code that runs on a clock becomes an event of that clock, so that its order is the clock's. To be called
  * in a thread of the simulation's own.

@@ -32,7 +32,8 @@ export class FaultInjector {
     if (!('recorder' in fault)) return;
     const { troubles, startedAt } = this.#world;
     const from = startedAt + fault.at;
-    troubles.add(fault.recorder, from, fault.forMs === undefined ? Infinity : from + fault.forMs);
+    const until = fault.forMs === undefined ? Infinity : from + fault.forMs;
+    troubles.add(fault.recorder, from, until + 1_000 * retryAfterOf(fault));
     if (fault.kind === 'manners' && fault.change.lies === true) troubles.lies(fault.recorder);
   }
 
@@ -187,6 +188,11 @@ export class FaultInjector {
   #ip(id: string): string {
     return this.#recorder(id).options.ip;
   }
+}
+
+/** Seconds. Who was told to wait waits on when it is over. */
+function retryAfterOf(fault: FaultKind): number {
+  return fault.kind === 'manners' ? (fault.change.refuses?.retryAfter ?? 0) : 0;
 }
 
 function shown(fault: FaultKind): string {

@@ -53,10 +53,15 @@ export function planFault(random: Random, recorder: string, at: number): FaultPl
     case 'unsendable':
       return [{ ...times, kind, recorder, error: random.pick(['EPERM', 'ENETUNREACH']) }];
     case 'setClock':
-      return [{ at, kind, byMs: random.pick([-3_600_000, -11_000, 11_000, 3_600_000]) }];
+      return [planClock(random, at)];
     default:
       return kind satisfies never;
   }
+}
+
+/** Whoever looks after the machine sets its clock. */
+export function planClock(random: Random, at: number): FaultPlan {
+  return { at, kind: 'setClock', byMs: random.pick([-3_600_000, -11_000, 11_000, 3_600_000]) };
 }
 
 function planManners(random: Random): Partial<Manners> {

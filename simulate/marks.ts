@@ -7,6 +7,7 @@ export const markNames = [
   'replay after overrun',
   'leg without a recorder',
   'leg got a recorder after all',
+  'recorder was due again',
   'answer after CANCEL',
   'refused by status',
   'recorder answered late',

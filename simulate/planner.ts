@@ -1,5 +1,5 @@
 import type { ActionPlan, CallPlan, FaultPlan, Plan, SpeechPlan } from './plan.ts';
-import { planFault } from './fault-planner.ts';
+import { planClock, planFault } from './fault-planner.ts';
 import { Random } from './random.ts';
 import type { SimRecorderOptions } from './recorder/sim-recorder.ts';
 import { planQuirks } from './quirk-planner.ts';
@@ -121,7 +121,13 @@ function planFaults(
     eventful: random.between(2, 4),
     stormy: random.between(4, 10),
   }[temper];
+  // Whoever sets the clock does nothing wrong.
+  if (temper === 'quiet') {
+    return random.chance(0.7) ? [planClock(random, random.between(0, lengthMs))] : [];
+  }
   const faults: FaultPlan[] = [];
+  // In the long ones what is over leaves time to see what becomes of it.
+  const share = lengthMs > 60_000 ? 0.4 : 1;
   for (let index = 0; index < count; index += 1) {
     const own = random.stream(`fault ${index}`);
     const before = faults.at(-1);
@@ -129,7 +135,7 @@ function planFaults(
     const at =
       before !== undefined && own.chance(0.4)
         ? before.at + own.pick([0, 1, 20, 150, 500])
-        : own.between(0, lengthMs);
+        : own.between(0, lengthMs * share);
     const recorder = own.pick(recorders).id;
     faults.push(...planFault(own, recorder, at));
   }

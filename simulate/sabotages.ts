@@ -1,6 +1,6 @@
 import type { ForkReport } from '../src/edge/types.ts';
-import type { Bridge, RecorderAllocator, SessionClient } from '../src/recording/interfaces.ts';
 import { TandemError } from '../src/errors.ts';
+import { changed } from './changed.ts';
 import type { Sabotage } from './world.ts';
 
 /**
@@ -112,6 +112,46 @@ export const sabotages = {
           bridge.startForks(starts.map((start) => ({ ...start, keptOut: {} }))),
       }),
   },
+  /** Who found nobody to record him once is forgotten. */
+  'gives a leg up': {
+    allocator: (allocator) => {
+      const lost = new Set<string>();
+      return changed(allocator, {
+        allocate: (request) => {
+          const key = `${request.callId} ${request.leg}`;
+          if (lost.has(key)) throw new TandemError('NO_RECORDER', 'it was asked before');
+          try {
+            return allocator.allocate(request);
+          } catch (error) {
+            lost.add(key);
+            throw error;
+          }
+        },
+      });
+    },
+  },
+  /** A call is told of a pause and says nothing to it. */
+  'waits for itself': {
+    calls: (calls) =>
+      changed(calls, {
+        recording: async (callId, action) => {
+          const state = await calls.recording(callId, action);
+          return action === 'pause' ? new Promise(() => undefined) : state;
+        },
+      }),
+  },
+  /** What a timer does is not looked after. */
+  'throws where nobody catches': {
+    allocator: (allocator, clock) =>
+      changed(allocator, {
+        reportFailure: (...failure) => {
+          clock.setTimeout(() => {
+            allocator.reportFailure(...failure);
+            throw new TandemError('INTERNAL', 'of a recorder that failed');
+          }, 0);
+        },
+      }),
+  },
   /** A call's ports stay open. */
   'closes no ports': {
     edge: (edge) =>
@@ -122,21 +162,6 @@ export const sabotages = {
 export type SabotageName = keyof typeof sabotages;
 
 export const sabotageNames = Object.keys(sabotages) as SabotageName[];
-
-/** The same part, but for some of its methods. */
-function changed<T extends Bridge | RecorderAllocator | SessionClient | object>(
-  part: T,
-  methods: Partial<T>,
-): T {
-  return new Proxy(part, {
-    get: (target, name) => {
-      const other: unknown = Reflect.get(methods, name);
-      if (other !== undefined) return other;
-      const own: unknown = Reflect.get(target, name, target);
-      return typeof own === 'function' ? (own.bind(target) as unknown) : own;
-    },
-  });
-}
 
 function oneTooMany(report: ForkReport): ForkReport {
   const last = report.confirmed.at(-1);

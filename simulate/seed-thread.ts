@@ -1,13 +1,14 @@
 import { parentPort } from 'node:worker_threads';
 import { pino } from 'pino';
 import type { SeedRequest } from './batch.ts';
-import { takeImmediatesOver } from './clock.ts';
+import { takeDatesOver, takeImmediatesOver } from './clock.ts';
 import { runSeed } from './run-seed.ts';
 import { sabotages } from './sabotages.ts';
-import { currentClock } from './world.ts';
+import { clockIfAny, currentClock } from './world.ts';
 
 /** A thread of its own: what seeds do to the globals of the platform stays here. */
 takeImmediatesOver(currentClock);
+takeDatesOver(clockIfAny);
 const logger = pino({ level: 'silent' });
 
 parentPort?.on('message', ({ seed, sabotage }: SeedRequest) => {

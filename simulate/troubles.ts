@@ -1,14 +1,23 @@
-/** Long enough to be trusted again by whoever put a recorder aside. */
-const convalescenceMs = 60_000;
+/** What is done to a recorder, and until when. */
+interface Trouble {
+  readonly from: number;
+  readonly until: number;
+}
+
+/**
+ * As long as it may take to be trusted again by whoever put it aside: a relapse is held against it for 30 s, so is that it would not
+ * take calls, and then two probes are to be answered.
+ */
+const convalescenceMs = 36_000;
 
 /** Which recorders something was done to, and when: nothing is held against the code for what they do then. */
 export class Troubles {
-  readonly #since = new Map<string, { from: number; until: number }[]>();
+  readonly #of = new Map<string, Trouble[]>();
   readonly #liars = new Set<string>();
 
   add(recorder: string, from: number, until: number): void {
-    const known = this.#since.get(recorder) ?? [];
-    this.#since.set(recorder, known);
+    const known = this.#of.get(recorder) ?? [];
+    this.#of.set(recorder, known);
     known.push({ from, until });
   }
 
@@ -22,13 +31,30 @@ export class Troubles {
   }
 
   any(recorder: string): boolean {
-    return this.#since.has(recorder);
+    return this.#of.has(recorder);
   }
 
-  /** Nothing was wrong with it since then, and not for a good while before. */
-  isWellSince(recorder: string, at: number): boolean {
-    return (this.#since.get(recorder) ?? []).every(
-      ({ from, until }) => from === Infinity || until + convalescenceMs < at,
-    );
+  /** Something was wrong with it once. */
+  had(recorder: string, now: number): boolean {
+    return this.#past(recorder, now).length > 0;
+  }
+
+  /** Since when nothing has been wrong with it; undefined: something is. What is still to come is not known to anybody. */
+  wellSince(recorder: string, now: number): number | undefined {
+    const over = this.#past(recorder, now).map(({ until }) => until);
+    const last = Math.max(-Infinity, ...over);
+    return last > now ? undefined : last;
+  }
+
+  /** Since when it has been trusted at the latest, or should have been. */
+  trustedSince(recorder: string, now: number): number | undefined {
+    const since = this.wellSince(recorder, now);
+    return since === undefined || since + convalescenceMs > now
+      ? undefined
+      : since + convalescenceMs;
+  }
+
+  #past(recorder: string, now: number): Trouble[] {
+    return (this.#of.get(recorder) ?? []).filter(({ from }) => from <= now);
   }
 }

@@ -11,6 +11,7 @@ import { ResourceManager } from '../src/resource/resource-manager.ts';
 import { SipUserAgent } from '../src/sip/ua/user-agent.ts';
 import { SiprecClient } from '../src/siprec/client.ts';
 import { CallDriver } from './call-driver.ts';
+import type { DrivenCalls } from './call-driver.ts';
 import { realTurn, SimClock } from './clock.ts';
 import { SimEdge } from './edge/sim-edge.ts';
 import { Marks } from './marks.ts';
@@ -18,6 +19,7 @@ import { SimNetwork } from './network/sim-network.ts';
 import { simulatedTransports } from './network/sip-transports.ts';
 import { SimStreams } from './network/streams.ts';
 import { observerOf } from './observer.ts';
+import { Places } from './places.ts';
 import type { Plan } from './plan.ts';
 import { ProcessClock } from './process-clock.ts';
 import { Random } from './random.ts';
@@ -29,9 +31,10 @@ import { Troubles } from './troubles.ts';
 export interface Sabotage {
   readonly edge?: (edge: MediaEdge, clock: SimClock) => MediaEdge;
   readonly bridge?: (bridge: Bridge, clock: SimClock) => Bridge;
-  readonly allocator?: (allocator: RecorderAllocator) => RecorderAllocator;
+  readonly allocator?: (allocator: RecorderAllocator, clock: SimClock) => RecorderAllocator;
   readonly client?: (client: SessionClient) => SessionClient;
   readonly ledger?: (ledger: Ledger) => Ledger;
+  readonly calls?: (calls: DrivenCalls) => DrivenCalls;
 }
 
 /** More than the longest of ways adds at once. */
@@ -54,6 +57,8 @@ export class World {
   readonly client: SiprecClient;
   readonly userAgent: SipUserAgent;
   readonly calls: Calls;
+  /** What a recorder took, and whose it is. */
+  readonly places: Places;
   readonly drivers: readonly CallDriver[];
   /** Timers of Tandem's own process. */
   readonly tandemClock: ProcessClock;
@@ -87,12 +92,14 @@ export class World {
     this.client = parts.client;
     this.userAgent = parts.userAgent;
     this.calls = parts.calls;
+    this.places = parts.base.places;
     this.#sabotage = parts.sabotage;
+    const driven = this.#sabotage.calls?.(this.calls) ?? this.calls;
     this.drivers = plan.calls.map(
       (call) =>
         new CallDriver({
           plan: call,
-          calls: this.calls,
+          calls: driven,
           edge: this.edge,
           clock,
           random: random.stream(call.id),
@@ -113,7 +120,19 @@ export class World {
     const tandemClock = new ProcessClock(clock);
     const story = new Story(clock);
     const marks = new Marks();
-    const base: Base = { plan, clock, story, marks, network, streams, tandemClock, random, logger };
+    const places = new Places();
+    const base: Base = {
+      plan,
+      clock,
+      story,
+      marks,
+      network,
+      streams,
+      places,
+      tandemClock,
+      random,
+      logger,
+    };
     const recorders = await startRecorders(base);
     const config = configOf(plan, recorders);
     const bridges: MediaBridge[] = [];
@@ -175,7 +194,7 @@ export class World {
     const calls = new Calls(
       {
         bridge: sabotage.bridge?.(bridge, clock) ?? bridge,
-        allocator: sabotage.allocator?.(resources) ?? resources,
+        allocator: places.noted(sabotage.allocator?.(resources, clock) ?? resources),
         client: sabotage.client?.(client) ?? client,
         clock: recordingClock,
         observer: observerOf((text) => {
@@ -196,6 +215,7 @@ export class World {
       },
       logger,
     );
+    places.look = (callId) => calls.get(callId).recordings;
     calls.start();
     return new World({
       base,
@@ -235,12 +255,17 @@ interface Base {
   readonly marks: Marks;
   readonly network: SimNetwork;
   readonly streams: SimStreams;
+  readonly places: Places;
   readonly tandemClock: ProcessClock;
   readonly random: Random;
   readonly logger: Logger;
 }
 
 let current: SimClock | undefined;
+
+export function clockIfAny(): SimClock | undefined {
+  return current;
+}
 
 /** The clock that this thread's simulation runs on now. */
 export function currentClock(): SimClock {
@@ -249,7 +274,7 @@ export function currentClock(): SimClock {
 }
 
 async function startRecorders(base: Base): Promise<Map<string, SimRecorder>> {
-  const { plan, clock, marks, network, streams, random, logger } = base;
+  const { plan, clock, marks, network, streams, places, random, logger } = base;
   const { delayMs, jitterMs, sipLoss } = plan;
   const recorders = new Map<string, SimRecorder>();
   for (const options of plan.recorders) {
@@ -261,6 +286,9 @@ async function startRecorders(base: Base): Promise<Map<string, SimRecorder>> {
       logger,
       mark: (name) => {
         marks.hit(name);
+      },
+      taken: (recordId) => {
+        places.taken(recordId, options.id);
       },
     });
     recorders.set(options.id, recorder);

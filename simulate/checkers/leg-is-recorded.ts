@@ -3,6 +3,7 @@ import type { CallTruth } from '../truth.ts';
 import type { World } from '../world.ts';
 import { recordedCalls } from './checker.ts';
 import type { Checker } from './checker.ts';
+import { Willing } from './willing.ts';
 
 /** An INVITE that nobody answers, the next one, and the distance of tries. */
 const unrecordedMsMax = 16_000;
@@ -13,6 +14,7 @@ const unstoredMsMax = 25_000;
 export function legIsRecorded(): Checker {
   const since = new Map<string, number>();
   const told = new Set<string>();
+  const willing = new Willing();
   const tell = (key: string, text: string): string[] => {
     if (told.has(key)) return [];
     told.add(key);
@@ -22,6 +24,7 @@ export function legIsRecorded(): Checker {
     name: 'leg is recorded',
     during: (world) => {
       const now = world.clock.now();
+      willing.look(world);
       return recordedCalls(world).flatMap(({ truth, legs }) => {
         if (truth.wish !== 'on' || truth.deleted !== 'no') {
           for (const { leg } of legs) since.delete(`${truth.id} ${leg}`);
@@ -35,9 +38,14 @@ export function legIsRecorded(): Checker {
           }
           const from = since.get(key) ?? now;
           since.set(key, from);
-          const idle = willing(world, legs, leg, from);
           const most = isRecording(leg) ? unstoredMsMax : unrecordedMsMax;
-          if (now - from < most || idle === undefined) return [];
+          const idle = idleOnes(legs, leg, world.recorders.keys()).find((id) => {
+            const well = willing.since(world, id);
+            if (well === undefined) return false;
+            if (world.troubles.had(id, now)) world.marks.hit('recorder was due again');
+            return now - Math.max(from, well) >= most;
+          });
+          if (idle === undefined) return [];
           const text = isRecording(leg)
             ? `says ${leg.state} on ${leg.recorder ?? 'none'}, which stores nothing`
             : leg.state;
@@ -64,8 +72,8 @@ function isLacking(world: World, truth: CallTruth, leg: LegState, now: number): 
     return false;
   if (!isSpeaking(truth, now)) return false;
   const session = recorder.sessions.find(({ file }) => file.recordId === leg.recordId);
-  // One that has not reported yet may be one that never does.
-  if (session?.reported === false) return false;
+  // One that has not reported yet, in this session or in one that is over, may be one that never does.
+  if (session?.reported === false && !recorder.everReported) return false;
   return now - (session?.storedAt ?? -Infinity) > 2_000;
 }
 
@@ -75,15 +83,8 @@ function isSpeaking(truth: CallTruth, now: number): boolean {
   );
 }
 
-/** A recorder that nothing was wrong with all that time, and that the other leg is not on. */
-function willing(
-  world: World,
-  legs: readonly LegState[],
-  leg: LegState,
-  from: number,
-): string | undefined {
+/** Recorders that the other leg is not on: the leg's own, too, that it lost and that may be well again. */
+function idleOnes(legs: readonly LegState[], leg: LegState, all: Iterable<string>): string[] {
   const taken = legs.filter((one) => one !== leg).map(({ recorder }) => recorder);
-  return [...world.recorders.keys()].find(
-    (id) => id !== leg.recorder && !taken.includes(id) && world.troubles.isWellSince(id, from),
-  );
+  return [...all].filter((id) => !taken.includes(id));
 }

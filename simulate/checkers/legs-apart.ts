@@ -4,8 +4,9 @@ import type { Checker } from './checker.ts';
 /** The two legs of a call are never on one recorder. */
 export const legsApart: Checker = {
   name: 'legs apart',
-  during: (world) =>
-    recordedCalls(world).flatMap(({ truth, legs }) => {
+  during: (world) => [
+    ...world.places.shared(),
+    ...recordedCalls(world).flatMap(({ truth, legs }) => {
       const on = legs.map(({ sessions }) =>
         sessions.filter(({ endedAt }) => endedAt === null).map(({ recorder }) => recorder),
       );
@@ -13,4 +14,5 @@ export const legsApart: Checker = {
       if (both === undefined || truth.deleted === 'done') return [];
       return [`${truth.id}: both legs are on ${both}`];
     }),
+  ],
 };

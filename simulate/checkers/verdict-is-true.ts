@@ -41,6 +41,12 @@ function check(world: World): string[] {
     if (isQuiet && verdict !== 'complete' && legs.length === 2 && !hasSilence(recorded)) {
       wrong.push(`${truth.id}: ${verdict}, and nothing was wrong`);
     }
+    const left = world.calls.failovers().filter(({ callId }) => callId === truth.id);
+    if (isQuiet && left.length > 0) {
+      wrong.push(
+        `${truth.id}: left ${left[0]?.from ?? ''} (${left[0]?.reason ?? ''}), and nothing was wrong`,
+      );
+    }
     return wrong;
   });
 }

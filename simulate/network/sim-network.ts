@@ -104,16 +104,18 @@ export class SimNetwork {
     this.#datagrams.delete(address);
   }
 
-  send(from: SocketAddress, to: SocketAddress, message: MediaMessage): void {
+  /** False: it is lost. */
+  send(from: SocketAddress, to: SocketAddress, message: MediaMessage): boolean {
     const traffic = message.kind === 'rtp' ? 'media' : 'reports';
     const delayMs = this.delayOf(from.ip, to.ip, traffic);
-    if (delayMs === undefined) return;
+    if (delayMs === undefined) return false;
     this.clock.quietly(delayMs, () => {
       if (!this.isUp(to.ip)) return;
       const endpoint = this.#media.get(to);
       if (endpoint === undefined) this.#refuse(from, to, message);
       else endpoint.receive(message, from);
     });
+    return true;
   }
 
   sendDatagram(from: SocketAddress, to: SocketAddress, bytes: Buffer): void {

@@ -35,6 +35,8 @@ export interface SimRecorderServices {
   readonly random: Random;
   readonly logger: Logger;
   readonly mark: (name: MarkName) => void;
+  /** It takes this recording session. */
+  readonly taken: (recordId: string) => void;
 }
 
 const sipPort = 5_060;
@@ -48,6 +50,8 @@ export class SimRecorder {
   manners: Manners = wellMannered;
   readonly #services: SimRecorderServices;
   readonly #sessions = new Set<SimSession>();
+  /** It told of what it received, in a session that is over. */
+  everReported = false;
   #process: { readonly clock: ProcessClock; readonly userAgent: SipUserAgent } | undefined;
   #life = 0;
   #nextPort = 10_000;
@@ -113,8 +117,7 @@ export class SimRecorder {
     streams.unlisten({ ip, port: sipPort });
     network.unbindDatagrams({ ip, port: sipPort });
     streams.closeOf(ip);
-    for (const session of this.#sessions) session.end();
-    this.#sessions.clear();
+    for (const session of this.sessions) this.#over(session);
   }
 
   /** It goes on after it was stopped. */
@@ -220,6 +223,7 @@ export class SimRecorder {
     );
     const answer = session.answer(body.sdp);
     this.#sessions.add(session);
+    this.#services.taken(recordId);
     const life = this.#life;
     try {
       const empty = session.answers === 'empty';
@@ -268,6 +272,7 @@ export class SimRecorder {
   }
 
   #over(session: SimSession): void {
+    this.everReported ||= session.reported;
     session.end();
     this.#sessions.delete(session);
   }

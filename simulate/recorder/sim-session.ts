@@ -179,8 +179,7 @@ export class SimSession {
       ? lieOf(line)
       : line.reception.report(line.ssrc, line.lastSenderReport, namesRanges);
     if (report === undefined) return;
-    this.reported = true;
-    network.send(line.address.rtcp, line.reportsTo, report);
+    this.reported = network.send(line.address.rtcp, line.reportsTo, report) || this.reported;
   }
 
   #answerLine(line: MediaLine, at: number): MediaLine {

@@ -16,6 +16,9 @@ const found: Readonly<Record<SabotageName, string>> = {
   'acknowledges a pause early': 'pause is kept',
   'replays what was kept out': 'pause is kept',
   'closes no ports': 'nothing left behind',
+  'gives a leg up': 'leg is recorded',
+  'waits for itself': 'orders are answered',
+  'throws where nobody catches': 'nothing is thrown',
 };
 
 const seedsMax = 1_000;
