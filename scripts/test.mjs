@@ -1,6 +1,6 @@
-// `npm test`: vitest, in as many processes as there are CPUs, two at most, each with a network of its own: integration
+// `npm test`: vitest for a few files at a time, two of them beside each other, each with a network of its own: integration
 // tests open ports, kill what listens on them and look at what ICMP says, so they share no network. Where that is not
-// allowed (it takes root), and where files or tests are named, one process runs all that is asked for, one file at a time.
+// allowed (it takes root), and where files or tests are named, one vitest runs all that is asked for, one file at a time.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
@@ -8,7 +8,8 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { rootDir } from './paths.mjs';
 
-const sharesMax = 2;
+const besideMax = 2;
+const filesPerRun = 4;
 const vitest = [join('node_modules', 'vitest', 'vitest.mjs'), 'run'];
 /** Mounts and named network namespaces of the tests are its own, and end with it. */
 const isolated = [
@@ -20,56 +21,46 @@ const countsLine = /^(\d+) passed, (\d+) failed, (\d+) skipped\n/m;
 const failureLine = /^failed: .*\n/gm;
 
 const args = process.argv.slice(2);
-const shares = args.some((arg) => !arg.startsWith('--project=')) ? [[]] : sharesOf(args);
 const children = new Set();
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) {
   process.on(signal, () => {
     for (const child of children) child.kill(signal);
   });
 }
-process.exitCode = shares.length === 1 ? await runAlone() : await runAll();
+const isWhole = args.every((arg) => arg.startsWith('--project='));
+process.exitCode = isWhole && canIsolate() ? await runBeside() : await runAlone();
 
-/** Of the files to be run: the unit tests go with the first share. */
-function sharesOf(options) {
-  const count = Math.min(availableParallelism(), sharesMax);
+function canIsolate() {
   const [file, ...rest] = isolated;
-  if (count === 1 || spawnSync(file, [...rest, 'true']).status !== 0) return [[]];
-  const isNamed = (project) => options.length === 0 || options.includes(`--project=${project}`);
-  const shares = Array.from({ length: count }, () => []);
-  if (isNamed('unit')) shares[0].push('test/unit/');
-  const files = globSync('test/integration/**/*.test.ts', { cwd: rootDir }).sort();
-  if (isNamed('integration')) {
-    files.forEach((path, index) => shares[(index + 1) % count].push(path));
-  }
-  return shares;
+  return availableParallelism() > 1 && spawnSync(file, [...rest, 'true']).status === 0;
 }
 
 async function runAlone() {
-  const child = start(process.execPath, [...vitest, ...args], 'inherit');
-  return await endOf(child);
+  const { code } = await run(process.execPath, [...vitest, ...args], 'inherit');
+  return code;
 }
 
-/** Shows the first share's output as it comes, and that of each other one when those before it have ended. */
-async function runAll() {
-  const runs = shares.map((files) => {
-    const [file, ...rest] = isolated;
-    const child = start(file, [...rest, process.execPath, ...vitest, ...args, ...files], 'pipe');
-    return { child, ended: endOf(child) };
-  });
+/** The output of each run is shown when it has ended; the summary for machines is that of all of them. */
+async function runBeside() {
+  const waiting = runsOf();
+  const total = waiting.length;
   const totals = [0, 0, 0];
   const failures = [];
   let exitCode = 0;
-  // What the others print meanwhile is kept.
-  const kept = runs.map(({ child }) => keep(child));
-  for (const [index, { ended }] of runs.entries()) {
-    kept[index].show();
-    const code = await ended;
-    const output = kept[index].text();
-    const counts = countsLine.exec(output);
-    exitCode ||= code || (counts === null ? 1 : 0);
-    failures.push(...(output.match(failureLine) ?? []));
-    counts?.slice(1).forEach((count, at) => (totals[at] += Number(count)));
-  }
+  const workOff = async () => {
+    for (let files = waiting.shift(); files !== undefined; files = waiting.shift()) {
+      process.stdout.write(`run ${total - waiting.length} of ${total}: ${files.join(' ')}\n`);
+      const [file, ...rest] = isolated;
+      const command = [...rest, process.execPath, ...vitest, ...args, ...files];
+      const { code, output } = await run(file, command, 'pipe');
+      process.stdout.write(output.replace(failureLine, '').replace(countsLine, ''));
+      const counts = countsLine.exec(output);
+      exitCode ||= code || (counts === null ? 1 : 0);
+      failures.push(...(output.match(failureLine) ?? []));
+      counts?.slice(1).forEach((count, at) => (totals[at] += Number(count)));
+    }
+  };
+  await Promise.all(Array.from({ length: besideMax }, workOff));
   const [passed, failed, skipped] = totals;
   process.stdout.write(
     `\n${failures.join('')}${passed} passed, ${failed} failed, ${skipped} skipped\n`,
@@ -77,47 +68,34 @@ async function runAll() {
   return exitCode;
 }
 
-/** The summary for machines stands at the end of it all, so that of a share is not shown. */
-function keep(child) {
-  let text = '';
-  let shown = 0;
-  let isShown = false;
-  const flush = (end) => {
-    if (!isShown) return;
-    const until = end ? text.length : text.lastIndexOf('\n') + 1;
-    const lines = text.slice(shown, until).replace(failureLine, '').replace(countsLine, '');
-    process.stdout.write(lines);
-    shown = until;
-  };
-  child.stdout.setEncoding('utf8').on('data', (chunk) => {
-    text += chunk;
-    flush(false);
-  });
-  child.stdout.on('end', () => flush(true));
-  return {
-    text: () => text,
-    show: () => {
-      isShown = true;
-      flush(false);
-    },
-  };
+/** Neighbours by name take long for the same reasons: they are dealt to different runs. */
+function runsOf() {
+  const isAsked = (project) => args.length === 0 || args.includes(`--project=${project}`);
+  const files = isAsked('integration')
+    ? globSync('test/integration/**/*.test.ts', { cwd: rootDir }).sort()
+    : [];
+  const count = Math.ceil(files.length / filesPerRun);
+  const dealt = Array.from({ length: count }, (_, run) =>
+    files.filter((_file, index) => index % count === run),
+  );
+  return isAsked('unit') ? [['test/unit/'], ...dealt] : dealt;
 }
 
-function start(file, rest, stdout) {
-  const child = spawn(file, rest, { cwd: rootDir, stdio: ['ignore', stdout, 'inherit'] });
-  children.add(child);
-  return child;
-}
-
-function endOf(child) {
+function run(file, rest, stdout) {
   return new Promise((resolve) => {
+    const child = spawn(file, rest, { cwd: rootDir, stdio: ['ignore', stdout, 'inherit'] });
+    children.add(child);
+    let output = '';
+    child.stdout?.setEncoding('utf8').on('data', (chunk) => {
+      output += chunk;
+    });
     child.on('error', (error) => {
       process.stderr.write(`${error.message}\n`);
-      resolve(1);
+      resolve({ code: 1, output });
     });
     child.on('close', (code) => {
       children.delete(child);
-      resolve(code ?? 1);
+      resolve({ code: code ?? 1, output });
     });
   });
 }

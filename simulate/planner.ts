@@ -17,7 +17,7 @@ export function planOf(seed: number): Plan {
     stormy: 17,
   });
   const isQuiet = temper === 'quiet';
-  const durationMs = random.weighted({ short: 50, long: 40, veryLong: 10 });
+  const durationMs = random.weighted({ short: 65, long: 28, veryLong: 7 });
   const lengthMs = { short: 12_000, long: 30_000, veryLong: 75_000 }[durationMs];
   const recorders = planRecorders(random.stream('recorders'), isQuiet);
   const calls = planCalls(random.stream('calls'), temper, lengthMs);
@@ -48,7 +48,7 @@ function planRecorders(random: Random, isQuiet: boolean): SimRecorderOptions[] {
     reports: isQuiet
       ? random.pick(['ranges', 'ranges', 'ranges', 'ranges', 'counts'] as const)
       : random.pick(['ranges', 'ranges', 'counts', 'counts', 'none'] as const),
-    reportEveryMs: random.pick([250, 500, 500, 1_000]),
+    reportEveryMs: random.pick([250, 500, 500, 1_000, 5_000]),
   }));
 }
 
@@ -76,7 +76,7 @@ function planCalls(random: Random, temper: Temper, lengthMs: number): CallPlan[]
 function planSpeech(random: Random, temper: Temper, lengthMs: number): SpeechPlan {
   const bad = temper !== 'quiet' && random.chance(0.4);
   return {
-    packetMs: random.pick([20, 40, 40, 60]),
+    packetMs: random.pick([10, 20, 40, 40, 60, 60, 60, 60]),
     afterMs: bad && random.chance(0.12) ? Infinity : random.pick([0, 20, 300]),
     lost: bad ? random.pick([0, 0, 0.02, 0.3, 0.6]) : 0,
     doubled: bad ? random.pick([0, 0, 0.02, 0.2]) : 0,

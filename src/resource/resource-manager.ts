@@ -35,6 +35,7 @@ import { ReportingRecord } from './reporting.ts';
 import type { PolicyName } from './selector.ts';
 import { Willingness } from './willingness.ts';
 
+const byNumber = new Intl.Collator('en', { numeric: true });
 /** Also what the configuration allows. */
 const recordersMax = 1_000;
 
@@ -202,7 +203,7 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
   /** By id. */
   list(): readonly RecorderView[] {
     return Array.from(this.#recorders.values(), (recorder) => this.#viewOf(recorder)).sort((x, y) =>
-      x.id.localeCompare(y.id, 'en', { numeric: true }),
+      byNumber.compare(x.id, y.id),
     );
   }
 

@@ -22,21 +22,29 @@ const found: Readonly<Record<SabotageName, string>> = {
 };
 
 const seedsMax = 1_000;
+/** Where the first is found late: one that finds it, so that the test need not look at all before it. Any other does as well. */
+const foundAt: Partial<Readonly<Record<SabotageName, number>>> = {
+  'hears no evil': 124,
+  'gives a leg up': 125,
+};
 const timeoutMs = 180_000;
 
 it.each(Object.entries(found) as [SabotageName, string][])(
   'finds a part that %s: %s',
   async (sabotage, checker) => {
     let foundBy = 0;
-    await runBatch({
-      firstSeed: 1,
-      seeds: seedsMax,
-      sabotage,
-      onResult: ({ seed, violations }) => {
-        if (violations.some((violation) => violation.checker === checker)) foundBy = seed;
-        return foundBy > 0;
-      },
-    });
+    const look = (firstSeed: number, seeds: number): Promise<void> =>
+      runBatch({
+        firstSeed,
+        seeds,
+        sabotage,
+        onResult: ({ seed, violations }) => {
+          if (violations.some((violation) => violation.checker === checker)) foundBy = seed;
+          return foundBy > 0;
+        },
+      });
+    await look(foundAt[sabotage] ?? 1, 1);
+    if (foundBy === 0) await look(1, seedsMax);
     expect(foundBy).toBeGreaterThan(0);
   },
   timeoutMs,
