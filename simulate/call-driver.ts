@@ -65,8 +65,6 @@ export class CallDriver {
   #recording: Recording = 'stopped';
   /** Orders on their way. */
   #ordered = 0;
-  /** Of these, to stop. */
-  #stops = 0;
   /** What the last of them wants. */
   #meanwhile: Wish = 'unsure';
 
@@ -192,13 +190,11 @@ export class CallDriver {
     const { truth } = this;
     const { calls, clock, plan } = this.#options;
     this.#ordered += 1;
-    if (kind === 'stop') this.#stops += 1;
-    // A pause takes hold when it is asked for, whatever it has to wait for. What is stopped is not paused.
-    this.#meanwhile = kind === 'pause' && this.#stops === 0 ? 'off' : 'unsure';
+    // Both take hold when they are asked for, whatever they have to wait for.
+    this.#meanwhile = kind === 'pause' || kind === 'stop' ? 'off' : 'unsure';
     truth.wishes(this.#meanwhile, clock.now());
     const outcome = await outcomeOf(calls.recording(plan.id, kind));
     this.#ordered -= 1;
-    if (kind === 'stop') this.#stops -= 1;
     if (truth.deleted !== 'no') return outcome;
     const before = this.#recording;
     // Orders are carried out one after the other. What one that was refused has done, if anything, nobody knows.

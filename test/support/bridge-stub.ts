@@ -47,6 +47,8 @@ interface Fork {
   state: ForkReport['state'];
   /** Next sequence to send. */
   cursor: number;
+  /** First that a pause keeps out. */
+  stopsAt: number;
   readonly sent: Ranges;
   readonly replayed: Ranges;
   readonly withheld: Ranges;
@@ -175,13 +177,14 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
   }
 
   #start(start: ForksStart): void {
-    const { callId, recordId, to, from, paused, keptOut = {} } = start;
+    const { callId, recordId, to, from, paused, pausedFrom = {}, keptOut = {} } = start;
     this.log.push(`start ${this.#nameOf(to)}`);
     const set: ForkSet = { callId, forks: {}, paused, keptOut };
     this.forkSets.set(recordId, set);
     for (const party of parties) {
       const target = to[party];
-      if (target !== undefined) this.#addFork(set, recordId, party, target, from[party]);
+      if (target === undefined) continue;
+      this.#addFork(set, recordId, party, target, from[party], pausedFrom[party]);
     }
   }
 
@@ -203,12 +206,12 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     }
   }
 
-  pauseForks(recordId: string): void {
+  pauseForks(recordId: string, from: ByParty<number> = {}): void {
     this.log.push('edge paused');
     const set = this.forkSets.get(recordId);
     if (set === undefined) return;
     set.paused = true;
-    for (const fork of forksOf(set)) this.#withhold(set, fork);
+    for (const fork of forksOf(set)) this.#pause(set, fork, from[fork.party]);
   }
 
   resumeForks(recordId: string): void {
@@ -306,7 +309,7 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     }
     const ring = this.#call(set.callId)[fork.party].ring;
     const wasBehind = fork.state === 'catching-up';
-    const due = ring.filter(({ sequence }) => sequence >= fork.cursor);
+    const due = ring.filter(({ sequence }) => sequence >= fork.cursor && sequence < fork.stopsAt);
     for (const packet of wasBehind ? due.slice(0, catchUpPackets) : due) {
       const { sequence } = packet;
       if (
@@ -318,7 +321,10 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
       }
       this.#send(fork, packet, wasBehind && packet.at < this.#clock.now());
     }
-    if (wasBehind && due.length <= catchUpPackets) fork.state = 'live';
+    if (wasBehind && due.length <= catchUpPackets) {
+      if (set.paused) this.#withhold(set, fork);
+      else fork.state = 'live';
+    }
     this.#reportBack(fork);
   }
 
@@ -351,6 +357,7 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     party: Party,
     to: MediaAddress,
     from: ForkStart = { kind: 'live' },
+    pausedFrom?: number,
   ): void {
     const stream = this.#call(set.callId)[party];
     const oldest = stream.ring[0]?.sequence ?? stream.next;
@@ -364,6 +371,7 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
       to,
       state: cursor < stream.next ? 'catching-up' : 'live',
       cursor,
+      stopsAt: Infinity,
       sent: [],
       replayed: [],
       withheld: [],
@@ -371,7 +379,13 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
       lost: 0,
     };
     set.forks[party] = fork;
-    if (set.paused) this.#withhold(set, fork);
+    if (set.paused) this.#pause(set, fork, pausedFrom);
+  }
+
+  /** One that is behind still sends what comes before. */
+  #pause(set: ForkSet, fork: Fork, from = 0): void {
+    fork.stopsAt = from;
+    if (fork.state !== 'catching-up' || fork.cursor >= from) this.#withhold(set, fork);
   }
 
   #withhold(set: ForkSet, fork: Fork): void {
@@ -385,6 +399,7 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
 
   #resume(set: ForkSet, fork: Fork): void {
     this.#withhold(set, fork);
+    fork.stopsAt = Infinity;
     fork.state = 'live';
   }
 

@@ -80,10 +80,14 @@ export function nextSequence(stream: StreamReport): number | undefined {
   return newest === undefined ? undefined : newest.last + 1;
 }
 
-/** First packet that the last pause keeps out. */
-export function pausedFrom(window: WindowRecord): Readonly<Record<Party, number>> {
-  const from = window.pauses.at(-1)?.from;
-  return { a: from?.a ?? 0, b: from?.b ?? 0 };
+/** First packet that the pause which goes on keeps out, or the end. 0: all of them. */
+export function pausedFrom({ pauses, to }: WindowRecord): Readonly<Record<Party, number>> {
+  const last = pauses.at(-1);
+  const marks = [last?.to === undefined ? last?.from : undefined, to].filter(
+    (mark) => mark !== undefined,
+  );
+  const of = (party: Party): number => Math.min(...marks.map((mark) => mark[party] ?? 0));
+  return marks.length === 0 ? { a: 0, b: 0 } : { a: of('a'), b: of('b') };
 }
 
 export function streamWindow(window: WindowRecord, party: Party): StreamWindow {

@@ -295,7 +295,9 @@ function stocked(turn: Turn, recordId: string, stock: CallStock, live: Forks): v
   if (failed?.failure !== undefined) close(turn, failed, failed.failure.reason, stock);
   const from = beginnings(turn, stock.streams, live);
   const { media } = search;
-  const { paused } = leg.desired;
+  // What is said after the end is no more for it than what is said in a pause.
+  const isOver = leg.phase === 'stopping' && context.window.to !== undefined;
+  const paused = leg.desired.paused || isOver;
   leg.search = { ...search, plan: { from, streams: stock.streams, media, paused } };
   effects.push({
     do: 'start-forks',
@@ -908,6 +910,7 @@ function stop(turn: Turn, reason: string): void {
   leg.phase = 'stopping';
   leg.stop = { reason, until: now + drainMs };
   delete leg.leaving;
+  withholdRest(turn);
   setTimer(turn, 'stop', drainMs);
   const { stage } = leg.search;
   const looks = stage !== 'none' && stage !== 'waiting' && stage !== 'reserved';
@@ -932,9 +935,22 @@ function letGo(turn: Turn): void {
 
 function drain(turn: Turn): void {
   const { leg, effects } = turn;
+  withholdRest(turn);
   if (leg.live === undefined) return;
   leg.live = { ...leg.live, drained: false, drainUntil: leg.stop?.until ?? turn.now };
   effects.push({ do: 'look', recordId: leg.live.recordId });
+}
+
+/** Of what comes after the end nothing is sent, however long the ring takes to be emptied. */
+function withholdRest({ leg, effects, context }: Turn): void {
+  const { live } = leg;
+  if (live === undefined || live.forksPaused || context.window.to === undefined) return;
+  leg.live = { ...live, forksPaused: true };
+  effects.push({
+    do: 'pause-forks',
+    recordId: live.recordId,
+    from: pausedFrom(context.window),
+  });
 }
 
 /** There is no more time, or nobody to wait for. */

@@ -259,7 +259,7 @@ describe('a pause', () => {
     expect(heard('a', first, last)).toEqual([]);
   });
 
-  it('counts as lost what a replay had not brought yet when the pause cut it off', async () => {
+  it('keeps out nothing that came before it, though a replay had not brought it yet', async () => {
     await start();
     await world.place('c1');
     const start1 = world.next('c1', 'a');
@@ -269,16 +269,34 @@ describe('a pause', () => {
     await world.talk(3_000);
     world.client.answer('r2');
     await world.talk(100);
-    const cut = world.next('c1', 'a') - 1;
-    await world.calls.recording('c1', 'pause');
+    const cut = world.next('c1', 'a');
+    await world.during(world.calls.recording('c1', 'pause'));
     await world.talk(200);
+    const last = world.next('c1', 'a') - 1;
     await world.during(world.calls.recording('c1', 'resume'));
     await world.talk(1_000);
-    const lacking = world.lacks('c1', 1, 'a', start1, cut);
-    expect(lacking).toHaveLength(1);
-    const { first = 0, last = -1 } = lacking[0] ?? {};
-    expect(world.leg('c1', 1).streams.a.lostPackets).toBe(last - first + 1);
+    expect(world.lacks('c1', 1, 'a', start1, cut - 1)).toEqual([]);
+    expect(heard('a', cut, last)).toEqual([]);
+    expect(world.leg('c1', 1).streams.a.lostPackets).toBe(0);
   });
+});
+
+it('a stop keeps out what comes after it, though a replay had not brought yet what came before', async () => {
+  await start();
+  await world.place('c1');
+  const from = world.next('c1', 'a');
+  await world.talk(1_000);
+  world.recorder('r2').answer = 'hold';
+  world.recorder('r1').health = 'dead';
+  await world.talk(3_000);
+  world.client.answer('r2');
+  await world.talk(100);
+  const stopped = world.next('c1', 'a');
+  const done = world.calls.recording('c1', 'stop');
+  await world.talk(1_000);
+  await done;
+  expect(world.lacks('c1', 1, 'a', from, stopped - 1)).toEqual([]);
+  expect(heard('a', stopped, world.next('c1', 'a') - 1)).toEqual([]);
 });
 
 describe.each(['pause', 'stop'] as const)('a %s that has to wait', (action) => {

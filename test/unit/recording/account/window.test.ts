@@ -92,6 +92,12 @@ describe('the recording window', () => {
     expect(floorOf(resuming, 'a')).toBe(200);
   });
 
+  it('lets nothing be sent of after its end, nor of a pause that goes on then', () => {
+    expect(pausedFrom(endWindow(begun, at(449))).a).toBe(450);
+    expect(pausedFrom(endWindow(paused, at(449))).a).toBe(300);
+    expect(pausedFrom(endWindow(resuming, at(449))).a).toBe(450);
+  });
+
   it('lets nothing be sent again of before the pauses that it can tell apart', () => {
     let window: WindowRecord = begun;
     for (let pause = 1; pause <= 65; pause += 1) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ForkReport } from '../../../../src/edge/types.ts';
-import type { Forks } from '../../../../src/recording/account/records.ts';
+import type { Forks, WindowRecord } from '../../../../src/recording/account/records.ts';
 import type { LegData } from '../../../../src/recording/leg/leg-data.ts';
 import { newLeg } from '../../../../src/recording/leg/leg-data.ts';
 import type { LegEffect, LegEvent } from '../../../../src/recording/leg/leg-events.ts';
@@ -27,9 +27,10 @@ class Told {
   effects: LegEffect[] = [];
   now = 1_000;
   hasStreams = true;
+  window: WindowRecord = { from: { a: 1, b: 1 }, pauses: [] };
 
   tell(event: LegEvent): this {
-    const window = { from: { a: 1, b: 1 }, pauses: [] };
+    const { window } = this;
     const context = { settings, window, hasStreams: () => this.hasStreams };
     const next = step(this.leg, event, this.now, context);
     this.leg = next.state;
@@ -634,6 +635,21 @@ describe('a leg that ends', () => {
     // The call's other leg may look still, and does not go there.
     expect(placesOf(told.leg)).toMatchObject([{ recorder: 'r1' }]);
     expect(told.tell({ type: 'gone', recordId: 'rs-r1' }).leg.phase).toBe('ended');
+  });
+
+  it('withholds what comes after its end from the recorder that it has, and the next one', () => {
+    const told = recording();
+    told.window = { ...told.window, to: { a: 500, b: 400 } };
+    const from = { a: 500, b: 400 };
+    told.tell({ type: 'stop', reason: 'ended' });
+    expect(told.effects).toContainEqual({ do: 'pause-forks', recordId: 'rs-r1', from });
+    told.end('srs_bye').turn().allocate('r2').answer('r2');
+    told.tell({ type: 'stocked', recordId: 'rs-r2', stock, live: {} });
+    const starts = told.effects.flatMap((effect) =>
+      effect.do === 'start-forks' ? [effect.start] : [],
+    );
+    expect(starts).toMatchObject([{ recordId: 'rs-r2', paused: true, pausedFrom: from }]);
+    expect(told.tell({ type: 'begun', recordId: 'rs-r2' }).done()).not.toContain('resume-forks');
   });
 
   it('does not begin to look when it is told to end before it began', () => {
