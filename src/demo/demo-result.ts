@@ -38,6 +38,8 @@ export interface LegResult {
   readonly lostPackets: number;
   readonly lostPacketsOf: Readonly<Record<Party, number>>;
   readonly lostMs: number;
+  /** Nothing proves these to be there, nor to be missing. */
+  readonly unprovenPackets: number;
   /** As a comparison of the files with the senders' logs has it. */
   readonly missingPackets: number;
   readonly replayedPackets: number;

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { TandemError } from '../errors.ts';
+import type { Ledger } from '../recording/account/ledger.ts';
 import type { CallState } from '../recording/call-state.ts';
 import { parties } from '../recording/interfaces.ts';
 import type { Party } from '../recording/interfaces.ts';
@@ -29,6 +30,7 @@ export interface RecordedCall {
   readonly callId: string;
   /** After its end. */
   readonly state: CallState;
+  readonly ledger: Ledger;
   readonly killed: KilledRecorder;
   readonly recorders: readonly RecorderInfo[];
   readonly parties: Readonly<Record<Party, DemoParty>>;
@@ -65,7 +67,8 @@ export async function recordCall(
     await settle(client, both);
     progress.update(await client.getCall(callId));
     await client.deleteCall(callId);
-    return { callId, state: await client.getCall(callId), killed, recorders, parties: both };
+    const [state, ledger] = await Promise.all([client.getCall(callId), client.getLedger(callId)]);
+    return { callId, state, ledger, killed, recorders, parties: both };
   } finally {
     for (const party of parties) both[party].close();
   }

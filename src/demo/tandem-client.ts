@@ -1,4 +1,5 @@
 import { TandemError } from '../errors.ts';
+import type { Ledger } from '../recording/account/ledger.ts';
 import type { CallRequest, CallState } from '../recording/call-state.ts';
 
 /** As `GET /v1/recorders` tells it. */
@@ -27,6 +28,10 @@ export class TandemClient {
 
   getCall(id: string): Promise<CallState> {
     return this.#request('GET', `/v1/calls/${id}`);
+  }
+
+  getLedger(id: string): Promise<Ledger> {
+    return this.#request('GET', `/v1/calls/${id}/ledger`);
   }
 
   async deleteCall(id: string): Promise<void> {
