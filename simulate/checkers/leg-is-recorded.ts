@@ -40,6 +40,7 @@ export function legIsRecorded(): Checker {
           since.set(key, from);
           const most = isRecording(leg) ? unstoredMsMax : unrecordedMsMax;
           const idle = idleOnes(legs, leg, world.recorders.keys()).find((id) => {
+            if (id === leg.recorder && !wantsAll(world, leg)) return false;
             const well = willing.since(world, id);
             if (well === undefined) return false;
             if (world.troubles.had(id, now)) world.marks.hit('recorder was due again');
@@ -75,6 +76,13 @@ function isLacking(world: World, truth: CallTruth, leg: LegState, now: number): 
   // One that has not reported yet, in this session or in one that is over, may be one that never does.
   if (session?.reported === false && !recorder.everReported) return false;
   return now - (session?.storedAt ?? -Infinity) > 2_000;
+}
+
+/** A session that was taken for a part of the media is for that part, whatever the recorder would say to another one. */
+function wantsAll(world: World, leg: LegState): boolean {
+  const recorder = world.recorders.get(leg.recorder ?? '');
+  const session = recorder?.sessions.find(({ file }) => file.recordId === leg.recordId);
+  return session === undefined || session.answers === 'well';
 }
 
 function isSpeaking(truth: CallTruth, now: number): boolean {

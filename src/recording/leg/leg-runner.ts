@@ -262,13 +262,14 @@ export class LegRunner {
       leg,
       ...(tenant === undefined ? {} : { tenant }),
       ...(site === undefined ? {} : { site }),
-      excludeRecorders: [...fixed, ...passOver],
+      excludeRecorders: fixed,
       avoidZones: places.map(({ zone }) => zone),
     };
-    const all =
-      lastResort && passOver.length > 0
-        ? [request, { ...request, excludeRecorders: fixed }]
-        : [request];
+    // As a last resort who failed longest ago comes first.
+    const all = Array.from({ length: lastResort ? passOver.length + 1 : 1 }, (_, admitted) => ({
+      ...request,
+      excludeRecorders: [...fixed, ...passOver.slice(admitted)],
+    }));
     for (const one of all) {
       try {
         this.post({ type: 'allocated', allocation: allocator.allocate(one) });

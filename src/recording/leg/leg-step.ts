@@ -441,7 +441,19 @@ function exhausted(turn: Turn): void {
 }
 
 function retry(turn: Turn): void {
-  if (turn.leg.phase === 'running' && turn.leg.search.stage === 'waiting') allocate(turn, [], true);
+  if (turn.leg.phase !== 'running' || turn.leg.search.stage !== 'waiting') return;
+  askForTheRest(turn);
+  allocate(turn, [], true);
+}
+
+/** Nobody takes all of the media for a while: the recorder that takes a part of it may take the rest by now. */
+function askForTheRest(turn: Turn): void {
+  const { leg, context } = turn;
+  const { live, leaving, desired, retryDelayMs } = leg;
+  if (leaving?.reason !== 'media_refused' || live === undefined || !isWell(leg)) return;
+  if (takesAll(live) || desired.paused || retryDelayMs < context.settings.retry.maxMs) return;
+  leg.desired = { ...desired, streams: desired.streams + 1 };
+  workOff(turn);
 }
 
 /** Its answer is not waited for. */

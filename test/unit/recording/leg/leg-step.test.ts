@@ -611,6 +611,23 @@ describe('a leg that looks for a recorder', () => {
   });
 });
 
+describe('a recorder that takes a part of the media', () => {
+  it('is asked for the rest again while nobody takes all of it', () => {
+    const told = new Told().tell({ type: 'begin' }).allocate('r1').begin('r1', { a: both.a! });
+    told.tell({ type: 'timer', name: 'media' }).turn().tell({ type: 'unallocated' });
+    let asked = 0;
+    for (let again = 0; again < 12 && asked === 0; again += 1) {
+      told.tell({ type: 'timer', name: 'retry' });
+      if (told.done().includes('tell')) asked = again;
+      told.tell({ type: 'unallocated' });
+    }
+    expect(asked).toBeGreaterThan(0);
+    told.tell({ type: 'told', recordId: 'rs-r1', media: both, offered: ['a', 'b'] }).look();
+    expect(told.leg.leaving).toBeUndefined();
+    expect(nameOf(told.leg)).toBe('recording');
+  });
+});
+
 describe('a leg that ends', () => {
   it('is not on its way any more, whatever it was doing', () => {
     const told = recording().end('srs_bye').turn().allocate('r2');
