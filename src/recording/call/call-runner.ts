@@ -20,6 +20,7 @@ import type { CallMedia, MediaPath, PartyMedia } from '../interfaces.ts';
 import type { LegData } from '../leg/leg-data.ts';
 import { LegRunner } from '../leg/leg-runner.ts';
 import type { LegServices } from '../leg/leg-runner.ts';
+import { reportHabitOf } from '../leg/leg-turn.ts';
 import { booksOf, isSettled, legState, placesOf } from '../leg/leg-view.ts';
 import { newCall } from './call-data.ts';
 import type { Ask, CallData, LegSummary } from './call-data.ts';
@@ -375,9 +376,8 @@ function isUnreported({ sessions }: LegBooks): boolean {
   });
 }
 
-function ledgerInput({ leg, reportsEveryMs: everyMs }: LegData, books: LegBooks): LegInput {
-  if (everyMs === undefined) return { leg, books, reports: 'unknown' };
-  return { leg, books, reports: everyMs > 0 ? 'expected' : 'none', everyMs };
+function ledgerInput(data: LegData, books: LegBooks): LegInput {
+  return { leg: data.leg, books, ...reportHabitOf(data) };
 }
 
 function summaryOf(data: LegData): LegSummary {
