@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { pino } from 'pino';
 import { afterEach, expect, it } from 'vitest';
 import { ResourceManager } from '../../src/resource/resource-manager.ts';
@@ -39,15 +38,20 @@ it.each(['udp', 'tcp'] as const)(
       logger,
     });
     open.push(manager);
-    expect(manager.list()[0]!.state).toBe('up');
+    const deaths: unknown[] = [];
+    manager.on('recorderDown', (death) => deaths.push(death));
+    // A machine that stands still for a moment may let any probe time out: what comes of it in the end is what counts.
+    const becomes = (state: string): Promise<void> =>
+      expect.poll(() => manager.list()[0]!.state, { timeout: 30_000 }).toBe(state);
+    await becomes('up');
 
     await recorder.close();
-    const [down] = (await once(manager, 'recorderDown')) as unknown[];
-    expect(down).toMatchObject({ recorder: 'r1', reason: 'options_timeout' });
+    await becomes('down');
+    expect(deaths).toContainEqual(
+      expect.objectContaining({ recorder: 'r1', reason: 'options_timeout' }),
+    );
 
-    const back = once(manager, 'recorderAvailable');
     await userAgent(port, transport);
-    await back;
-    expect(manager.list()[0]!.state).toBe('up');
+    await becomes('up');
   },
 );
