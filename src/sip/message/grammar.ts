@@ -36,6 +36,10 @@ export function endOfQuoted(text: string, start: number): number {
 
 /** Splits at a separator that stands neither in a quoted string nor between `<` and `>`. */
 function splitOutside(text: string, separator: string, limit: number): string[] {
+  // What stands in most messages: nothing to split, or nothing that a separator could hide in.
+  if (!text.includes(separator)) return [text.trim()];
+  if (limit === Number.MAX_SAFE_INTEGER && !text.includes('"') && !text.includes('<'))
+    return text.split(separator).map((part) => part.trim());
   const parts: string[] = [];
   let start = 0;
   let inAngle = false;

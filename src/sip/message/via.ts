@@ -16,7 +16,7 @@ export const BRANCH_COOKIE = 'z9hG4bK';
 
 export function parseVia(value: string): Via | undefined {
   const slash = value.indexOf('/', value.indexOf('/') + 1);
-  if (slash === -1 || value.slice(0, slash).replaceAll(/\s+/g, '').toUpperCase() !== 'SIP/2.0')
+  if (slash === -1 || withoutSpace(value.slice(0, slash)).toUpperCase() !== 'SIP/2.0')
     return undefined;
   const afterSlash = value.slice(slash + 1).trim();
   const space = afterSlash.search(/\s/);
@@ -24,11 +24,15 @@ export function parseVia(value: string): Via | undefined {
   const transport = afterSlash.slice(0, space);
   const rest = afterSlash.slice(space + 1);
   const semicolon = rest.indexOf(';');
-  const sentBy = (semicolon === -1 ? rest : rest.slice(0, semicolon)).replaceAll(/\s+/g, '');
+  const sentBy = withoutSpace(semicolon === -1 ? rest : rest.slice(0, semicolon));
   const address = parseHostPort(sentBy);
   const params = parseParameters(semicolon === -1 ? '' : rest.slice(semicolon));
   if (!isToken(transport) || address === undefined || params === undefined) return undefined;
   return { transport: transport.toUpperCase(), ...address, params };
+}
+
+function withoutSpace(text: string): string {
+  return /\s/.test(text) ? text.replaceAll(/\s+/g, '') : text;
 }
 
 export function formatVia(via: Via): string {
