@@ -7,15 +7,16 @@ import { noImportCircle } from './scripts/lint/no-import-circle.ts';
 // the one declares and the other implements or reads what is declared: its code stays unknown.
 const forEverybody = ['clock', 'config', 'errors', 'logger', 'metrics', 'networks'];
 const mayKnow = {
-  demo: { all: ['recording', 'recorder', 'edge', 'rtp'] },
+  demo: { all: ['recording', 'recorder', 'edge', 'rtp', 'supervisor'] },
   control: { all: ['recording', 'alarm'] },
   alarm: { all: [] },
   recording: { all: ['rtp'], types: ['edge'] },
   media: { all: ['edge', 'rtp'], types: ['recording'] },
   resource: { all: [], types: ['recording'] },
   siprec: { all: ['sip', 'rtp'], types: ['recording', 'edge'] },
-  recorder: { all: ['siprec', 'sip', 'edge', 'rtp'], types: ['recording'] },
+  recorder: { all: ['siprec', 'sip', 'edge', 'rtp', 'supervisor'], types: ['recording'] },
   merge: { all: ['recorder', 'rtp'] },
+  supervisor: { all: ['edge'] },
   edge: { all: ['rtp'] },
   sip: { all: [] },
   rtp: { all: [] },

@@ -4,20 +4,35 @@ import { webhookKeysOf } from './alarm/webhook-secrets.ts';
 import { systemClock } from './clock.ts';
 import { embeddedRecorderIds, type Config, type Environment } from './config.ts';
 import { HttpServer } from './control/http.ts';
+import type { ProcessState } from './control/schemas/process.ts';
 import { Edge } from './edge/edge.ts';
-import { EmbeddedRecorders } from './embedded-recorders.ts';
 import { healthOf } from './health.ts';
 import { LedgerArchive } from './ledger-archive.ts';
 import type { Logger } from './logger.ts';
 import { MediaBridge } from './media/bridge.ts';
 import { createMetrics } from './metrics.ts';
 import { networkMatcher } from './networks.ts';
+import { ProcessDirectory } from './process-directory.ts';
 import { takePrecedence } from './edge/precedence.ts';
 import { recordingObserver } from './recording-observer.ts';
 import { Calls } from './recording/calls.ts';
 import { ResourceManager } from './resource/resource-manager.ts';
 import { SipUserAgent } from './sip/ua/user-agent.ts';
 import { SiprecClient } from './siprec/client.ts';
+import { identityOf, startedAtOf } from './supervisor/process-identity.ts';
+import type { ControlFacts } from './supervisor/messages.ts';
+import type { SupervisorLink } from './supervisor/supervisor-link.ts';
+
+export interface AppOptions {
+  readonly config: Config;
+  readonly environment: Environment;
+  readonly logger: Logger;
+  /** Undefined where this process has none. */
+  readonly supervisor: SupervisorLink | undefined;
+}
+
+/** As long as a supervisor waits for them. */
+const recordersSettleMsMax = 30_000;
 
 /** What is closed, in this order, when the program ends. */
 interface Part {
@@ -26,19 +41,18 @@ interface Part {
 
 /** The composition root: the only place that knows all parts. */
 export class App {
-  readonly httpUrl: string;
-  readonly recorders: number;
+  /** What others may know of it. */
+  readonly facts: ControlFacts;
   readonly #parts: readonly Part[];
   #closing: Promise<void> | undefined;
 
-  private constructor(httpUrl: string, recorders: number, parts: readonly Part[]) {
-    this.httpUrl = httpUrl;
-    this.recorders = recorders;
+  private constructor(facts: ControlFacts, parts: readonly Part[]) {
+    this.facts = facts;
     this.#parts = parts;
   }
 
   /** Resolves when calls can be placed. What was started is closed again if a later part fails. */
-  static async create(config: Config, environment: Environment, logger: Logger): Promise<App> {
+  static async create(options: AppOptions): Promise<App> {
     const parts: Part[] = [];
     // Last started, first closed.
     const started = <P extends Part>(part: P): P => {
@@ -46,7 +60,7 @@ export class App {
       return part;
     };
     try {
-      return await assemble(config, environment, logger, parts, started);
+      return await assemble(options, parts, started);
     } catch (error) {
       await closeAll(parts);
       throw error;
@@ -60,15 +74,13 @@ export class App {
   }
 
   /** For the composition only. */
-  static of(httpUrl: string, recorders: number, parts: readonly Part[]): App {
-    return new App(httpUrl, recorders, parts);
+  static of({ facts, parts }: { facts: ControlFacts; parts: readonly Part[] }): App {
+    return new App(facts, parts);
   }
 }
 
 async function assemble(
-  config: Config,
-  environment: Environment,
-  logger: Logger,
+  { config, environment, logger, supervisor }: AppOptions,
   parts: Part[],
   started: <P extends Part>(part: P) => P,
 ): Promise<App> {
@@ -98,17 +110,13 @@ async function assemble(
       'not allowed to put media before other work on this machine (CAP_SYS_NICE, LimitNICE)',
     );
   }
-  if (resource.affinityFile !== undefined) {
-    logger.warn(
-      { affinityFile: resource.affinityFile },
-      'resource.affinityFile is without effect: nothing is written there any more',
-    );
-  }
   const registry = new Registry();
   const metrics = createMetrics(registry, {
     calls: () => calls.counts(),
     recordingSessions: () => calls.legCounts(),
     recorders: () => resources.list(),
+    processes: () => processes.list(),
+    processDeaths: () => processes.counts(),
     edge: () => edge.counters(),
   });
   const bridge = started(
@@ -169,25 +177,6 @@ async function assemble(
       logger: logger.child({ part: 'resource' }),
     }),
   );
-  const { embedded } = config.recorders;
-  if (embedded !== undefined) {
-    started(
-      await EmbeddedRecorders.create({
-        ...embedded,
-        host: media.host,
-        rtcpIntervalMs: media.rtcpIntervalMs,
-        logLevel: config.log.level,
-        clock: systemClock,
-        logger: logger.child({ part: 'embedded' }),
-        onUp: (recorder) => {
-          resources.put({ ...recorder, weight: 1, tenants: [], sites: [], reports: 'expected' });
-        },
-        onDown: (id) => {
-          resources.markDown(id, 'sip_closed');
-        },
-      }),
-    );
-  }
   const ledgers = started(
     new LedgerArchive({
       dir: recording.ledgerDir,
@@ -209,6 +198,24 @@ async function assemble(
       logger: logger.child({ part: 'alarm' }),
     }),
   );
+  const processes = new ProcessDirectory({
+    self: ownView(),
+    workers: () => workersOf(bridge),
+    onUp: (recorder) => {
+      resources.put({ ...recorder, weight: 1, tenants: [], sites: [], reports: 'expected' });
+    },
+    onDown: (id) => {
+      resources.markDown(id, 'sip_closed');
+    },
+    onDeaths: (deaths) => {
+      for (const { role, process, pid, exit, at } of deaths) {
+        // Of a recorder there is an alarm that says more.
+        if (role === 'recorder') continue;
+        alarmCenter.alarms.raise('process-died', {}, { role, id: process, pid, exit, at });
+      }
+      supervisor?.toldOfDeaths(deaths.map(({ id }) => id));
+    },
+  });
   const calls = started(
     new Calls(
       {
@@ -235,6 +242,20 @@ async function assemble(
     ),
   );
   calls.start();
+  if (supervisor !== undefined) {
+    supervisor.listen((tree) => {
+      processes.take(tree);
+    });
+    // Recorders that end with the program are no news.
+    started({
+      close: () => {
+        supervisor.listen(() => undefined);
+      },
+    });
+    await settledSoon(processes);
+  } else if (config.recorders.embedded !== undefined) {
+    logger.warn('embedded recorders are started by `tandem serve`: there are none here');
+  }
   const http = started(
     await HttpServer.create({
       http: config.http,
@@ -245,15 +266,58 @@ async function assemble(
       logger: logger.child({ part: 'http' }),
       health: () =>
         healthOf({
-          problems: bridge.problems(),
+          problems: [...bridge.problems(), ...problemsOf(supervisor)],
+          processes: processes.list(),
           recorders: resources.list(),
           legsWithoutRecorder: legsWithoutRecorder(calls),
           callsWithoutMedia: alarmCenter.mediaAlarms.count,
         }),
       alarms: () => alarmCenter.alarms.list(),
+      processes: () => processes.list(),
     }),
   );
-  return App.of(urlOf(http.address), resources.list().length, parts);
+  const signalling = userAgent.addresses.tcp ?? userAgent.addresses.udp;
+  return App.of({
+    facts: {
+      role: 'control',
+      http: urlOf(http.address),
+      httpPort: http.address.port,
+      sipPort: signalling?.port ?? 0,
+      recorders: resources.list().length,
+    },
+    parts,
+  });
+}
+
+/** Recorders that do not come up are no reason not to take calls. */
+async function settledSoon(processes: ProcessDirectory): Promise<void> {
+  const patience = Promise.withResolvers<undefined>();
+  const timer = systemClock.setTimeout(() => {
+    patience.resolve(undefined);
+  }, recordersSettleMsMax);
+  await Promise.race([processes.settled, patience.promise]);
+  systemClock.clearTimeout(timer);
+}
+
+function ownView(): ProcessState {
+  const identity = identityOf(process.pid) ?? { pid: process.pid, startTicks: 0 };
+  const startedAt = startedAtOf(identity);
+  return { role: 'control', id: 'control', pid: process.pid, startedAt, starts: 1 };
+}
+
+function workersOf(bridge: MediaBridge): ProcessState[] {
+  return bridge.workers().map(({ index, pid, startedAt, starts }) => ({
+    role: 'worker',
+    id: `w${index + 1}`,
+    ...{ pid, starts },
+    startedAt: new Date(systemClock.wallOf(startedAt)).toISOString(),
+  }));
+}
+
+function problemsOf(supervisor: SupervisorLink | undefined): string[] {
+  return supervisor !== undefined && supervisor.supervisor === undefined
+    ? ['no supervisor: a process that dies is not started again']
+    : [];
 }
 
 /** Who talks waits for the edge alone; a leg that is moved waits for this thread, too. */

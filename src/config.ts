@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf, TandemError } from './errors.ts';
@@ -19,6 +20,9 @@ export const mediaHost = z
 const ms = (fallback: number, max = 3_600_000): z.ZodDefault<z.ZodInt> =>
   z.int().min(1).max(max).default(fallback);
 const section = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
+
+const restart = (initialMs: number, maxMs: number) =>
+  section({ initialMs: ms(initialMs), maxMs: ms(maxMs) });
 
 /** The recording session's id becomes its user part. TLS is not there yet. */
 export const recorderUri = z
@@ -41,11 +45,8 @@ const embeddedRecorders = z.strictObject({
   capacity: z.int().min(1).max(1_000_000).default(500),
   /** Shared out among them. */
   ports: portRange.default({ min: 40_000, max: 59_999 }),
-  /** One that died is started again after this; each time later, until it has lived for a while. */
-  restart: section({
-    initialMs: ms(250),
-    maxMs: ms(10_000),
-  }),
+  /** As that of the supervisor, for recorders. */
+  restart: restart(250, 10_000),
 });
 
 const recorderEntry = z.strictObject({
@@ -76,6 +77,16 @@ const webhook = z.strictObject({
 });
 
 const configSchema = z.strictObject({
+  /** What outlives a process: the sockets and names of the processes, ledgers. */
+  state: section({
+    dir: z.string().min(1).default('state'),
+    /** A process whose supervisor is gone for this long ends by itself. */
+    orphanMs: ms(600_000, 604_800_000),
+  }),
+  supervisor: section({
+    /** A process that died is started again after this; each time later, until it has lived for a while. */
+    restart: restart(100, 10_000),
+  }),
   http: section({
     host: host.default('127.0.0.1'),
     port: port.default(8080),
@@ -144,8 +155,8 @@ const configSchema = z.strictObject({
       initialMs: ms(200),
       maxMs: ms(5_000),
     }),
-    /** The ledger of every call that has ended, a JSON file each. */
-    ledgerDir: z.string().min(1).default('state/ledgers'),
+    /** The ledger of every call that has ended, a JSON file each; `ledgers` in `state.dir` if absent. */
+    ledgerDir: z.string().min(1).optional(),
     ledgersKept: z.int().min(0).max(1_000_000).default(10_000),
     failoversKept: z.int().min(1).max(100_000).default(1_000),
   }),
@@ -160,8 +171,6 @@ const configSchema = z.strictObject({
     policy: z
       .enum(['least-loaded', 'round-robin', 'weighted', 'two-choices'])
       .default('least-loaded'),
-    /** Still accepted, and without effect: calls do not survive a restart, so there is nothing to remember. */
-    affinityFile: z.string().min(1).optional(),
     promotion: z.enum(['auto', 'manual']).default('manual'),
     health: section({
       intervalMs: ms(500),
@@ -193,7 +202,14 @@ const configSchema = z.strictObject({
   }),
 });
 
-export type Config = z.infer<typeof configSchema>;
+type Parsed = z.infer<typeof configSchema>;
+
+export type Config = Parsed & { readonly recording: { readonly ledgerDir: string } };
+
+/** Keys of earlier versions, and what is there instead. */
+const formerKeys: Readonly<Record<string, string>> = {
+  'resource.affinityFile': 'is no more: what is to be remembered is in state.dir',
+};
 
 /** Embedded recorders are what a start without any recorder configured gets. */
 export function parseConfig(input: unknown): Config {
@@ -201,12 +217,15 @@ export function parseConfig(input: unknown): Config {
   if (!result.success) {
     const issues = result.error.issues.flatMap((issue) =>
       issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), reason: 'unknown key' }))
+        ? issue.keys.map((key) => {
+            const path = [...issue.path, key].join('.');
+            return { path, reason: formerKeys[path] ?? 'unknown key' };
+          })
         : [{ path: issue.path.join('.') || '(root)', reason: issue.message }],
     );
     throw invalid(issues);
   }
-  const config = result.data;
+  const config = withLedgerDir(result.data);
   const issues = [...recorderIdIssues(config), ...recorderUriIssues(config)];
   if (issues.length > 0) throw invalid(issues);
   if (config.recorders.embedded === undefined && config.recorders.list.length === 0) {
@@ -219,6 +238,14 @@ export function parseConfig(input: unknown): Config {
     });
   }
   return deepFreeze(config);
+}
+
+function withLedgerDir(parsed: Parsed): Config {
+  const { recording, state } = parsed;
+  return {
+    ...parsed,
+    recording: { ...recording, ledgerDir: recording.ledgerDir ?? join(state.dir, 'ledgers') },
+  };
 }
 
 interface Issue {
@@ -288,6 +315,10 @@ export interface Environment {
   /** Another build of the edge addon (sanitizers). */
   readonly edgeAddon: string | undefined;
   readonly mediasoupWorker: string | undefined;
+  /** Of the service manager, if one started this process and listens: sd_notify(3). */
+  readonly notifySocket: string | undefined;
+  /** It wants to hear of this process this often, in microseconds: sd_watchdog_enabled(3). */
+  readonly watchdogUs: number | undefined;
 }
 
 export function readEnvironment(): Environment {
@@ -296,7 +327,15 @@ export function readEnvironment(): Environment {
     webhookSecret: process.env['TANDEM_WEBHOOK_SECRET'],
     edgeAddon: process.env['TANDEM_EDGE_ADDON'],
     mediasoupWorker: process.env['MEDIASOUP_WORKER_BIN'],
+    notifySocket: process.env['NOTIFY_SOCKET'],
+    watchdogUs: Number(process.env['WATCHDOG_USEC']) || undefined,
   };
+}
+
+/** What is between this process and the service manager is nobody else's. */
+export function environmentForChildren(): NodeJS.ProcessEnv {
+  const { NOTIFY_SOCKET: _socket, WATCHDOG_USEC: _usec, WATCHDOG_PID: _pid, ...rest } = process.env;
+  return rest;
 }
 
 function deepFreeze<T>(value: T): T {

@@ -43,6 +43,8 @@ export type ErrorCode =
   | 'STORAGE_UNWRITABLE'
   // process
   | 'CONFIG_INVALID'
+  | 'STATE_BUSY'
+  | 'STATE_UNUSABLE'
   | 'INTERNAL';
 
 /** Shapes of `details`: plain JSON, naming the field and the value that were refused. */

@@ -1,4 +1,5 @@
 import type { Health } from './control/schemas/health.ts';
+import type { ProcessState } from './control/schemas/process.ts';
 
 /** Recorders that are named. */
 const namedMax = 20;
@@ -13,11 +14,12 @@ export interface HealthSources {
   }[];
   readonly legsWithoutRecorder: number;
   readonly callsWithoutMedia: number;
+  readonly processes: readonly ProcessState[];
 }
 
 /** What an operator would want to be woken for. */
 export function healthOf(sources: HealthSources): Health {
-  const { recorders, legsWithoutRecorder, callsWithoutMedia } = sources;
+  const { recorders, legsWithoutRecorder, callsWithoutMedia, processes } = sources;
   const problems = [...sources.problems];
   const up = recorders.filter(({ state }) => state === 'up').length;
   if (up === 0) problems.push('no recorder is up');
@@ -41,7 +43,7 @@ export function healthOf(sources: HealthSources): Health {
   if (callsWithoutMedia > 0) {
     problems.push(`${callsWithoutMedia} calls have no media of a party`);
   }
-  return { status: problems.length === 0 ? 'ok' : 'degraded', problems };
+  return { status: problems.length === 0 ? 'ok' : 'degraded', problems, processes };
 }
 
 function name(problems: string[], what: string, which: readonly { readonly id: string }[]): void {

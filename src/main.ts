@@ -2,7 +2,8 @@ import { messageOf, TandemError } from './errors.ts';
 
 const usage = `usage: tandem COMMAND [OPTIONS]
 
-  serve      the bridge: HTTP API, forks, recording sessions   [--config FILE]
+  serve      all of it, kept alive                             [--config FILE]
+  control    HTTP API, forks, recording sessions, by itself    [--help]
   recorder   the reference recorder: SIPREC in, files out      [--help]
   demo       a recorded call, and a recorder that dies in it   [--help]
   merge      recordings of one call united into one            [--help]
@@ -23,6 +24,8 @@ async function run(name: string | undefined, rest: string[]): Promise<number> {
   switch (name) {
     case 'serve':
       return (await import('./serve.ts')).runServe(rest);
+    case 'control':
+      return (await import('./control-command.ts')).runControl(rest);
     case 'recorder':
       return (await import('./recorder/command.ts')).runRecorderCommand(rest);
     case 'demo':

@@ -23,6 +23,20 @@ export interface MetricSources {
     readonly sessions: number;
     readonly capacity: number;
   }[];
+  /** Those that live. */
+  readonly processes: () => readonly {
+    readonly role: string;
+    readonly id: string;
+    /** RFC 3339. */
+    readonly startedAt: string;
+    readonly starts: number;
+  }[];
+  /** Those that are kept alive, whether they live or not. */
+  readonly processDeaths: () => readonly {
+    readonly role: string;
+    readonly id: string;
+    readonly deaths: number;
+  }[];
   /** Undefined while there is no edge. */
   readonly edge: () => EdgeCounters | undefined;
 }
@@ -95,6 +109,7 @@ export function createMetrics(registry: Registry, sources: MetricSources): Metri
 
   collectDefaultMetrics({ register: registry, prefix: 'tandem_' });
   defineStateGauges(registry, sources);
+  defineProcessMetrics(registry, sources);
   defineEdgeMetrics(registry, sources.edge);
 
   return {
@@ -253,6 +268,43 @@ function defineStateGauges(registry: Registry, sources: MetricSources): void {
     collect() {
       this.reset();
       for (const { id, capacity } of sources.recorders()) this.set({ recorder: id }, capacity);
+    },
+  });
+}
+
+/** Of all processes of this Tandem, in place of what is known of this one alone. */
+function defineProcessMetrics(registry: Registry, sources: MetricSources): void {
+  const registers = [registry];
+  const labelNames = ['role', 'id'] as const;
+  const startTime = 'tandem_process_start_time_seconds';
+  registry.removeSingleMetric(startTime);
+  new Gauge({
+    name: startTime,
+    help: 'When each process that lives was started: Unix time',
+    ...{ labelNames, registers },
+    collect() {
+      this.reset();
+      for (const { role, id, startedAt } of sources.processes()) {
+        this.set({ role, id }, Date.parse(startedAt) / 1_000);
+      }
+    },
+  });
+  new Counter({
+    name: 'tandem_process_starts_total',
+    help: 'How often each process that lives was started',
+    ...{ labelNames, registers },
+    collect() {
+      this.reset();
+      for (const { role, id, starts } of sources.processes()) this.inc({ role, id }, starts);
+    },
+  });
+  new Counter({
+    name: 'tandem_process_deaths_total',
+    help: 'Ends of processes that nobody asked for',
+    ...{ labelNames, registers },
+    collect() {
+      this.reset();
+      for (const { role, id, deaths } of sources.processDeaths()) this.inc({ role, id }, deaths);
     },
   });
 }

@@ -1,38 +1,56 @@
 import { parseArgs } from 'node:util';
-import { App } from './app.ts';
-import { loadConfig, readEnvironment } from './config.ts';
-import { createLogger } from './logger.ts';
+import { systemClock } from './clock.ts';
+import { loadConfig } from './config.ts';
+import { createLogger, type Logger } from './logger.ts';
+import { processSpecs, zoneOf } from './process-specs.ts';
+import { readyLine, type ServeReady } from './serve-ready.ts';
+import { Supervisor } from './supervisor/supervisor.ts';
 
-/** What `tandem serve` tells its parent process, if it has one that listens, when calls can be placed. */
-export interface ServeReady {
-  readonly ready: true;
-  readonly http: string;
-  readonly recorders: number;
-}
-
-/** `tandem serve`: runs until SIGTERM or SIGINT, then ends every session with BYE. */
+/**
+ * `tandem serve`: the supervisor. Starts control and recorders, or adopts those that live, and keeps them alive until SIGTERM, SIGINT
+ * or SIGHUP, or until the parent process is gone that has a channel to it; then ends them all, every session with BYE.
+ */
 export async function runServe(args: string[]): Promise<number> {
   const { values } = parseArgs({ args, options: { config: { type: 'string' } } });
   const config = loadConfig(values.config);
   const logger = createLogger(config.log.level);
-  const app = await App.create(config, readEnvironment(), logger);
-  const asked = new Promise<string>((resolve) => {
-    // `disconnect`: the parent that started it with a channel has died.
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'disconnect'] as const) {
-      // Stays on: a process group may get the same signal several times.
-      process.on(signal, () => {
-        resolve(signal);
-      });
+  const asked = Promise.withResolvers<string>();
+  // `disconnect`: the parent that started it with a channel has died.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'disconnect'] as const) {
+    // Stays on: a process group may get the same signal several times.
+    process.on(signal, () => {
+      asked.resolve(signal);
+    });
+  }
+  try {
+    const supervisor = await Supervisor.create({
+      dir: config.state.dir,
+      processes: (socket) => processSpecs({ config, configFile: values.config, socket }),
+      zoneOf: (recorder) => zoneOf(config, recorder),
+      clock: systemClock,
+      logger: logger.child({ part: 'supervisor' }),
+    });
+    try {
+      await superviseUntil(asked.promise, supervisor, logger);
+    } finally {
+      await supervisor.close();
     }
-  });
-  process.stdout.write(
-    `Tandem is ready: ${app.httpUrl} (OpenAPI at /openapi.json), ${app.recorders} recorders\n`,
-  );
-  const ready: ServeReady = { ready: true, http: app.httpUrl, recorders: app.recorders };
-  process.send?.(ready);
-  const signal = await asked;
-  logger.info({ signal }, 'ending all sessions');
-  await app.close();
-  if (process.connected) process.disconnect();
+  } finally {
+    if (process.connected) process.disconnect();
+  }
   return 0;
+}
+
+async function superviseUntil(
+  asked: Promise<string>,
+  supervisor: Supervisor,
+  logger: Logger,
+): Promise<void> {
+  const begun = await Promise.race([supervisor.ready(), asked.then(() => undefined)]);
+  if (begun !== undefined) {
+    const ready: ServeReady = { ready: true, http: begun.http, recorders: begun.recorders };
+    process.stdout.write(readyLine(ready));
+    process.send?.(ready);
+  }
+  logger.info({ signal: await asked }, 'ending all sessions');
 }

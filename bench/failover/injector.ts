@@ -96,7 +96,7 @@ export function inject(options: {
       for (const target of targets) target.signal('SIGKILL');
       return done(null, comeBack(targets));
     case 'rm-restart':
-      tandem.child.kill('SIGKILL');
+      tandem.killAll();
       return done(null, once(tandem.child, 'exit'));
   }
 }

@@ -91,7 +91,9 @@ async function startTandem(job: TrialJob, fleet: Fleet): Promise<TandemProcess> 
     },
     job.dir,
   );
-  process.once('exit', () => tandem.child.kill('SIGKILL'));
+  process.once('exit', () => {
+    tandem.killAll();
+  });
   return tandem;
 }
 

@@ -12,7 +12,7 @@ export class GarbageCollector {
     this.#url = url;
   }
 
-  /** @param pid of serve or one of its recorders: all write into one log, so one may be attached at a time */
+  /** @param pid of one of its processes that run Node: all write into one log, so one may be attached at a time */
   static async attach(tandem: TandemProcess, pid: number): Promise<GarbageCollector> {
     const addresses = (): string[] =>
       Array.from(tandem.log.matchAll(/Debugger listening on (ws:\S+)/g), ([, url]) => url ?? '');

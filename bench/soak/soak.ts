@@ -188,9 +188,8 @@ export class Soak {
   }
 
   async #collectGarbage(): Promise<void> {
-    const recorders = await this.#tandem.recorders();
-    for (const pid of [this.#tandem.child.pid, ...recorders.map((recorder) => recorder.pid)]) {
-      if (pid === undefined) continue;
+    for (const { pid, role } of await this.#tandem.processes()) {
+      if (role === 'worker') continue;
       let collector = this.#collectors.get(pid);
       if (collector === undefined) {
         collector = await GarbageCollector.attach(this.#tandem, pid);

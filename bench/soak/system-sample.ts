@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import type { TandemProcess } from '../../test/support/tandem-process.ts';
-import { memoryBytes, processTree } from '../process-usage.ts';
+import { memoryBytes } from '../process-usage.ts';
 
 export interface ProcessSample {
   readonly memoryBytes: number;
@@ -10,6 +10,7 @@ export interface ProcessSample {
 
 /** What a running Tandem holds. */
 export interface SystemSample {
+  /** Supervisor and control. */
   readonly serve: ProcessSample;
   /** All together. */
   readonly workers: ProcessSample;
@@ -33,16 +34,16 @@ export async function sampleSystem(
   unfinishedRecordings: number,
 ): Promise<SystemSample> {
   const [metrics, recorders] = [await readMetrics(tandem), await tandem.recorders()];
-  const servePid = tandem.child.pid ?? 0;
+  const processes = await tandem.processes();
+  const pidsOf = (...roles: string[]): number[] =>
+    processes.filter(({ role }) => roles.includes(role)).map(({ pid }) => pid);
   const pids = new Map(recorders.flatMap(({ id, pid }) => (pid === undefined ? [] : [[id, pid]])));
-  const notWorkers = new Set([servePid, ...pids.values()]);
-  const workers = processTree(servePid).filter((pid) => !notWorkers.has(pid));
   const sum = (of: (recorder: (typeof recorders)[number]) => number): number =>
     recorders.reduce((total, recorder) => total + of(recorder), 0);
   const timers = metrics('tandem_nodejs_active_resources', /type="Timeout"/);
   return {
-    serve: sampleProcesses([servePid]),
-    workers: sampleProcesses(workers),
+    serve: sampleProcesses(pidsOf('supervisor', 'control')),
+    workers: sampleProcesses(pidsOf('worker')),
     recorders: Object.fromEntries(
       Array.from(pids, ([id, pid]) => [id, sampleProcesses([pid])] as const),
     ),

@@ -65,7 +65,7 @@ export class TandemTarget implements Target {
       dir,
     );
     process.once('exit', () => {
-      tandem.child.kill('SIGKILL');
+      tandem.killAll();
     });
     const target = new TandemTarget(tandem, recorders, path);
     await target.#place('warm-up', streams, 0, partyPort);

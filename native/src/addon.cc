@@ -7,6 +7,7 @@
 #include "edge.h"
 #include "error.h"
 #include "fuzz.h"
+#include "js_processes.h"
 #include "js_read.h"
 #include "js_write.h"
 #include "limits.h"
@@ -300,6 +301,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
                   return info.Env().Undefined();
                 });
               }));
+  defineProcesses(env, exports);
   defineTables(env, exports);
   exports.Set("fuzzRtp", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
                 return fuzzWith(info, fuzzRtp);

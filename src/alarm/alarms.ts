@@ -4,7 +4,7 @@ import type { Logger } from '../logger.ts';
 /**
  * `recorder-down`, `recorder-up`: a recorder changed; the legs that it cost are named under it. `failover`: legs left a recorder
  * that is not down. `single-leg`: calls that should be recorded twice are recorded once. `leg-without-recorder`: nobody records
- * a call. `no-media`: nothing comes of a party. `verdict`: a call ended and its ledger is not complete. `promotion`: a standby
+ * a call. `process-died`: a process of this Tandem, a recorder apart; it is started again. `no-media`: nothing comes of a party. `verdict`: a call ended and its ledger is not complete. `promotion`: a standby
  * recorder was put to work.
  */
 export const alarmKinds = [
@@ -16,6 +16,7 @@ export const alarmKinds = [
   'no-media',
   'verdict',
   'promotion',
+  'process-died',
 ] as const;
 export type AlarmKind = (typeof alarmKinds)[number];
 

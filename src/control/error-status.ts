@@ -42,5 +42,7 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   STORAGE_UNWRITABLE: 503,
 
   CONFIG_INVALID: 500,
+  STATE_BUSY: 500,
+  STATE_UNUSABLE: 500,
   INTERNAL: 500,
 };

@@ -18,6 +18,7 @@ import { addCallRoutes } from './routes/calls.ts';
 import { addOperationRoutes } from './routes/operations.ts';
 import { addRecorderRoutes } from './routes/recorders.ts';
 import type { Health } from './schemas/health.ts';
+import type { ProcessState } from './schemas/process.ts';
 
 export interface HttpServerOptions {
   readonly http: Config['http'];
@@ -29,6 +30,7 @@ export interface HttpServerOptions {
   readonly logger: Logger;
   readonly health: () => Health;
   readonly alarms: () => readonly Alarm[];
+  readonly processes: () => readonly ProcessState[];
 }
 
 const connectionsMax = 1_024;
@@ -64,6 +66,7 @@ export class HttpServer {
       registry: options.metrics.registry,
       health: options.health,
       alarms: options.alarms,
+      processes: options.processes,
     });
     const server = new HttpServer(app);
     try {

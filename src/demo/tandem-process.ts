@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { z } from 'zod';
 import { TandemError } from '../errors.ts';
+import { killTree } from '../supervisor/kill-tree.ts';
 import type { MediaPath } from '../recording/interfaces.ts';
 
 export interface TandemProcessOptions {
@@ -29,9 +30,11 @@ export class TandemProcess {
   readonly url: string;
   readonly logFile: string;
   readonly #child: ChildProcess;
+  readonly #dir: string;
 
-  private constructor(child: ChildProcess, url: string, logFile: string) {
+  private constructor(child: ChildProcess, dir: string, url: string, logFile: string) {
     this.#child = child;
+    this.#dir = dir;
     this.url = url;
     this.logFile = logFile;
   }
@@ -49,9 +52,9 @@ export class TandemProcess {
     );
     closeSync(log);
     try {
-      return new TandemProcess(child, await ready(child, logFile, signal), logFile);
+      return new TandemProcess(child, options.dir, await ready(child, logFile, signal), logFile);
     } catch (error) {
-      await stop(child);
+      await stop(child, options.dir);
       throw error;
     }
   }
@@ -62,12 +65,13 @@ export class TandemProcess {
 
   /** SIGTERM, and in the end SIGKILL. Idempotent. */
   close(): Promise<void> {
-    return stop(this.#child);
+    return stop(this.#child, this.#dir);
   }
 }
 
 function configOf({ dir, path, replay, recorders, zones }: TandemProcessOptions): object {
   return {
+    state: { dir: stateDirOf(dir) },
     http: { host: '127.0.0.1', port: 0 },
     sip: { host: '127.0.0.1', port: 0 },
     media: { path },
@@ -110,14 +114,21 @@ function ready(child: ChildProcess, logFile: string, signal: AbortSignal): Promi
   });
 }
 
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(() => child.kill('SIGKILL'), stopMs);
-    child.once('exit', () => {
-      clearTimeout(timer);
-      resolve();
+/** Nothing of it is left, however it ended. */
+async function stop(child: ChildProcess, dir: string): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => child.kill('SIGKILL'), stopMs);
+      child.once('exit', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      child.kill('SIGTERM');
     });
-    child.kill('SIGTERM');
-  });
+  }
+  killTree(stateDirOf(dir));
+}
+
+function stateDirOf(dir: string): string {
+  return join(dir, 'state');
 }

@@ -170,6 +170,10 @@ export interface Addon {
   stepWallClock(ms: number): void;
   /** The pure parts of the packet path on tables of steps (native/src/tables.cc), for tests. */
   readonly tables: NativeTables;
+  /** `processes.ts` says what these mean. */
+  peerCredentials(fd: number): { readonly pid: number; readonly uid: number };
+  lockFile(fd: number): number | undefined;
+  notifyService(socket: string, state: string): void;
   /** The packet path's parsers on one datagram; true if it would have been taken. For fuzzing. */
   fuzzRtp(datagram: Uint8Array): boolean;
   fuzzRtcp(datagram: Uint8Array): boolean;

@@ -34,7 +34,7 @@ import { bothParties, otherParty, PartyPort, streamIndex } from './party.ts';
 import { answerDirection, parseAnswer, parseOffer, type SessionDescription } from './sdp.ts';
 import { recordedStreams } from './recorded-streams.ts';
 import { Recovery, type CarriedCall } from './recovery.ts';
-import { WorkerPool } from './worker-pool.ts';
+import { WorkerPool, type WorkerProcess } from './worker-pool.ts';
 
 const workerWaitMs = 1_000;
 
@@ -129,8 +129,8 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     return { calls, workers: this.#pool?.alive ?? 0 };
   }
 
-  workerPids(): readonly number[] {
-    return this.#pool?.pids() ?? [];
+  workers(): readonly WorkerProcess[] {
+    return this.#pool?.workers() ?? [];
   }
 
   async openCall(request: OpenCallRequest): Promise<{ offer: string }> {

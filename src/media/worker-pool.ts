@@ -58,6 +58,15 @@ export class WorkerSlot {
   }
 }
 
+export interface WorkerProcess {
+  readonly index: number;
+  readonly pid: number;
+  /** Unix ms, by the clock of the pool. */
+  readonly startedAt: number;
+  /** How many there were of this index, this one included. */
+  readonly starts: number;
+}
+
 export interface WorkerPoolEvents {
   /** Everything on the slot is gone, at `at` (Unix ms); its successor is already being started. */
   died: [slot: WorkerSlot, at: number];
@@ -67,6 +76,8 @@ export class WorkerPool extends EventEmitter<WorkerPoolEvents> {
   readonly #options: WorkerPoolOptions;
   /** By index: a slot, or the promise of its successor. */
   readonly #slots: (WorkerSlot | Promise<WorkerSlot>)[] = [];
+  /** By index: of the worker that was started last, and which one of that index it is. */
+  readonly #starts: { readonly startedAt: number; readonly starts: number }[] = [];
   readonly #abort = new AbortController();
   #asking: NodeJS.Timeout | undefined;
 
@@ -101,8 +112,12 @@ export class WorkerPool extends EventEmitter<WorkerPoolEvents> {
     return this.#abort.signal.aborted ? 0 : this.#options.workers - well;
   }
 
-  pids(): readonly number[] {
-    return this.#live().map(({ worker }) => worker.pid);
+  /** Those alive; `startedAt`: Unix ms, by the clock of the pool. */
+  workers(): readonly WorkerProcess[] {
+    return this.#live().flatMap(({ index, worker: { pid } }) => {
+      const started = this.#starts[index];
+      return started === undefined ? [] : [{ index, pid, ...started }];
+    });
   }
 
   /** Media does not come out of this worker. Whether it hangs; it is killed then, and `died` follows. */
@@ -183,6 +198,8 @@ export class WorkerPool extends EventEmitter<WorkerPoolEvents> {
       throw new TandemError('WORKER_LOST', 'mediasoup workers are being shut down');
     }
     this.#takePrecedence(worker);
+    const starts = (this.#starts[index]?.starts ?? 0) + 1;
+    this.#starts[index] = { startedAt: this.#options.clock.now(), starts };
     const slot = new WorkerSlot(index, worker);
     this.#slots[index] = slot;
     worker.once('died', (error) => {

@@ -1,9 +1,12 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { systemClock } from '../clock.ts';
 import { mediaHost, readEnvironment } from '../config.ts';
-import { TandemError } from '../errors.ts';
+import { messageOf, TandemError } from '../errors.ts';
 import { createLogger } from '../logger.ts';
 import { takePrecedence } from '../edge/precedence.ts';
+import { ServiceManager } from '../supervisor/service-manager.ts';
+import { SupervisorLink } from '../supervisor/supervisor-link.ts';
 import { Recorder } from './recorder.ts';
 import type { RecorderOptions } from './recorder.ts';
 
@@ -23,6 +26,8 @@ const usage = `usage: tandem recorder [OPTIONS]
   --min-free BYTES      a disk with less counts as full          [67108864]
   --idle-ms MS          without media, then the client is asked  [1800000]
   --drain-ms MS         from SIGTERM until sessions are ended    [5000]
+  --supervisor SOCKET   of the supervisor that keeps it alive    []
+  --orphan-ms MS        without one, then it ends by itself      [600000]
   --log-level LEVEL                                              [info]
 `;
 
@@ -41,6 +46,8 @@ const options = {
   'min-free': { type: 'string', default: '67108864' },
   'idle-ms': { type: 'string', default: '1800000' },
   'drain-ms': { type: 'string', default: '5000' },
+  supervisor: { type: 'string' },
+  'orphan-ms': { type: 'string', default: '600000' },
   'log-level': { type: 'string', default: 'info' },
   help: { type: 'boolean', default: false },
 } as const;
@@ -73,6 +80,8 @@ const schema = z.object({
   'min-free': integer(0, Number.MAX_SAFE_INTEGER),
   'idle-ms': integer(1, 86_400_000),
   'drain-ms': integer(0, 600_000),
+  supervisor: z.string().min(1).optional(),
+  'orphan-ms': integer(1, 604_800_000),
   'log-level': z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
 });
 
@@ -83,8 +92,9 @@ export interface RecorderReady {
 }
 
 /**
- * `tandem recorder`: runs until SIGTERM, SIGINT or SIGHUP, or until the parent that watches it is gone. The first signal
- * leaves the clients time to move their sessions; a second one, or a parent that is gone, does not.
+ * `tandem recorder`: runs until SIGTERM, SIGINT or SIGHUP, until the parent process is gone that has a channel to it, or until no
+ * supervisor was there for long. The first signal leaves the clients time to move their sessions; a second one, or a parent that is
+ * gone, does not.
  */
 export async function runRecorderCommand(args: string[]): Promise<number> {
   const { values } = parseArgs({ args, options });
@@ -106,17 +116,30 @@ export async function runRecorderCommand(args: string[]): Promise<number> {
     logger.info({ nice: flags.nice }, 'not allowed to take precedence on this machine');
   }
   const hurry = new AbortController();
-  const asked = new Promise<string>((resolve) => {
-    let signals = 0;
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'disconnect'] as const) {
-      process.on(signal, () => {
-        signals += 1;
-        if (signal === 'disconnect' || signals > 1) hurry.abort();
-        resolve(signal);
-      });
-    }
-  });
-  const recorder = await createRecorder({
+  const asked = Promise.withResolvers<string>();
+  let signals = 0;
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'disconnect'] as const) {
+    process.on(signal, () => {
+      signals += 1;
+      if (signal === 'disconnect' || signals > 1) hurry.abort();
+      asked.resolve(signal);
+    });
+  }
+  const supervisor =
+    flags.supervisor === undefined
+      ? undefined
+      : new SupervisorLink({
+          socket: flags.supervisor,
+          role: 'recorder',
+          id: flags.id,
+          orphanMs: flags['orphan-ms'],
+          clock: systemClock,
+          logger,
+          onEnd: asked.resolve,
+        });
+  supervisor?.start();
+  const environment = readEnvironment();
+  const recorder = await createRecorder(supervisor, {
     id: flags.id,
     host: flags.host,
     sipPort: flags['sip-port'],
@@ -130,25 +153,46 @@ export async function runRecorderCommand(args: string[]): Promise<number> {
     freeBytesMin: flags['min-free'],
     idleMs: flags['idle-ms'],
     drainMs: flags['drain-ms'],
-    edgeAddon: readEnvironment().edgeAddon,
+    edgeAddon: environment.edgeAddon,
     logger,
   });
   process.stdout.write(`recorder ${flags.id} takes SIPREC at ${recorder.uri}\n`);
   const ready: RecorderReady = { ready: true, uri: recorder.uri };
   process.send?.(ready);
-  const reason = await asked;
+  supervisor?.ready({
+    role: 'recorder',
+    uri: recorder.uri,
+    capacity: flags.capacity,
+    reportsEveryMs: flags['rtcp-interval'],
+  });
+  const manager = new ServiceManager({
+    socket: environment.notifySocket,
+    watchdogUs: environment.watchdogUs,
+    ...{ clock: systemClock, logger },
+  });
+  manager.ready(`takes SIPREC at ${recorder.uri}`);
+  const reason = await asked.promise;
+  manager.stopping();
   logger.info({ reason, sessions: recorder.sessionCount }, 'taking no more sessions');
   await recorder.drain(hurry.signal);
   logger.info({ sessions: recorder.sessionCount }, 'ending all sessions');
   await recorder.close();
+  manager.close();
+  supervisor?.close();
   if (process.connected) process.disconnect();
   return 0;
 }
 
-async function createRecorder(options: RecorderOptions): Promise<Recorder> {
+async function createRecorder(
+  supervisor: SupervisorLink | undefined,
+  options: RecorderOptions,
+): Promise<Recorder> {
   try {
     return await Recorder.create(options);
   } catch (error) {
+    const code = error instanceof TandemError ? error.code : 'INTERNAL';
+    await supervisor?.failed(code, messageOf(error));
+    supervisor?.close();
     // The channel to the parent would keep the process, and the parent waiting.
     if (process.connected) process.disconnect();
     throw error;

@@ -259,7 +259,7 @@ describe('when a mediasoup worker is killed', () => {
         if (back.size === ids.length) resolve();
       });
     });
-    process.kill(bridge.workerPids()[0]!, 'SIGKILL');
+    process.kill(bridge.workers()[0]!.pid, 'SIGKILL');
     await allBack;
     await Promise.all(calls.map((call) => talk(call, repeat([0, 18], 3))));
     expect(calls.map(({ b }) => b.received[0]?.ssrc)).toEqual(ssrcs);
@@ -278,7 +278,7 @@ describe('when a mediasoup worker is killed', () => {
     for (const portId of portIds) edge.closePort(portId);
     const told = once(bridge, 'callLost');
     const back = once(bridge, 'interrupted');
-    process.kill(bridge.workerPids()[0]!, 'SIGKILL');
+    process.kill(bridge.workers()[0]!.pid, 'SIGKILL');
     expect(await told).toMatchObject([{ callId: 'lost' }]);
     expect(bridge.closeCall('lost')).toBeUndefined();
     expect(await back).toMatchObject([{ callId: 'kept' }]);
@@ -287,12 +287,12 @@ describe('when a mediasoup worker is killed', () => {
 
   it('keeps no call waiting for one that hangs', async () => {
     const { bridge, hung } = await start();
-    const [pid] = bridge.workerPids();
+    const pid = bridge.workers()[0]?.pid;
     process.kill(pid!, 'SIGSTOP');
     const call = await callOf(bridge, { formats: '0' });
     await talk(call, repeat([0], 3));
     expect(bridge.describeCall('c1').path).toBe('mediasoup');
-    expect(bridge.workerPids()).not.toContain(pid);
+    expect(bridge.workers().map((worker) => worker.pid)).not.toContain(pid);
     expect(hung()).toBe(1);
     expect(bridge.problems()).toEqual([]);
   });
@@ -306,7 +306,7 @@ describe('when a mediasoup worker is killed', () => {
     await talk(call, repeat([0], 3));
     rmSync(dir, { recursive: true });
     const interrupted = once(bridge, 'interrupted');
-    process.kill(bridge.workerPids()[0]!, 'SIGKILL');
+    process.kill(bridge.workers()[0]!.pid, 'SIGKILL');
     await interrupted;
     expect(bridge.describeCall('c1').path).toBe('direct');
     expect(fellBack()).toBe(1);
@@ -345,7 +345,7 @@ describe('forks', () => {
     await Promise.all(recorders.map((recorder) => recorder.gets(5)));
 
     const interrupted = once(bridge, 'interrupted');
-    process.kill(bridge.workerPids()[0]!, 'SIGKILL');
+    process.kill(bridge.workers()[0]!.pid, 'SIGKILL');
     await call.a.send(call.toA, repeat([0], 20));
     await interrupted;
     await Promise.all(recorders.map((recorder) => recorder.gets(25)));

@@ -9,6 +9,7 @@ import { callList, callState, failoverList } from '../../src/control/schemas/cal
 import { ledgerBody } from '../../src/control/schemas/ledger.ts';
 import { recorderList } from '../../src/control/schemas/recorder.ts';
 import { TandemError, type ErrorCode } from '../../src/errors.ts';
+import type { ProcessState } from '../../src/control/schemas/process.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import type { Ledger } from '../../src/recording/account/ledger.ts';
 import type { CallRequest, CallState, FailoverState } from '../../src/recording/call-state.ts';
@@ -137,6 +138,9 @@ async function start(options: { token?: string; fail?: ErrorCode; port?: number 
     if (!known.includes(id)) throw new TandemError('CALL_NOT_FOUND', `no call ${id}`);
     return call(id);
   };
+  const processes: ProcessState[] = [
+    { role: 'control', id: 'control', pid: 7, startedAt: '2026-11-30T12:00:00.000Z', starts: 2 },
+  ];
   const serverOptions: HttpServerOptions = {
     http: { host: '127.0.0.1', port: options.port ?? 0, bodyBytesMax: 4_096 },
     token: options.token,
@@ -194,11 +198,14 @@ async function start(options: { token?: string; fail?: ErrorCode; port?: number 
       calls: () => [],
       recordingSessions: () => [],
       recorders: () => [],
+      processes: () => [],
+      processDeaths: () => [],
       edge: () => undefined,
     }),
     logger: pino({ level: 'trace' }, { write: (line: string) => (log += line) }),
-    health: () => ({ status: 'degraded', problems: ['recorder r3 is down'] }),
+    health: () => ({ status: 'degraded', problems: ['recorder r3 is down'], processes }),
     alarms: () => [],
+    processes: () => processes,
   };
   const server = await HttpServer.create(serverOptions);
   open.push(server);
@@ -530,7 +537,11 @@ describe('operations', () => {
     const { send } = await start();
     expect(await send('GET', '/healthz')).toMatchObject({
       status: 200,
-      body: { status: 'degraded', problems: ['recorder r3 is down'] },
+      body: {
+        status: 'degraded',
+        problems: ['recorder r3 is down'],
+        processes: [{ role: 'control', pid: 7, starts: 2 }],
+      },
     });
   });
 
@@ -567,6 +578,7 @@ describe('operations', () => {
       'GET /v1/calls/{id}',
       'GET /v1/calls/{id}/ledger',
       'GET /v1/failovers',
+      'GET /v1/processes',
       'GET /v1/recorders',
       'PATCH /v1/recorders/{id}',
       'POST /v1/calls',

@@ -7,6 +7,7 @@ import { RecorderProcess, until } from '../support/recorder-process.ts';
 import { SiprecSource } from '../support/siprec-source.ts';
 import { TandemProcess } from '../support/tandem-process.ts';
 import { PlacedCall } from '../support/placed-call.ts';
+import { isRunning } from '../support/running.ts';
 import { toolEnvironment } from '../support/tshark.ts';
 
 const PACKETS = 25;
@@ -26,15 +27,6 @@ afterEach(async () => {
 function channelsOf(wav: string): string {
   const show = ['-v', 'error', '-show_entries', 'stream=channels', '-of', 'csv=p=0'];
   return execFileSync('ffprobe', [...show, wav], { encoding: 'utf8', env: toolEnvironment }).trim();
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 describe('a recorder that is killed', () => {
@@ -156,30 +148,6 @@ describe('tandem serve that ends', () => {
         call.a.close();
         call.b.close();
       }
-    } finally {
-      await tandem.dispose();
-    }
-  });
-
-  it('takes its recorders along when it is killed, and they leave files whole', async () => {
-    const tandem = await TandemProcess.start();
-    try {
-      const call = await PlacedCall.place(tandem, { id: 'orphan' });
-      await call.recording();
-      await call.talk(PACKETS);
-      const { recordings } = await call.state();
-      const pids = (await tandem.recorders()).map(({ pid }) => pid ?? 0);
-      tandem.child.kill('SIGKILL');
-      await until(() => !pids.some(isRunning), 'recorders exit');
-      for (const leg of recordings) {
-        expect(call.recorded(leg)).toHaveLength(2 * PACKETS);
-        for (const folder of call.folders(leg)) {
-          expect(existsSync(join(folder, 'recording.json'))).toBe(true);
-          expect(channelsOf(join(folder, 'recording.wav'))).toBe('2');
-        }
-      }
-      call.a.close();
-      call.b.close();
     } finally {
       await tandem.dispose();
     }

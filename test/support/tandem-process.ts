@@ -8,7 +8,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import type { CallState } from '../../src/recording/call-state.ts';
-import type { ServeReady } from '../../src/serve.ts';
+import type { ProcessState } from '../../src/control/schemas/process.ts';
+import type { ServeReady } from '../../src/serve-ready.ts';
+import { killTree } from '../../src/supervisor/kill-tree.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
@@ -22,7 +24,7 @@ export interface RecorderInfo {
   readonly pid?: number;
 }
 
-/** A real `tandem serve`, its own process with its own folder, spoken to over HTTP. */
+/** A real `tandem serve` with all its processes, with its own folder, spoken to over HTTP. */
 export class TandemProcess {
   readonly url: string;
   readonly dir: string;
@@ -44,6 +46,7 @@ export class TandemProcess {
     writeFileSync(
       file,
       stringify({
+        state: { dir: join(dir, 'state') },
         http: { port: 0 },
         sip: { port: 0 },
         recorders,
@@ -119,6 +122,16 @@ export class TandemProcess {
     }
   }
 
+  async processes(): Promise<readonly ProcessState[]> {
+    const { processes } = await this.api<{ processes: ProcessState[] }>('GET', '/v1/processes');
+    return processes;
+  }
+
+  /** SIGKILL to every process of it, at once. */
+  killAll(): void {
+    killTree(join(this.dir, 'state'));
+  }
+
   /** SIGTERM; resolves with the exit code. */
   async stop(): Promise<number | null> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return this.child.exitCode;
@@ -128,10 +141,12 @@ export class TandemProcess {
     return code;
   }
 
-  /** Stops it and removes its folder. */
+  /** Stops it, whatever is left of it, and removes its folder. */
   async dispose(): Promise<void> {
     await this.stop();
-    rmSync(this.dir, { recursive: true, force: true });
+    this.killAll();
+    // Who was killed may have been writing.
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

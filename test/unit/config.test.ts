@@ -35,6 +35,11 @@ describe('the configuration', () => {
   it.each([
     [{ http: { prot: 1 } }, 'http.prot: unknown key'],
     [{ htp: {} }, 'htp: unknown key'],
+    [
+      { resource: { affinityFile: 'state/affinity.json' } },
+      'resource.affinityFile: is no more: what is to be remembered is in state.dir',
+    ],
+    [{ state: { orphanMs: 0 } }, 'state.orphanMs: '],
     [{ media: { ring: { seconds: 'ten' } } }, 'media.ring.seconds: '],
     [{ media: { ports: { min: 3000, max: 2000 } } }, 'media.ports: max must be above min'],
     [{ media: { host: '0.0.0.0' } }, 'media.host: an IP address that others can send to'],
@@ -106,5 +111,11 @@ describe('the configuration', () => {
 
   it('says which file cannot be read', () => {
     expect(() => loadConfig('/nowhere/tandem.yaml')).toThrow('/nowhere/tandem.yaml');
+  });
+
+  it('keeps ledgers with the state, unless it is told where', () => {
+    const ledgerDir = (input: object): string => parseConfig(input).recording.ledgerDir;
+    expect(ledgerDir({ state: { dir: '/var/lib/tandem' } })).toBe('/var/lib/tandem/ledgers');
+    expect(ledgerDir({ recording: { ledgerDir: 'kept' } })).toBe('kept');
   });
 });

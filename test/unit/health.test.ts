@@ -2,10 +2,19 @@ import { expect, it } from 'vitest';
 import { healthOf } from '../../src/health.ts';
 
 const up = ['r1', 'r2'].map((id) => ({ id, state: 'up' }));
-const well = { problems: [], recorders: up, legsWithoutRecorder: 0, callsWithoutMedia: 0 };
+const processes = [
+  { role: 'control', id: 'control', pid: 7, startedAt: '2026-11-30T12:00:00Z', starts: 1 },
+] as const;
+const well = {
+  problems: [],
+  recorders: up,
+  legsWithoutRecorder: 0,
+  callsWithoutMedia: 0,
+  processes,
+};
 
 it('is ok when nothing is wrong', () => {
-  expect(healthOf(well)).toEqual({ status: 'ok', problems: [] });
+  expect(healthOf(well)).toEqual({ status: 'ok', problems: [], processes });
 });
 
 it('names the recorders that are down, and says what calls lack', () => {
@@ -17,7 +26,7 @@ it('names the recorders that are down, and says what calls lack', () => {
     { id: 'r6', state: 'up', busyUntil: '2026-01-01T00:00:00Z' },
   ];
   const sources = { problems: ['a worker hangs'], legsWithoutRecorder: 2, callsWithoutMedia: 3 };
-  expect(healthOf({ recorders, ...sources })).toEqual({
+  expect(healthOf({ ...well, recorders, ...sources })).toEqual({
     status: 'degraded',
     problems: [
       'a worker hangs',
@@ -27,6 +36,7 @@ it('names the recorders that are down, and says what calls lack', () => {
       '2 legs have no recorder',
       '3 calls have no media of a party',
     ],
+    processes,
   });
 });
 

@@ -34,19 +34,29 @@ function create(edge: () => EdgeCounters | undefined = () => counters): Registry
       { id: 'r2', state: 'up', sessions: 0, capacity: 500 },
       { id: 'r3', state: 'down', sessions: 0, capacity: 500 },
     ],
+    processes: () => [
+      { role: 'recorder', id: 'r1', startedAt: '2026-11-30T12:00:00.500Z', starts: 3 },
+    ],
+    processDeaths: () => [{ role: 'recorder', id: 'r1', deaths: 2 }],
     edge,
   });
   return registry;
 }
 
+/** Those of prom-client itself; of processes, ours have a role. */
+function isOfNode({ name, labels }: { name: string; labels: readonly string[] }): boolean {
+  return /^tandem_(process|nodejs)_/.test(name) && !labels.includes('role');
+}
+
 describe('metrics', () => {
   it('keep the naming rules', () => {
-    for (const { name, type, help, labels } of describeMetrics(create())) {
+    for (const metric of describeMetrics(create())) {
+      const { name, type, help, labels } = metric;
       expect(name).toMatch(/^tandem_[a-z0-9_]+$/);
       expect(help).not.toBe('');
       for (const label of labels) expect(label).not.toMatch(/call|record_?id|ssrc/i);
       // Those of prom-client itself have their own habits.
-      if (/^tandem_(process|nodejs)_/.test(name)) continue;
+      if (isOfNode(metric)) continue;
       expect(name.endsWith('_total')).toBe(type === 'counter');
       if (type === 'histogram') expect(name).toMatch(/_seconds$/);
     }
@@ -60,6 +70,9 @@ describe('metrics', () => {
       'tandem_recorders{state="up"} 2',
       'tandem_recorders{state="down"} 1',
       'tandem_recorder_sessions{recorder="r1"} 6',
+      'tandem_process_start_time_seconds{role="recorder",id="r1"} 1796040000.5',
+      'tandem_process_starts_total{role="recorder",id="r1"} 3',
+      'tandem_process_deaths_total{role="recorder",id="r1"} 2',
       'tandem_edge_packets_to_legs_total 80',
       'tandem_edge_forks 4',
       'tandem_rtp_refused_packets_total{reason="stranger"} 7',

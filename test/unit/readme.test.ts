@@ -34,10 +34,13 @@ describe('the README', () => {
       calls: () => [],
       recordingSessions: () => [],
       recorders: () => [],
+      processes: () => [],
+      processDeaths: () => [],
       edge: () => undefined,
     });
     const own = describeMetrics(registry).filter(
-      ({ name }) => !/^tandem_(process|nodejs)_/.test(name),
+      // Those of Node itself are no more than mentioned; of processes, ours have a role.
+      ({ name, labels }) => !/^tandem_(process|nodejs)_/.test(name) || labels.includes('role'),
     );
     const rows = own.map(({ name, type, help, labels }) => [
       `\`${name}\``,

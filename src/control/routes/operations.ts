@@ -4,13 +4,19 @@ import type { Alarm } from '../../alarm/alarms.ts';
 import { alarmList } from '../schemas/alarm.ts';
 import { errors } from '../schemas/error.ts';
 import { healthBody, type Health } from '../schemas/health.ts';
+import { processList, type ProcessState } from '../schemas/process.ts';
 import type { AppInstance } from './app-instance.ts';
 
 const tags = ['operations'];
 
 export function addOperationRoutes(
   app: AppInstance,
-  options: { registry: Registry; health: () => Health; alarms: () => readonly Alarm[] },
+  options: {
+    registry: Registry;
+    health: () => Health;
+    alarms: () => readonly Alarm[];
+    processes: () => readonly ProcessState[];
+  },
 ): void {
   app.get(
     '/metrics',
@@ -62,6 +68,19 @@ export function addOperationRoutes(
       },
     },
     () => ({ alarms: [...options.alarms()] }),
+  );
+
+  app.get(
+    '/v1/processes',
+    {
+      schema: {
+        operationId: 'listProcesses',
+        summary: 'The processes that live, since when, and how often each was started',
+        tags,
+        response: { 200: processList, ...errors() },
+      },
+    },
+    () => ({ processes: [...options.processes()] }),
   );
 
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());

@@ -24,6 +24,8 @@ it('raises no alarm for recorders that go down when it is closed, and leaves no 
     calls: () => [],
     recordingSessions: () => [],
     recorders: () => [],
+    processes: () => [],
+    processDeaths: () => [],
     edge: () => {
       throw new Error('is not asked');
     },
