@@ -41,6 +41,12 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   STORAGE_FULL: 503,
   STORAGE_UNWRITABLE: 503,
 
+  STORE_CORRUPT: 503,
+  STORE_FULL: 503,
+  STORE_HELD: 503,
+  STORE_NEWER: 503,
+  STORE_UNWRITABLE: 503,
+
   CONFIG_INVALID: 500,
   INTERNAL: 500,
 };
