@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { SipLimits } from '../limits.ts';
 import { makeResponse } from '../message/response.ts';
 import type { ResponseInit } from '../message/response.ts';
-import type { SipRequest } from '../message/sip-message.ts';
+import type { SipRequest, SipResponse } from '../message/sip-message.ts';
 import type { Clock } from '../clock.ts';
 import type { SipRandom } from '../transaction/identifiers.ts';
 import type { ServerTransaction } from '../transaction/server-transaction.ts';
@@ -10,6 +10,7 @@ import type { SipTimers } from '../timers.ts';
 import type { SipFlow } from '../transport/flow.ts';
 import type { HostAddress } from '../transport/host-names.ts';
 import type { SipCloseReason } from './dialog.ts';
+import type { ForsakenInvite } from './forsaken-invite.ts';
 import { addIdentity } from './identity.ts';
 import type { Identity } from './identity.ts';
 import type { RequestSender } from './request-sender.ts';
@@ -20,6 +21,8 @@ export interface KnownDialog {
   isFromPeer(flow: SipFlow): boolean | Promise<boolean>;
   receive(transaction: ServerTransaction): void;
   receiveAck(ack: SipRequest): void;
+  /** A 2xx to an INVITE whose transaction is over, or was another process's: it wants its ACK (13.2.2.4). */
+  receiveAgain(response: SipResponse): void;
   /** Sends BYE and ends the dialog at once; the promise waits for the answer. */
   hangUp(why: SipCloseReason): Promise<void>;
   /** The user agent is closed and waits no longer. */
@@ -40,6 +43,8 @@ export interface SipCore {
   readonly addressesOf: (host: string) => Promise<readonly HostAddress[]>;
   /** By `dialogKey`. */
   readonly dialogs: Map<string, KnownDialog>;
+  /** INVITEs of another process, by `forsakenKey`. */
+  readonly forsaken: Map<string, ForsakenInvite>;
   /** INVITEs that wait for a final response, and what a CANCEL does to them. */
   readonly cancellable: Map<ServerTransaction, () => void>;
 }
