@@ -10,7 +10,6 @@ import type { SipTimers } from '../timers.ts';
 import type { SipFlow } from '../transport/flow.ts';
 import type { HostAddress } from '../transport/host-names.ts';
 import type { SipCloseReason } from './dialog.ts';
-import type { ForsakenInvite } from './forsaken-invite.ts';
 import { addIdentity } from './identity.ts';
 import type { Identity } from './identity.ts';
 import type { RequestSender } from './request-sender.ts';
@@ -43,8 +42,6 @@ export interface SipCore {
   readonly addressesOf: (host: string) => Promise<readonly HostAddress[]>;
   /** By `dialogKey`. */
   readonly dialogs: Map<string, KnownDialog>;
-  /** INVITEs of another process, by `forsakenKey`. */
-  readonly forsaken: Map<string, ForsakenInvite>;
   /** INVITEs that wait for a final response, and what a CANCEL does to them. */
   readonly cancellable: Map<ServerTransaction, () => void>;
 }

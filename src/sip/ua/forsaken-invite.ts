@@ -24,14 +24,17 @@ export class ForsakenInvite {
   readonly #core: SipCore;
   readonly #invite: SipRequest;
   readonly #snapshot: InviteSnapshot;
+  readonly #onOver: () => void;
   readonly #branch: string;
   readonly #over = Promise.withResolvers<undefined>();
   /** By their To tag. */
   readonly #dialogs = new Map<string, DialogSession>();
   #patience: unknown;
 
-  constructor(core: SipCore, snapshot: InviteSnapshot) {
+  /** @param onOver called when no response is for it any more */
+  constructor(core: SipCore, snapshot: InviteSnapshot, onOver: () => void) {
     this.#core = core;
+    this.#onOver = onOver;
     this.#snapshot = snapshot;
     this.#branch = branchOf(snapshot.via);
     this.#invite = {
@@ -80,7 +83,7 @@ export class ForsakenInvite {
   /** Waits for nothing any more. */
   abandon(): void {
     this.#core.clock.clearTimeout(this.#patience);
-    this.#core.forsaken.delete(this.key);
+    this.#onOver();
     this.#over.resolve(undefined);
   }
 
@@ -124,11 +127,11 @@ export class ForsakenInvite {
       flow,
     });
     this.#dialogs.set(toTag, dialog);
-    dialog
+    void dialog
       .acknowledge(response)
       .catch(() => undefined)
       .then(() => dialog.hangUp('closed'))
-      .finally(() => {
+      .then(() => {
         this.#over.resolve(undefined);
       });
   }

@@ -58,6 +58,8 @@ export class SipUserAgent {
   readonly #handlers: SipUserAgentHandlers;
   readonly #outgoing = new Set<OutgoingInvite>();
   readonly #incoming = new Set<ServerInvite>();
+  /** INVITEs of another process, by `forsakenKey`. */
+  readonly #forsaken = new Map<string, ForsakenInvite>();
   #strangerToldAtMs = Number.NEGATIVE_INFINITY;
   #closing: Promise<void> | undefined;
 
@@ -142,7 +144,6 @@ export class SipUserAgent {
       trusts: options.trusts ?? (() => false),
       addressesOf: (host) => transports.addressesOf(host),
       dialogs: new Map(),
-      forsaken: new Map(),
       cancellable: new Map(),
     };
     const userAgent: SipUserAgent = new SipUserAgent({
@@ -215,9 +216,11 @@ export class SipUserAgent {
    */
   undo(snapshot: InviteSnapshot): Promise<void> {
     this.#refuseWhenClosing();
-    const invite = new ForsakenInvite(this.#core, snapshot);
-    if (this.#core.forsaken.has(invite.key)) throw isHere('INVITE', snapshot.callId);
-    this.#core.forsaken.set(invite.key, invite);
+    const invite = new ForsakenInvite(this.#core, snapshot, () =>
+      this.#forsaken.delete(invite.key),
+    );
+    if (this.#forsaken.has(invite.key)) throw isHere('INVITE', snapshot.callId);
+    this.#forsaken.set(invite.key, invite);
     return invite.undo();
   }
 
@@ -262,7 +265,7 @@ export class SipUserAgent {
       clock.clearTimeout(timer);
     }
     for (const dialog of [...dialogs.values()]) dialog.drop();
-    for (const invite of [...this.#core.forsaken.values()]) invite.abandon();
+    for (const invite of [...this.#forsaken.values()]) invite.abandon();
     this.#transactions.close();
     await this.#transports.close();
   }
@@ -376,7 +379,7 @@ export class SipUserAgent {
 
   #receiveStray(response: SipResponse, flow: SipFlow): void {
     const { headers } = response;
-    const invite = this.#core.forsaken.get(forsakenKey(headers));
+    const invite = this.#forsaken.get(forsakenKey(headers));
     if (invite !== undefined) {
       invite.receive(response, flow);
       return;
