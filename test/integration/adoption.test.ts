@@ -11,8 +11,8 @@ import { readSiprecBody } from '../../src/siprec/body.ts';
 import { METADATA_NAMESPACE, METADATA_REQUEST_TYPE } from '../../src/siprec/metadata.ts';
 import { RecorderProcess, until } from '../support/recorder-process.ts';
 import { SiprecSource } from '../support/siprec-source.ts';
+import { SippProcess } from '../support/sipp/sipp-process.ts';
 import { SourceProcess } from '../support/source-process.ts';
-import { Sipp } from './siprec/sipp.ts';
 import { uriOf, userAgent } from './sip/peers.ts';
 
 const open: (() => unknown)[] = [];
@@ -197,18 +197,24 @@ describe.each(['udp', 'tcp'] as const)(
 // Over TCP sipp ends with the connection.
 it('goes on with the session on a recorder that is not ours', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'tandem-adoption-'));
-  const sipp = await Sipp.start('srs-adopted', { transport: 'udp', dir });
-  open.push(() => {
-    sipp.kill();
+  const sipp = await SippProcess.listen({
+    scenario: 'called-adopted',
+    transport: 'udp',
+    dir,
+    keys: { media_a: 7_000, media_b: 7_002 },
+  });
+  open.push(async () => {
+    await sipp.stop();
     rmSync(dir, { recursive: true, force: true });
   });
-  const request = media.request('sipp', sipp.uri('udp'));
+  const request = media.request('sipp', sipp.uri);
   await dead.do({ do: 'establish', request });
   const left = await dead.leaves('sipp');
   const { client } = await successor();
   client.adopt('sipp', left);
   await client.update('sipp', { streams: request.streams, paused: true });
   await client.end('sipp');
-  const code = await sipp.exit;
-  expect(code === 0 ? '' : sipp.output).toBe('');
+  await sipp.logs('BYE');
+  expect(sipp.log).toEqual(['INVITE', 're-INVITE a=inactive +sip.src', 'BYE']);
+  expect(sipp.errors).not.toContain('Aborting call');
 });
