@@ -69,4 +69,6 @@ process.on('message', (order: SourceOrder) => {
     },
   );
 });
+// Not to outlive a test that was killed.
+process.on('disconnect', () => process.exit());
 tell({ what: 'ready', port: userAgent.addresses.udp?.port ?? 0 });

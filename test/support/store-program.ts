@@ -10,6 +10,8 @@ const logger = pino({ level: 'silent' });
 const store = await SqliteStore.create({ dir, logger });
 const writer = new StoreWriter({ store, clock: systemClock, logger });
 
+// Not to outlive a test that was killed.
+process.on('disconnect', () => process.exit());
 for (let batch = 1; ; batch++) {
   for (let at = 0; at < records; at++)
     writer.put('call', `c${at}`, { batch, filling: 'x'.repeat(2_000) });
