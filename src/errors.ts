@@ -41,6 +41,12 @@ export type ErrorCode =
   // recorder side
   | 'STORAGE_FULL'
   | 'STORAGE_UNWRITABLE'
+  // what outlives the process
+  | 'STORE_CORRUPT'
+  | 'STORE_FULL'
+  | 'STORE_HELD'
+  | 'STORE_NEWER'
+  | 'STORE_UNWRITABLE'
   // process
   | 'CONFIG_INVALID'
   | 'STATE_BUSY'

@@ -2,6 +2,12 @@ import { isIPv6, SocketAddress } from 'node:net';
 import { plainAddress } from '../sip/transport/flow.ts';
 import type { MediaLine } from './sdp.ts';
 
+/** All of it as plain data. */
+export interface MediaHostsSnapshot {
+  readonly hosts: readonly string[];
+  readonly hasMedia: boolean;
+}
+
 /**
  * Which hosts a recorder may have its media on. What it says first, on our own INVITE as a rule, may name any: media servers often
  * stand apart from the signalling. Later it may only move between those, the hosts of its signalling, and what the operator allows;
@@ -16,6 +22,19 @@ export class MediaHosts {
   constructor(signalling: readonly string[], allows: (address: string) => boolean) {
     this.#hosts = new Set(signalling.map(canonical));
     this.#allows = allows;
+  }
+
+  static ofSnapshot(
+    { hosts, hasMedia }: MediaHostsSnapshot,
+    allows: (address: string) => boolean,
+  ): MediaHosts {
+    const media = new MediaHosts(hosts, allows);
+    media.#hasMedia = hasMedia;
+    return media;
+  }
+
+  snapshot(): MediaHostsSnapshot {
+    return { hosts: [...this.#hosts], hasMedia: this.#hasMedia };
   }
 
   /**

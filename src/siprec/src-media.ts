@@ -22,6 +22,14 @@ export interface Wish {
   readonly paused: boolean;
 }
 
+/** All of it as plain data. */
+export interface SrcMediaSnapshot {
+  /** By m-line: the stream as last known. */
+  readonly lines: readonly RecordedStream[];
+  readonly present: readonly Party[];
+  readonly paused: boolean;
+}
+
 /**
  * The m-lines of one recording session, seen from the SRC. An m-line keeps its place for the life of the dialog
  * (RFC 3264 section 8): a stream that goes away leaves its line behind with port 0.
@@ -34,6 +42,18 @@ export class SrcMedia {
 
   constructor(local: LocalMedia) {
     this.#local = local;
+  }
+
+  static ofSnapshot(local: LocalMedia, { lines, present, paused }: SrcMediaSnapshot): SrcMedia {
+    const media = new SrcMedia(local);
+    media.#lines.push(...lines);
+    media.#wish = { streams: [...lines], present: new Set(present), paused };
+    return media;
+  }
+
+  snapshot(): SrcMediaSnapshot {
+    const { present, paused } = this.#wish;
+    return { lines: [...this.#lines], present: [...present], paused };
   }
 
   get streams(): readonly RecordedStream[] {

@@ -1,3 +1,4 @@
+import assert from 'node:assert';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import { messageOf, TandemError } from '../errors.ts';
@@ -13,11 +14,12 @@ import { buildSiprecBody, readSiprecBody } from './body.ts';
 import { METADATA_DISPOSITION, METADATA_TYPE } from './metadata.ts';
 import { buildMetadataXml } from './metadata-xml.ts';
 import { MediaHosts } from './media-hosts.ts';
+import type { MediaHostsSnapshot } from './media-hosts.ts';
 import { hostNamesIn, readSdp, writeSdp } from './sdp.ts';
 import type { MediaLine } from './sdp.ts';
 import { snapshotOf } from './snapshot.ts';
 import { SrcMedia } from './src-media.ts';
-import type { Wish } from './src-media.ts';
+import type { SrcMediaSnapshot, Wish } from './src-media.ts';
 
 export interface SrcSessionOptions {
   readonly request: EstablishRequest;
@@ -29,7 +31,26 @@ export interface SrcSessionOptions {
   readonly mediaAllowed: (address: string) => boolean;
   /** The recorder changed its media, and nobody waits to be told. */
   readonly onMedia: (media: RecorderMedia) => void;
+  /** Its snapshot is another: told before what makes it so leaves. */
+  readonly onChanged: () => void;
 }
+
+/** A session that has begun, without its dialog: plain data. */
+export interface SrcSnapshot {
+  readonly request: EstablishRequest;
+  readonly lines: SrcMediaSnapshot;
+  readonly sdpSessionId: number;
+  /** Of the last SDP of ours. */
+  readonly sdpVersion: number;
+  readonly media: RecorderMedia;
+  readonly hosts: MediaHostsSnapshot;
+}
+
+/**
+ * How far the version of our SDP jumps in a session that is adopted: a recorder may take what comes with a version that it has seen
+ * for what it knows (RFC 3264 section 8).
+ */
+const sdpVersionMargin = 100;
 
 /** The longest wait after a glare (RFC 3261 section 14.1). */
 const glareWaitMs = 4_000;
@@ -39,9 +60,9 @@ const hostNamesMax = 4;
 /** One recording session of the SRC: what it offers, what the recorder said, and what the recorder asks in the dialog. */
 export class SrcSession {
   readonly #options: SrcSessionOptions;
-  readonly #lines: SrcMedia;
   readonly #logger: Logger;
-  readonly #sdpSessionId: number;
+  #lines: SrcMedia;
+  #sdpSessionId: number;
   #sdpVersion = 0;
   #media: RecorderMedia = {};
   #hosts: MediaHosts | undefined;
@@ -59,6 +80,38 @@ export class SrcSession {
     this.#lines.set(request.streams, false);
   }
 
+  /** As another process left it; its request is the snapshot's. */
+  static ofSnapshot(
+    options: Omit<SrcSessionOptions, 'request'>,
+    snapshot: SrcSnapshot,
+  ): SrcSession {
+    const { request, lines, sdpSessionId, sdpVersion, media, hosts } = snapshot;
+    const session = new SrcSession({ ...options, request });
+    session.#lines = SrcMedia.ofSnapshot(request.local, lines);
+    session.#sdpSessionId = sdpSessionId;
+    session.#sdpVersion = sdpVersion + sdpVersionMargin;
+    session.#media = media;
+    session.#hosts = MediaHosts.ofSnapshot(hosts, options.mediaAllowed);
+    return session;
+  }
+
+  /** @returns undefined before it has begun */
+  snapshot(): SrcSnapshot | undefined {
+    if (this.#hosts === undefined) return undefined;
+    return {
+      request: this.#options.request,
+      lines: this.#lines.snapshot(),
+      sdpSessionId: this.#sdpSessionId,
+      sdpVersion: this.#sdpVersion,
+      media: this.#media,
+      hosts: this.#hosts.snapshot(),
+    };
+  }
+
+  get media(): RecorderMedia {
+    return this.#media;
+  }
+
   /** SDP offer and full snapshot. */
   offerBody(): { contentType: string; body: Buffer } {
     const sdp = this.#sdp(this.#lines.offer());
@@ -70,9 +123,11 @@ export class SrcSession {
    * @throws SIPREC_INVALID when no media can be sent by it
    */
   begin(dialog: SipDialog): Promise<RecorderMedia> {
+    const { established } = dialog;
+    assert(established !== undefined, 'a session that is adopted has begun');
     const contact = parseSipUri(dialog.remoteContact)?.host ?? '';
     this.#hosts = new MediaHosts([dialog.remoteAddress, contact], this.#options.mediaAllowed);
-    return this.#takeAnswer(dialog.established, this.#lines.wish);
+    return this.#takeAnswer(established, this.#lines.wish);
   }
 
   /**
@@ -85,6 +140,7 @@ export class SrcSession {
     change: { streams: readonly RecordedStream[]; paused: boolean },
   ): Promise<RecorderMedia> {
     this.#lines.set(change.streams, change.paused);
+    this.#options.onChanged();
     const told = this.#untold ?? this.#tell(dialog);
     const { clock, request, onMedia } = this.#options;
     const before = JSON.stringify(this.#media);
@@ -134,6 +190,7 @@ export class SrcSession {
       const why = this.#objection(lines, wish);
       if (why !== undefined) throw notUsable(why);
       this.#media = this.#lines.recorderMedia(lines, wish, {});
+      this.#options.onChanged();
       return this.#media;
     });
     this.#reading = read.catch(() => undefined);
@@ -193,6 +250,7 @@ export class SrcSession {
   #setMedia(media: RecorderMedia): void {
     if (JSON.stringify(media) === JSON.stringify(this.#media)) return;
     this.#media = media;
+    this.#options.onChanged();
     this.#options.onMedia(media);
   }
 
@@ -239,6 +297,7 @@ export class SrcSession {
 
   #sdp(lines: readonly MediaLine[]): Buffer {
     this.#sdpVersion += 1;
+    this.#options.onChanged();
     const ip = this.#options.request.local.a.rtp.ip;
     return writeSdp({ sessionId: this.#sdpSessionId, version: this.#sdpVersion, ip }, lines);
   }

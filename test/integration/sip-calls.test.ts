@@ -76,7 +76,7 @@ describe.each([
     const theirs = await answered;
     expect(ours.remoteParams.has('+sip.srs')).toBe(true);
     expect(theirs.remoteParams.has('+sip.src')).toBe(true);
-    expect(ours.established.headers.get('X-Answer')).toBe('yes');
+    expect(ours.established?.headers.get('X-Answer')).toBe('yes');
     const name = peer === '[::1]' ? '[::1]' : '127.0.0.1';
     expect(ours.remoteContact).toContain(`sip:${name}:`);
     expect(theirs.remoteContact).toContain(`sip:${name}:`);

@@ -115,7 +115,7 @@ describe.each(TRANSPORTS)('with sipp over $transport', ({ transport, flag }) => 
     const uri = `sip:rec@127.0.0.1:${String(port)};transport=${transport}`;
     const dialog = await caller.invite({ uri, ...SDP, contactParams: '+sip.src' });
     expect(dialog.remoteParams.has('+sip.srs')).toBe(true);
-    expect(dialog.established.body.toString()).toContain('a=inactive');
+    expect(dialog.established?.body.toString()).toContain('a=inactive');
     const answer = new Promise<string>((resolve, reject) => {
       dialog.on('reinvite', (reinvite) => {
         reinvite.accept(SDP).then((ack) => {

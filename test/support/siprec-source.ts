@@ -28,10 +28,11 @@ export class SiprecSource {
     this.b = b;
   }
 
-  static async create(): Promise<SiprecSource> {
+  /** @param port of its SIP; default: a free one */
+  static async create(port = 0): Promise<SiprecSource> {
     const userAgent = await SipUserAgent.create({
       host: '127.0.0.1',
-      port: 0,
+      port,
       transports: ['udp', 'tcp'],
       userAgent: 'test',
       logger: pino({ level: 'silent' }),

@@ -132,7 +132,7 @@ export class InviteClientTransaction implements ClientTransaction {
 }
 
 /** RFC 3261 section 17.1.1.3: the ACK to a final response of 300 or more, in the INVITE's own transaction. */
-function ackForRefusal(invite: SipRequest, response: SipResponse): SipRequest {
+export function ackForRefusal(invite: SipRequest, response: SipResponse): SipRequest {
   const headers = new SipHeaders();
   headers.add('Via', invite.headers.get('Via') ?? '');
   for (const route of invite.headers.getAll('Route')) headers.add('Route', route);

@@ -32,6 +32,8 @@ export interface TransactionLayerOptions {
   onRequest(transaction: ServerTransaction): void;
   /** An ACK that belongs to no transaction: to a 2xx. */
   onAck(ack: SipRequest, flow: SipFlow): void;
+  /** A final response to an INVITE that no transaction waits for (any more). */
+  onStray(response: SipResponse, flow: SipFlow): void;
 }
 
 /** Matches messages to transactions (RFC 3261 sections 17.1.3 and 17.2.3). */
@@ -181,6 +183,7 @@ export class TransactionLayer {
         { remote: flow.remote, status: response.status },
         'SIP response to nothing we asked',
       );
+      if (method === 'INVITE' && response.status >= 200) this.#options.onStray(response, flow);
       return;
     }
     if (!mayAnswer(flow, client.flow)) {

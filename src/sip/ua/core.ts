@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { SipLimits } from '../limits.ts';
 import { makeResponse } from '../message/response.ts';
 import type { ResponseInit } from '../message/response.ts';
-import type { SipRequest } from '../message/sip-message.ts';
+import type { SipRequest, SipResponse } from '../message/sip-message.ts';
 import type { Clock } from '../clock.ts';
 import type { SipRandom } from '../transaction/identifiers.ts';
 import type { ServerTransaction } from '../transaction/server-transaction.ts';
@@ -20,6 +20,8 @@ export interface KnownDialog {
   isFromPeer(flow: SipFlow): boolean | Promise<boolean>;
   receive(transaction: ServerTransaction): void;
   receiveAck(ack: SipRequest): void;
+  /** A 2xx to an INVITE whose transaction is over, or was another process's: it wants its ACK (13.2.2.4). */
+  receiveAgain(response: SipResponse): void;
   /** Sends BYE and ends the dialog at once; the promise waits for the answer. */
   hangUp(why: SipCloseReason): Promise<void>;
   /** The user agent is closed and waits no longer. */

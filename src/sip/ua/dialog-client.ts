@@ -1,7 +1,7 @@
 import type { Header } from '../message/headers.ts';
 import { parseCSeq } from '../message/cseq.ts';
 import type { SipResponse } from '../message/sip-message.ts';
-import type { SipFlow } from '../transport/flow.ts';
+import type { SipFlow, SipTransportName } from '../transport/flow.ts';
 import { contactHeader } from './contact.ts';
 import type { LocalContact } from './contact.ts';
 import type { SipCore } from './core.ts';
@@ -22,6 +22,8 @@ export interface DialogClientOptions {
   state: DialogState;
   contact: LocalContact;
   contactParams: string | undefined;
+  /** The transport for a new way where the URI names none. */
+  preferred: SipTransportName | undefined;
   /** The connection that carries the dialog now. */
   flow: () => SipFlow | undefined;
   /** A response came over this one. */
@@ -49,6 +51,10 @@ export class DialogClient {
   /** Our Contact, as a header value. */
   get contact(): string {
     return contactHeader(this.#contact, this.#options.contactParams);
+  }
+
+  get localContact(): LocalContact {
+    return this.#contact;
   }
 
   /** Whether an INVITE of ours is open. */
@@ -87,7 +93,7 @@ export class DialogClient {
     answer?: ReinviteOptions['answer'],
   ): Promise<SipResponse> {
     const { core, state, onFlow, onTimeout } = this.#options;
-    const seq = ++state.localSeq;
+    const seq = state.nextSeq();
     const spec = this.#spec(method, seq, content);
     if (spec === undefined)
       return Promise.reject(
@@ -215,12 +221,13 @@ export class DialogClient {
   }
 
   #spec(method: string, seq: number, content: Content): RequestSpec | undefined {
-    const { core, state, contactParams, flow } = this.#options;
+    const { core, state, contactParams, preferred, flow } = this.#options;
     const nextHop = state.nextHop();
     if (nextHop === undefined) return undefined;
     const refreshesTarget = method === 'INVITE' || method === 'UPDATE';
     return {
       nextHop,
+      preferred,
       flow: flow(),
       // The peer should hear of the end even when its Contact leads nowhere.
       ...(method === 'BYE' ? { fallback: flow() } : {}),

@@ -2,14 +2,14 @@ import { isIP } from 'node:net';
 import type { SipUri } from '../message/uri.ts';
 import { parseSipUri } from '../message/uri.ts';
 import { plainAddress } from '../transport/flow.ts';
-import type { SipFlow } from '../transport/flow.ts';
+import type { SipFlow, SipTransportName } from '../transport/flow.ts';
 import type { HostAddress } from '../transport/host-names.ts';
 import type { DialogState } from './dialog-state.ts';
 
 export interface DialogPeerOptions {
   state: DialogState;
   /** The way that made the dialog. */
-  flow: SipFlow;
+  origin: { transport: SipTransportName; address: string };
   addressesOf: (host: string) => Promise<readonly HostAddress[]>;
   /** Addresses that are the peers' beside what their messages show. */
   trusts: (address: string) => boolean;
@@ -29,12 +29,12 @@ export class DialogPeer {
 
   /** @returns a promise where the name of a host must be looked up first */
   owns({ transport, remote }: SipFlow): boolean | Promise<boolean> {
-    const { state, flow, trusts } = this.#options;
+    const { state, origin, trusts } = this.#options;
     const hosts = [parseSipUri(state.remoteTarget), state.nextHop()].filter(
       (uri) => uri !== undefined,
     );
-    if (transport === 'udp' && flow.transport !== 'udp' && !hosts.some(asksForUdp)) return false;
-    if (remote.address === flow.remote.address || trusts(remote.address)) return true;
+    if (transport === 'udp' && origin.transport !== 'udp' && !hosts.some(asksForUdp)) return false;
+    if (remote.address === origin.address || trusts(remote.address)) return true;
     const names = hosts.map(hostOf);
     if (names.some((name) => plainAddress(name) === remote.address)) return true;
     const unknown = names.filter((name) => isIP(name) === 0);

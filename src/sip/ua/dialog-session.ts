@@ -3,7 +3,7 @@ import { parseCSeq } from '../message/cseq.ts';
 import type { Header } from '../message/headers.ts';
 import type { SipMessage, SipRequest, SipResponse } from '../message/sip-message.ts';
 import type { ServerTransaction } from '../transaction/server-transaction.ts';
-import type { SipFlow } from '../transport/flow.ts';
+import type { SipFlow, SipTransportName } from '../transport/flow.ts';
 import type { LocalContact } from './contact.ts';
 import { respond } from './core.ts';
 import type { KnownDialog, SipCore } from './core.ts';
@@ -21,6 +21,7 @@ import type {
 import { IncomingRequest } from './incoming-request.ts';
 import { IncomingOffers, refuseForNow } from './incoming-offers.ts';
 import { SipFailure } from './sip-failure.ts';
+import type { DialogSnapshot } from './snapshot.ts';
 
 const GLARE_ATTEMPTS_MAX = 5;
 /** Requests that may wait until the owner of the dialog listens. */
@@ -29,20 +30,25 @@ const HELD_MAX = 16;
 export interface DialogSessionOptions {
   core: SipCore;
   state: DialogState;
-  established: SipMessage;
+  /** Undefined in a dialog that is adopted. */
+  established: SipMessage | undefined;
   side: 'caller' | 'called';
   contact: LocalContact;
   contactParams: string | undefined;
-  flow: SipFlow;
+  /** The way that made the dialog. */
+  origin: { transport: SipTransportName; address: string };
+  /** The connection that carries it; undefined in a dialog that is adopted. */
+  flow: SipFlow | undefined;
 }
 
 export class DialogSession extends SipDialog implements KnownDialog {
-  readonly established: SipMessage;
-  readonly remoteAddress: string;
+  readonly established: SipMessage | undefined;
   ack: SipRequest | undefined;
   readonly #core: SipCore;
   readonly #state: DialogState;
   readonly #side: 'caller' | 'called';
+  readonly #origin: DialogSessionOptions['origin'];
+  readonly #contactParams: string | undefined;
   readonly #client: DialogClient;
   readonly #peer: DialogPeer;
   #flow: SipFlow | undefined;
@@ -62,10 +68,16 @@ export class DialogSession extends SipDialog implements KnownDialog {
     this.#core = options.core;
     this.#state = options.state;
     this.established = options.established;
-    this.remoteAddress = options.flow.remote.address;
     this.#side = options.side;
+    this.#origin = options.origin;
+    this.#contactParams = options.contactParams;
+    this.#state.onChanged = () => {
+      this.#emit('changed');
+    };
     this.#client = new DialogClient({
       ...options,
+      // What was not asked for by URI is not known to the new process: it was a matter of size.
+      preferred: options.flow === undefined ? options.origin.transport : undefined,
       flow: () => this.#flow,
       onFlow: (flow) => {
         if (!this.#ended) this.#watch(flow);
@@ -75,7 +87,12 @@ export class DialogSession extends SipDialog implements KnownDialog {
       },
     });
     const { trusts, addressesOf } = this.#core;
-    this.#peer = new DialogPeer({ state: this.#state, flow: options.flow, trusts, addressesOf });
+    this.#peer = new DialogPeer({
+      state: this.#state,
+      origin: options.origin,
+      trusts,
+      addressesOf,
+    });
     this.#incoming = new IncomingOffers({
       core: this.#core,
       contact: () => this.#client.contact,
@@ -88,7 +105,7 @@ export class DialogSession extends SipDialog implements KnownDialog {
         void this.hangUp('timeout');
       },
     });
-    this.#watch(options.flow);
+    if (options.flow !== undefined) this.#watch(options.flow);
     this.#core.dialogs.set(this.#state.key, this);
   }
 
@@ -105,11 +122,15 @@ export class DialogSession extends SipDialog implements KnownDialog {
   }
 
   get localUri(): string {
-    return this.#state.local.uri;
+    return this.#state.localUri;
   }
 
   get remoteUri(): string {
-    return this.#state.remote.uri;
+    return this.#state.remoteUri;
+  }
+
+  get remoteAddress(): string {
+    return this.#origin.address;
   }
 
   get remoteContact(): string {
@@ -122,6 +143,21 @@ export class DialogSession extends SipDialog implements KnownDialog {
 
   get closed(): boolean {
     return this.#ended;
+  }
+
+  snapshot(): DialogSnapshot {
+    const { callId, localTag, remoteTag, localUri, remoteUri, routeSet } = this.#state;
+    const { localSeq, remoteSeq, remoteTarget, remoteParams } = this.#state;
+    return {
+      side: this.#side,
+      ...{ callId, localTag, remoteTag, localUri, remoteUri, routeSet },
+      ...{ localSeq, ...(remoteSeq === undefined ? {} : { remoteSeq }) },
+      ...{ remoteTarget, remoteParams: Object.fromEntries(remoteParams) },
+      transport: this.#origin.transport,
+      remoteAddress: this.#origin.address,
+      contact: this.#client.localContact,
+      ...(this.#contactParams === undefined ? {} : { contactParams: this.#contactParams }),
+    };
   }
 
   reinvite(options: ReinviteOptions = {}): Promise<SipResponse> {
@@ -201,14 +237,14 @@ export class DialogSession extends SipDialog implements KnownDialog {
       respond(this.#core, transaction, { status: 500, reason: 'CSeq Out Of Order' });
       return;
     }
-    this.#state.remoteSeq = seq;
+    this.#state.noteRemoteSeq(seq);
     this.#watch(flow);
     this.#handle(transaction);
   }
 
   receiveAck(ack: SipRequest): void {
     const seq = parseCSeq(ack.headers.get('CSeq') ?? '')?.number;
-    const established = parseCSeq(this.established.headers.get('CSeq') ?? '')?.number;
+    const established = parseCSeq(this.established?.headers.get('CSeq') ?? '')?.number;
     if (this.#firstAnswer !== undefined && seq === established) {
       this.#firstAnswer.acknowledge(ack);
       // From now on a BYE waits, too: whoever is about to be given the dialog must hear of its end.
@@ -223,6 +259,13 @@ export class DialogSession extends SipDialog implements KnownDialog {
    */
   acknowledge(response: SipResponse): Promise<void> {
     return this.#client.acknowledge(response);
+  }
+
+  receiveAgain(response: SipResponse): void {
+    const seq = parseCSeq(response.headers.get('CSeq') ?? '')?.number ?? 0;
+    if (seq > this.#state.localSeq) return;
+    this.#state.refreshTarget(response.headers);
+    this.#client.acknowledge(response).catch(() => undefined);
   }
 
   drop(): void {

@@ -3,6 +3,7 @@ import type { Header } from '../message/headers.ts';
 import type { SipMessage, SipRequest, SipResponse } from '../message/sip-message.ts';
 import type { IncomingReinvite } from './incoming-reinvite.ts';
 import type { IncomingRequest } from './incoming-request.ts';
+import type { DialogSnapshot } from './snapshot.ts';
 
 /**
  * - `bye`: either side hung up. - `gone`: the peer knows no such dialog (481).
@@ -23,6 +24,8 @@ export interface SipDialogEvents {
    * The dialog itself stands (RFC 3261 section 18); the next request opens a new connection, and tells.
    */
   disconnected: [];
+  /** Its snapshot is another: told before the request that makes it so leaves. */
+  changed: [];
   /** The dialog is over, however that came about; emitted once. */
   closed: [why: SipCloseReason];
 }
@@ -65,11 +68,17 @@ export abstract class SipDialog extends EventEmitter<SipDialogEvents> {
   abstract readonly remoteContact: string;
   /** Header parameters of the peer's Contact in lower case, e.g. `+sip.srs`; `''` for those without a value. */
   abstract readonly remoteParams: ReadonlyMap<string, string>;
-  /** The peer's message that made the dialog: the 2xx with its body for the caller, the INVITE for the called. */
-  abstract readonly established: SipMessage;
+  /**
+   * The peer's message that made the dialog: the 2xx with its body for the caller, the INVITE for the called. Undefined in a dialog
+   * that was adopted.
+   */
+  abstract readonly established: SipMessage | undefined;
   /** The ACK that completed the dialog; only for the called. */
   abstract readonly ack: SipRequest | undefined;
   abstract readonly closed: boolean;
+
+  /** As it stands now, for `SipUserAgent.adopt` of another process. */
+  abstract snapshot(): DialogSnapshot;
 
   /**
    * Re-INVITE. Only one INVITE runs in a dialog at a time: calls queue. 491 is retried after the times of section

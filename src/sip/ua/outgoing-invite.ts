@@ -1,3 +1,4 @@
+import { parseCSeq } from '../message/cseq.ts';
 import { SipHeaders } from '../message/headers.ts';
 import { parseNameAddr } from '../message/name-addr.ts';
 import type { SipRequest, SipResponse } from '../message/sip-message.ts';
@@ -12,6 +13,7 @@ import { DialogState } from './dialog-state.ts';
 import { addIdentity } from './identity.ts';
 import type { SentRequest } from './request-sender.ts';
 import { SipFailure } from './sip-failure.ts';
+import type { InviteSnapshot } from './snapshot.ts';
 import type { InviteOptions } from './user-agent-options.ts';
 
 /** How long a final response is waited for when the caller names no time: timer C of proxies. */
@@ -29,7 +31,10 @@ export class OutgoingInvite {
   readonly #dialogs = new Map<string, DialogSession>();
   #seq = 0;
   #settled = false;
+  #handedOver = false;
   #sent: SentRequest | undefined;
+  /** What its 2xx responses led to: each resolves when its dialog was handed over or has ended. */
+  readonly #outcomes: Promise<void>[] = [];
 
   constructor(core: SipCore, options: InviteOptions) {
     this.#core = core;
@@ -49,7 +54,7 @@ export class OutgoingInvite {
     if (signal?.aborted === true) onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      if (!this.#settled) void this.#tryTargets(this.#core.clock.now() + timeoutMs);
+      if (!this.#settled) void this.#run(this.#core.clock.now() + timeoutMs);
       return await this.#result.promise;
     } finally {
       this.#core.clock.clearTimeout(timer);
@@ -63,6 +68,12 @@ export class OutgoingInvite {
     this.#settled = true;
     this.#result.reject(failure);
     this.#sent?.cancel();
+  }
+
+  async #run(deadlineMs: number): Promise<void> {
+    await this.#tryTargets(deadlineMs);
+    await Promise.all(this.#outcomes);
+    if (!this.#handedOver) this.#options.keeper?.over();
   }
 
   /** One after the other; they share the time until `deadlineMs`, so that a silent one leaves some to the rest. */
@@ -113,6 +124,7 @@ export class OutgoingInvite {
     const { promise, resolve, reject } = Promise.withResolvers<SipResponse | undefined>();
     let used: LocalContact = { transport: 'udp', address: '', port: 0 };
     let isGivenUp = false;
+    const { keeper } = this.#options;
     const sent = this.#core.sender.send(
       {
         nextHop,
@@ -121,6 +133,12 @@ export class OutgoingInvite {
         onWay: (contact) => {
           used = contact;
         },
+        ...(keeper === undefined
+          ? {}
+          : {
+              beforeSending: (request, flow) =>
+                keeper.inviting(snapshotOf(request, flow, used, this.#options.contactParams)),
+            }),
       },
       {
         onResponse: (response, flow) => {
@@ -129,7 +147,7 @@ export class OutgoingInvite {
             resolve(response);
             return;
           }
-          this.#established(response, flow, used, isGivenUp);
+          this.#outcomes.push(this.#established(response, flow, used, isGivenUp));
           resolve(undefined);
         },
         onFailure: reject,
@@ -148,12 +166,12 @@ export class OutgoingInvite {
     });
   }
 
-  #established(
+  async #established(
     response: SipResponse,
     flow: SipFlow,
     contact: LocalContact,
     isUnwanted: boolean,
-  ): void {
+  ): Promise<void> {
     const toTag = parseNameAddr(response.headers.get('To') ?? '')?.params.get('tag') ?? '';
     const known = this.#dialogs.get(toTag);
     if (known !== undefined) {
@@ -169,27 +187,30 @@ export class OutgoingInvite {
       side: 'caller',
       contact,
       contactParams: this.#options.contactParams,
+      origin: { transport: flow.transport, address: flow.remote.address },
       flow,
     });
     this.#dialogs.set(toTag, dialog);
-    dialog.acknowledge(response).then(
-      () => {
-        if (this.#settled || isUnwanted) {
-          // Cancelled too late, or the second answer to a forked INVITE: nobody wants this session.
-          void dialog.hangUp('closed');
-          return;
-        }
-        this.#settled = true;
-        this.#result.resolve(dialog);
-        dialog.open();
-      },
-      (cause: unknown) => {
-        // Without its ACK the peer would give the session up: there is none (13.3.1.4).
-        void dialog.hangUp('timeout');
-        if (isUnwanted) return;
-        this.abort(SipFailure.transport(cause));
-      },
-    );
+    try {
+      if (this.#options.keeper !== undefined && !this.#handedOver)
+        await this.#options.keeper.answered(dialog.snapshot());
+      await dialog.acknowledge(response);
+    } catch (cause) {
+      // Without its ACK the peer would give the session up: there is none (13.3.1.4).
+      const isGone = dialog.hangUp('timeout');
+      if (!isUnwanted) this.abort(SipFailure.transport(cause));
+      await isGone;
+      return;
+    }
+    if (this.#settled || isUnwanted) {
+      // Cancelled too late, or the second answer to a forked INVITE: nobody wants this session.
+      await dialog.hangUp('closed');
+      return;
+    }
+    this.#settled = true;
+    this.#handedOver = true;
+    this.#result.resolve(dialog);
+    dialog.open();
   }
 
   /** RFC 3261 section 8.1.1, without Via. */
@@ -208,6 +229,27 @@ export class OutgoingInvite {
     addIdentity(headers, this.#core.identity, 'request');
     return { kind: 'request', method: 'INVITE', uri: withoutHeaders(uri), headers, body };
   }
+}
+
+function snapshotOf(
+  request: SipRequest,
+  flow: SipFlow,
+  contact: LocalContact,
+  contactParams: string | undefined,
+): InviteSnapshot {
+  const { uri, headers } = request;
+  return {
+    uri,
+    via: headers.get('Via') ?? '',
+    from: headers.get('From') ?? '',
+    to: headers.get('To') ?? '',
+    callId: headers.get('Call-ID') ?? '',
+    seq: parseCSeq(headers.get('CSeq') ?? '')?.number ?? 0,
+    transport: flow.transport,
+    remote: { address: flow.remote.address, port: flow.remote.port },
+    contact,
+    ...(contactParams === undefined ? {} : { contactParams }),
+  };
 }
 
 /** A URI as To may hold it: no parameters (table 1 of RFC 3261 section 19.1.1). */

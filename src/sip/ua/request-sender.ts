@@ -23,6 +23,8 @@ export interface RequestSpec {
   /** First Route, or the Request-URI: where it is sent. */
   nextHop: SipUri;
   forced?: SipTransportName | undefined;
+  /** Tried first where the URI of the next hop names none. */
+  preferred?: SipTransportName | undefined;
   /** A connection to reuse, when it leads to the next hop's address. */
   flow?: SipFlow | undefined;
   /** Taken when there is no way to the next hop. */
@@ -31,6 +33,8 @@ export interface RequestSpec {
   build(contact: LocalContact): SipRequest;
   /** Tells that address once the way is open. `build` may be called for others before, to see how big it gets. */
   onWay?(contact: LocalContact): void;
+  /** Awaited before the request leaves. */
+  beforeSending?(request: SipRequest, flow: SipFlow): Promise<void>;
 }
 
 export interface SentRequestEvents {
@@ -106,8 +110,17 @@ export class RequestSender {
       port: 65_535,
     };
     const bytes = serialize(spec.build(placeholder)).length + VIA_BYTES;
+    const { transports } = this.options;
+    const { nextHop, forced, preferred } = spec;
+    if (preferred === 'tcp' && forced === undefined && !nextHop.params.has('transport')) {
+      try {
+        return await transports.flowFor(nextHop, { bytes, forced: preferred });
+      } catch {
+        // As its URI says, then.
+      }
+    }
     try {
-      return await this.options.transports.flowFor(spec.nextHop, { bytes, forced: spec.forced });
+      return await transports.flowFor(nextHop, { bytes, forced });
     } catch (error) {
       if (spec.fallback === undefined || spec.fallback.closed) throw error;
       return spec.fallback;
@@ -148,6 +161,7 @@ export class SentRequest {
     try {
       const spec = this.#attempts++ === 0 ? this.#spec : { ...this.#spec, flow: undefined };
       const { flow, request } = await this.#sender.prepare(spec, this.#branch);
+      if (spec.beforeSending !== undefined) await spec.beforeSending(request, flow);
       if (this.#done) return;
       if (this.#cancelled) {
         this.#fail(SipFailure.cancelled());
@@ -231,7 +245,7 @@ export class SentRequest {
 }
 
 /** RFC 3261 section 9.1. */
-function cancelOf(invite: SipRequest): SipRequest {
+export function cancelOf(invite: SipRequest): SipRequest {
   const headers = new SipHeaders([['Via', invite.headers.get('Via') ?? '']]);
   for (const route of invite.headers.getAll('Route')) headers.add('Route', route);
   headers.add('Max-Forwards', '70');

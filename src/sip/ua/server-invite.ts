@@ -121,6 +121,7 @@ export class ServerInvite implements IncomingInvite {
       side: 'called',
       contact,
       contactParams,
+      origin: { transport, address: this.#transaction.flow.remote.address },
       flow: this.#transaction.flow,
     });
     const answer = new AcceptedAnswer({

@@ -8,6 +8,7 @@ import type { OpenTransport, SipTransportName } from '../transport/flow.ts';
 import type { HostLookup } from '../transport/host-names.ts';
 import type { IncomingInvite } from './incoming-invite.ts';
 import type { IncomingRequest, SipResponseInit, SipSource } from './incoming-request.ts';
+import type { DialogSnapshot, InviteSnapshot } from './snapshot.ts';
 
 export interface SipUserAgentHandlers {
   /** A new dialog is asked for. Without this handler INVITE is answered 405. */
@@ -48,6 +49,16 @@ export interface SipUserAgentOptions {
   handlers: SipUserAgentHandlers;
 }
 
+/** Keeps what another process needs to end, or to go on with, what this one began. What it awaits, it awaits before it is sent. */
+export interface InviteKeeper {
+  /** The INVITE is about to leave; again with each attempt. */
+  inviting(invite: InviteSnapshot): Promise<void>;
+  /** A 2xx made a dialog, whose ACK is about to leave: until then the peer repeats its 2xx. */
+  answered(dialog: DialogSnapshot): Promise<void>;
+  /** Nothing is left of it. Not told where `invite` resolves with a dialog. */
+  over(): void;
+}
+
 export interface InviteOptions {
   /** `sip:user@host:port;transport=tcp`: the Request-URI and the target. */
   uri: string;
@@ -64,6 +75,7 @@ export interface InviteOptions {
   timeoutMs?: number;
   /** How many Contacts of 3xx responses are tried. Default 5; 0 makes a 3xx a failure. */
   maxRedirects?: number;
+  keeper?: InviteKeeper;
   /** Abort cancels: the promise rejects at once, CANCEL (or ACK and BYE, when a 2xx crosses) follows by itself. */
   signal?: AbortSignal;
 }

@@ -1,10 +1,11 @@
+import { TandemError } from '../../errors.ts';
 import { DEFAULT_SIP_LIMITS } from '../limits.ts';
 import { splitList } from '../message/grammar.ts';
 import type { Header, SipHeaders } from '../message/headers.ts';
 import { parseNameAddr } from '../message/name-addr.ts';
 import { makeResponse } from '../message/response.ts';
 import { serialize } from '../message/serialize.ts';
-import type { SipRequest } from '../message/sip-message.ts';
+import type { SipRequest, SipResponse } from '../message/sip-message.ts';
 import { parseSipUri } from '../message/uri.ts';
 import { systemClock } from '../clock.ts';
 import { newTag, systemRandom } from '../transaction/identifiers.ts';
@@ -18,14 +19,17 @@ import { openSocket } from '../transport/open-socket.ts';
 import { TransportLayer } from '../transport/transport-layer.ts';
 import { respond } from './core.ts';
 import type { KnownDialog, SipCore } from './core.ts';
-import { dialogKey } from './dialog-state.ts';
+import { DialogSession } from './dialog-session.ts';
+import { dialogKey, DialogState } from './dialog-state.ts';
 import type { SipDialog } from './dialog.ts';
+import { ForsakenInvite, forsakenKey } from './forsaken-invite.ts';
 import { IncomingRequest } from './incoming-request.ts';
 import { askOptions } from './outgoing-options.ts';
 import { OutgoingInvite } from './outgoing-invite.ts';
 import { RequestSender } from './request-sender.ts';
 import { ServerInvite } from './server-invite.ts';
 import { SipFailure } from './sip-failure.ts';
+import type { DialogSnapshot, InviteSnapshot } from './snapshot.ts';
 import type {
   InviteOptions,
   OptionsOptions,
@@ -54,6 +58,8 @@ export class SipUserAgent {
   readonly #handlers: SipUserAgentHandlers;
   readonly #outgoing = new Set<OutgoingInvite>();
   readonly #incoming = new Set<ServerInvite>();
+  /** INVITEs of another process, by `forsakenKey`. */
+  readonly #forsaken = new Map<string, ForsakenInvite>();
   #strangerToldAtMs = Number.NEGATIVE_INFINITY;
   #closing: Promise<void> | undefined;
 
@@ -94,6 +100,9 @@ export class SipUserAgent {
       },
       onAck: (ack, flow) => {
         userAgent.#receiveAck(ack, flow);
+      },
+      onStray: (response, flow) => {
+        userAgent.#receiveStray(response, flow);
       },
     });
     const transports = await TransportLayer.create({
@@ -177,6 +186,45 @@ export class SipUserAgent {
   }
 
   /**
+   * Goes on with a dialog of another process, which is gone. It sends over a new connection when it first has something to send.
+   * Attach its listeners in this turn: requests of the peer are held back until then.
+   * @throws SIP_INVALID when the dialog is here already
+   */
+  adopt(snapshot: DialogSnapshot): SipDialog {
+    this.#refuseWhenClosing();
+    const state = DialogState.ofSnapshot(snapshot);
+    if (this.#core.dialogs.has(state.key)) throw isHere('dialog', snapshot.callId);
+    const { side, contact, contactParams, transport, remoteAddress } = snapshot;
+    const dialog = new DialogSession({
+      core: this.#core,
+      state,
+      established: undefined,
+      side,
+      contact,
+      contactParams,
+      origin: { transport, address: remoteAddress },
+      flow: undefined,
+    });
+    dialog.open();
+    return dialog;
+  }
+
+  /**
+   * Cancels an INVITE of another process, which is gone, and ends what comes of it all the same. Never rejects; resolves when nothing
+   * is left of it, within 64 T1.
+   * @throws SIP_INVALID when it is being undone already
+   */
+  undo(snapshot: InviteSnapshot): Promise<void> {
+    this.#refuseWhenClosing();
+    const invite = new ForsakenInvite(this.#core, snapshot, () =>
+      this.#forsaken.delete(invite.key),
+    );
+    if (this.#forsaken.has(invite.key)) throw isHere('INVITE', snapshot.callId);
+    this.#forsaken.set(invite.key, invite);
+    return invite.undo();
+  }
+
+  /**
    * Asks whether somebody is there: any final response, whatever its status, resolves.
    * @throws SipFailure `timeout`, `transport` or `cancelled`
    */
@@ -217,6 +265,7 @@ export class SipUserAgent {
       clock.clearTimeout(timer);
     }
     for (const dialog of [...dialogs.values()]) dialog.drop();
+    for (const invite of [...this.#forsaken.values()]) invite.abandon();
     this.#transactions.close();
     await this.#transports.close();
   }
@@ -256,7 +305,7 @@ export class SipUserAgent {
         answer(420, [['Unsupported', unsupported.join(', ')]]);
         return;
       }
-      if (tagOf(request, 'To') !== '') {
+      if (tagOf(request.headers, 'To') !== '') {
         const dialog = this.#dialogOf(request);
         if (dialog === undefined) answer(481);
         else
@@ -328,6 +377,27 @@ export class SipUserAgent {
     });
   }
 
+  #receiveStray(response: SipResponse, flow: SipFlow): void {
+    const { headers } = response;
+    const invite = this.#forsaken.get(forsakenKey(headers));
+    if (invite !== undefined) {
+      invite.receive(response, flow);
+      return;
+    }
+    if (response.status >= 300) return;
+    const key = dialogKey(
+      headers.get('Call-ID') ?? '',
+      tagOf(headers, 'From'),
+      tagOf(headers, 'To'),
+    );
+    const dialog = this.#core.dialogs.get(key);
+    if (dialog === undefined) return;
+    // Nothing is said to a stranger: a response has no response.
+    void Promise.resolve(dialog.isFromPeer(flow)).then((isPeer) => {
+      if (isPeer) dialog.receiveAgain(response);
+    });
+  }
+
   /** Calls back at once, unless the name of a host must be looked up. */
   #fromPeer(
     dialog: KnownDialog,
@@ -363,7 +433,9 @@ export class SipUserAgent {
 
   #dialogOf(request: SipRequest): KnownDialog | undefined {
     const callId = request.headers.get('Call-ID') ?? '';
-    return this.#core.dialogs.get(dialogKey(callId, tagOf(request, 'To'), tagOf(request, 'From')));
+    return this.#core.dialogs.get(
+      dialogKey(callId, tagOf(request.headers, 'To'), tagOf(request.headers, 'From')),
+    );
   }
 }
 
@@ -372,6 +444,12 @@ function comesTheSameWay(cancel: SipFlow, invite: SipFlow): boolean {
   return cancel.transport === invite.transport && cancel.remote.address === invite.remote.address;
 }
 
-function tagOf(request: SipRequest, header: 'From' | 'To'): string {
-  return parseNameAddr(request.headers.get(header) ?? '')?.params.get('tag') ?? '';
+function isHere(what: string, callId: string): TandemError {
+  return new TandemError('SIP_INVALID', `SIP ${what} ${callId} is here already`, {
+    details: { field: 'callId', callId },
+  });
+}
+
+function tagOf(headers: SipHeaders, header: 'From' | 'To'): string {
+  return parseNameAddr(headers.get(header) ?? '')?.params.get('tag') ?? '';
 }

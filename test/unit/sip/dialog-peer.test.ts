@@ -28,7 +28,7 @@ function peerOf(options: {
   if (state === undefined) throw new Error('no dialog');
   return new DialogPeer({
     state,
-    flow: flow(transport, RECORDER),
+    origin: { transport, address: RECORDER },
     addressesOf: (host) =>
       host === 'rec.example.com'
         ? Promise.resolve([{ address: '192.0.2.7', family: 4 }])

@@ -12,6 +12,7 @@ import type { HostAddress } from '../../../src/sip/transport/host-names.ts';
 import { SipUserAgent } from '../../../src/sip/ua/user-agent.ts';
 import { readSiprecBody } from '../../../src/siprec/body.ts';
 import { SiprecClient } from '../../../src/siprec/client.ts';
+import type { SessionSnapshot } from '../../../src/siprec/client.ts';
 import { settle } from '../../support/manual-clock.ts';
 import { FakeClock } from '../sip/support/fake-clock.ts';
 import { MemoryNetwork } from '../sip/support/memory-network.ts';
@@ -37,6 +38,10 @@ let client: SiprecClient;
 let recorder: RawPeer;
 let changes: RecorderMedia[];
 let ended: string[];
+let kept: Map<string, SessionSnapshot>;
+/** What was kept, in order. */
+let stages: string[];
+let storing: Promise<void>;
 let slow: PromiseWithResolvers<readonly HostAddress[]>;
 
 beforeEach(async () => {
@@ -44,7 +49,16 @@ beforeEach(async () => {
   network = new MemoryNetwork();
   changes = [];
   ended = [];
+  kept = new Map();
+  stages = [];
+  storing = Promise.resolve();
   slow = Promise.withResolvers();
+  client = await clientAtOurs();
+  recorder = new RawPeer(network, RECORDER, OURS, () => taken());
+});
+
+/** In the place of the one before: what is sent to our address comes to the new one alone. */
+async function clientAtOurs(): Promise<SiprecClient> {
   const logger = pino({ level: 'silent' });
   const userAgent = await SipUserAgent.create({
     host: OURS,
@@ -65,17 +79,28 @@ beforeEach(async () => {
           : Promise.reject(new Error('ENOTFOUND')),
     handlers: {},
   });
-  client = new SiprecClient({
+  const made = new SiprecClient({
     userAgent,
     logger,
     clock,
     random: systemRandom,
     mediaAllowed: (address) => address === ALLOWED,
+    keeper: {
+      keep: (recordId, snapshot) => {
+        kept.set(recordId, JSON.parse(JSON.stringify(snapshot)) as SessionSnapshot);
+        stages.push(snapshot.stage);
+      },
+      forget: (recordId) => {
+        kept.delete(recordId);
+        stages.push('forgotten');
+      },
+      flush: () => storing,
+    },
   });
-  client.on('mediaChanged', ({ media }) => changes.push(media));
-  client.on('ended', ({ reason }) => ended.push(reason));
-  recorder = new RawPeer(network, RECORDER, OURS, () => taken());
-});
+  made.on('mediaChanged', ({ media }) => changes.push(media));
+  made.on('ended', ({ reason }) => ended.push(reason));
+  return made;
+}
 
 const lines = [
   'm=audio 7000 RTP/AVP 8 101',
@@ -475,5 +500,93 @@ describe('the end of a session', () => {
     clock.advance(4_000);
     await over;
     expect(ended).toEqual([]);
+  });
+});
+
+describe('what another process needs of a session', () => {
+  const left = (): SessionSnapshot => {
+    const snapshot = kept.get('r');
+    if (snapshot === undefined) throw new Error('nothing was kept');
+    return snapshot;
+  };
+
+  it('is kept from the INVITE on, and forgotten when BYE is answered', async () => {
+    await established();
+    await settle();
+    expect([...new Set(stages)]).toEqual(['inviting', 'ending', 'established']);
+    recorder.answer = () => undefined;
+    void client.end('r');
+    await settle();
+    expect(left().stage).toBe('ending');
+    recorder.reply(recorder.got.at(-1) ?? invite(), { status: 200 });
+    await settle();
+    expect(stages.at(-1)).toBe('forgotten');
+  });
+
+  it('is forgotten when the recorder hangs up, or refuses', async () => {
+    await established();
+    recorder.ask(invite(), 'BYE');
+    await settle();
+    expect([...kept]).toEqual([]);
+    recorder.answer = () => ({ status: 486 });
+    await failure(client.establish(request()));
+    await settle();
+    expect([...kept]).toEqual([]);
+  });
+
+  it('does not have to be kept for a call to be recorded', async () => {
+    storing = Promise.reject(new Error('the disk is full'));
+    storing.catch(() => undefined);
+    expect(await established()).toEqual(media(RECORDER));
+  });
+
+  it('goes on where it was: the lines, the media, the pause', async () => {
+    await established();
+    await client.update('r', { streams, paused: true });
+    await settle();
+    const version = (message: SipRequest | undefined) =>
+      Number(/o=- \d+ (\d+)/.exec(offerOf(message))?.[1]);
+    const before = invites().at(-1);
+    const successor = await clientAtOurs();
+    expect(successor.adopt('r', left())).toEqual(media(RECORDER));
+    await successor.update('r', { streams: streams.slice(1), paused: false });
+    const offer = offerOf(invites().at(-1));
+    expect(offer.match(/m=audio \d+/g)).toEqual(['m=audio 0', 'm=audio 9002']);
+    expect(/o=- (\d+)/.exec(offer)?.[1]).toBe(/o=- (\d+)/.exec(offerOf(before))?.[1]);
+    expect(version(invites().at(-1))).toBeGreaterThan(version(before));
+    expect(left()).toMatchObject({ stage: 'established', session: { lines: { present: ['b'] } } });
+  });
+
+  it('still says where the recorder may have its media', async () => {
+    await established();
+    await settle();
+    const successor = await clientAtOurs();
+    successor.adopt('r', left());
+    clock.advance(0);
+    expect(await asks('INVITE', ELSEWHERE)).toBe(488);
+    expect(await asks('INVITE', ALLOWED)).toBe(200);
+    expect(changes).toEqual([media(ALLOWED)]);
+  });
+
+  it('is adopted once', async () => {
+    await established();
+    await settle();
+    expect(() => client.adopt('r', left())).toThrow(
+      expect.objectContaining({ code: 'SIPREC_INVALID' }),
+    );
+  });
+
+  it('whose answer was not read yet ends the session', async () => {
+    // The answer names a host that is not found before the process is gone.
+    recorder.answer = () => taken('slow.example.com');
+    void failure(client.establish(request()));
+    await settle();
+    expect(left().stage).toBe('ending');
+    recorder.answer = () => ({ status: 200 });
+    const successor = await clientAtOurs();
+    expect(successor.adopt('r', left())).toBeUndefined();
+    await settle();
+    expect(recorder.methods).toEqual(['INVITE', 'ACK', 'BYE']);
+    expect([...kept]).toEqual([]);
   });
 });

@@ -68,6 +68,7 @@ function inviteOf(user: string): IncomingInvite {
     addressesOf: () => Promise.resolve([]),
     mediaAllowed: () => false,
     onMedia: () => undefined,
+    onChanged: () => undefined,
   }).offerBody();
   const dialog = { on: () => dialog } as unknown as SipDialog;
   return {
