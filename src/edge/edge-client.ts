@@ -1,0 +1,388 @@
+import { EventEmitter } from 'node:events';
+import { TandemError } from '../errors.ts';
+import { EdgeChannel } from './edge-channel.ts';
+import type { EdgeInventory, EdgeStatus, HelloAnswer } from './edge-process-types.ts';
+import type {
+  AddForkOptions,
+  EdgeCounters,
+  EdgeEvent,
+  ForkReport,
+  ForkSigns,
+  OpenedPort,
+  OpenPortOptions,
+  PortRemote,
+  RelayStall,
+  RoutedPort,
+  SocketAddress,
+  Stock,
+  StreamReport,
+} from './types.ts';
+import {
+  checkAddFork,
+  checkAddress,
+  checkId,
+  checkIds,
+  checkNiceness,
+  checkOpenPort,
+  checkRemote,
+  checkRoute,
+  checkSequence,
+  checkTime,
+} from './validate.ts';
+import {
+  readCounters,
+  readForkReport,
+  readForkSigns,
+  readHello,
+  readInventory,
+  readOpenedPort,
+  readRelayStall,
+  readStatus,
+  readStock,
+  readStreamReport,
+} from './wire-reports.ts';
+import type { WireWriter } from './wire-writer.ts';
+import { writeFork, writeRemote, writeRoute } from './wire-options.ts';
+import { type WireCommand, wireLatches, wireMagic, wireVersion } from './wire.ts';
+
+/** Ids say which thread they live on. */
+const threadsMax = 64;
+
+const nothing = (): undefined => undefined;
+
+export interface EdgeClientEvents {
+  event: [EdgeEvent];
+  /** The edge is gone, or has another control. */
+  closed: [TandemError];
+}
+
+/**
+ * The edge in another process, as its control has it. What it is told takes effect in the order of the calls, and resolves when it has;
+ * each may be refused as in `Edge`, or with EDGE_LOST when the edge is gone. Who becomes its control ends the connection of the one
+ * before.
+ */
+export class EdgeClient extends EventEmitter<EdgeClientEvents> {
+  readonly hello: HelloAnswer;
+  /** What was there when this control came. */
+  readonly found: EdgeInventory;
+  readonly #channel: EdgeChannel;
+  /** Ports by thread. */
+  readonly #load: number[];
+
+  private constructor(channel: EdgeChannel, hello: HelloAnswer, found: EdgeInventory) {
+    super();
+    this.#channel = channel;
+    this.hello = hello;
+    this.found = found;
+    this.#load = hello.relays.map(() => 0);
+    for (const { portId } of found.ports) this.#count(portId % threadsMax, 1);
+  }
+
+  /**
+   * Throws what `connect` does where no edge listens; EDGE_VERSION for one that speaks another version; EDGE_LOST.
+   *
+   * @param version for tests
+   */
+  static async connect(socketPath: string, version = wireVersion): Promise<EdgeClient> {
+    let client: EdgeClient | undefined;
+    const early: EdgeEvent[] = [];
+    const channel = await EdgeChannel.open(socketPath, {
+      onEvent: (event) => {
+        if (client === undefined) early.push(event);
+        else client.emit('event', event);
+      },
+      onLost: (cause) => client?.emit('closed', cause),
+    });
+    try {
+      const hello = await channel.ask(
+        'hello',
+        (writer) => {
+          writer.u32(wireMagic);
+          writer.u16(version);
+        },
+        readHello,
+      );
+      const found = await channel.ask('inventory', nothing, readInventory);
+      client = new EdgeClient(channel, hello, found);
+    } catch (error) {
+      channel.close();
+      throw error;
+    }
+    const connected = client;
+    // Whoever connects listens from the next turn on.
+    setImmediate(() => {
+      for (const event of early) connected.emit('event', event);
+    });
+    return connected;
+  }
+
+  /** The least loaded thread. */
+  pickShard(): number {
+    return this.#load.indexOf(Math.min(...this.#load));
+  }
+
+  /** The thread's shared loopback socket, which mediasoup transports connect to. */
+  relayAddress(shard: number): SocketAddress {
+    const address = this.hello.relays[shard];
+    if (address === undefined) throw new TandemError('EDGE_FAILED', `no shard ${shard}`);
+    return address;
+  }
+
+  /** Where a thread's packets of one stream index come from. */
+  legAddress(
+    shard: number,
+    streamIndex: number,
+    family: 4 | 6,
+  ): { readonly rtp: SocketAddress; readonly rtcp: SocketAddress } {
+    const leg = this.hello.legs.find(
+      (candidate) =>
+        candidate.shard === shard &&
+        candidate.streamIndex === streamIndex &&
+        candidate.family === family,
+    );
+    if (leg === undefined) {
+      throw new TandemError(
+        'EDGE_FAILED',
+        `no leg socket for shard ${shard}, stream ${streamIndex} over IPv${family}`,
+      );
+    }
+    return { rtp: leg.rtp, rtcp: leg.rtcp };
+  }
+
+  async openPort(options: OpenPortOptions): Promise<OpenedPort> {
+    checkOpenPort(options);
+    const { shard, host, latch } = options;
+    // Counted before it is there, so that those that are opened together are spread.
+    this.#count(shard, 1);
+    try {
+      return await this.#channel.ask(
+        'openPort',
+        (writer) => {
+          writer.u32(shard);
+          writer.address({ ip: host, port: 0 });
+          writer.choice(wireLatches, latch);
+        },
+        readOpenedPort,
+      );
+    } catch (error) {
+      this.#count(shard, -1);
+      throw error;
+    }
+  }
+
+  async setRemote(portId: number, remote: PortRemote): Promise<void> {
+    checkId('portId', portId);
+    checkRemote(remote);
+    await this.#tell('setRemote', (writer) => {
+      writer.u32(portId);
+      writeRemote(writer, remote);
+    });
+  }
+
+  /** Together: no packet comes between them. */
+  async setRoutes(routes: readonly RoutedPort[]): Promise<void> {
+    checkIds(
+      'routes',
+      routes.map(({ portId }) => portId),
+    );
+    for (const { route } of routes) checkRoute(route);
+    await this.#tell('setRoutes', (writer) => {
+      writer.list(routes, (routed) => {
+        writeRoute(writer, routed);
+      });
+    });
+  }
+
+  /** See `Edge.closePort`. */
+  async closePort(portId: number): Promise<StreamReport> {
+    checkId('portId', portId);
+    const report = await this.#channel.ask('closePort', idOf(portId), readStreamReport);
+    this.#count(portId % threadsMax, -1);
+    return report;
+  }
+
+  /** See `Edge.takeStock`. */
+  async takeStock(portIds: readonly number[], forkIds: readonly number[]): Promise<Stock> {
+    checkIds('portIds', portIds);
+    checkIds('forkIds', forkIds);
+    return this.#channel.ask(
+      'takeStock',
+      (writer) => {
+        writer.ids(portIds);
+        writer.ids(forkIds);
+      },
+      readStock,
+    );
+  }
+
+  /** See `Edge.addForks`. */
+  async addForks(forks: readonly AddForkOptions[]): Promise<number[]> {
+    checkIds(
+      'forks',
+      forks.map(({ portId }) => portId),
+    );
+    forks.forEach(checkAddFork);
+    return this.#channel.ask(
+      'addForks',
+      (writer) => {
+        writer.list(forks, (fork) => {
+          writeFork(writer, fork);
+        });
+      },
+      (reader) => reader.list(() => reader.u32()),
+    );
+  }
+
+  /** The recorder moved its media address. */
+  async setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): Promise<void> {
+    checkId('forkId', forkId);
+    checkAddress('rtp', rtp);
+    checkAddress('rtcp', rtcp);
+    await this.#tell('setForkTarget', (writer) => {
+      writer.u32(forkId);
+      writer.address(rtp);
+      writer.address(rtcp);
+    });
+  }
+
+  /** When this has resolved, nothing from `from` on is sent any more: see `Edge.pauseFork`. */
+  async pauseFork(forkId: number, from = 0): Promise<void> {
+    checkId('forkId', forkId);
+    checkSequence('from', from);
+    await this.#tell('pauseFork', (writer) => {
+      writer.u32(forkId);
+      writer.f64(from);
+    });
+  }
+
+  /** Goes on with the next live packet. */
+  async resumeFork(forkId: number): Promise<void> {
+    checkId('forkId', forkId);
+    await this.#tell('resumeFork', idOf(forkId));
+  }
+
+  /** See `Edge.endForks`. */
+  endForks(forkIds: readonly number[]): Promise<ForkReport[]> {
+    return this.#forkReports('endForks', forkIds);
+  }
+
+  /** Sends RTCP BYE, unless they were ended before. */
+  removeForks(forkIds: readonly number[]): Promise<ForkReport[]> {
+    return this.#forkReports('removeForks', forkIds);
+  }
+
+  /** Of all threads. Rights that it would take, the edge gave up when it started: see `EdgeProcessOptions.nice`. */
+  async takePrecedence(niceness: number): Promise<boolean> {
+    checkNiceness('niceness', niceness);
+    return this.#channel.ask(
+      'takePrecedence',
+      (writer) => {
+        writer.f64(niceness);
+      },
+      (reader) => reader.flag(),
+    );
+  }
+
+  inventory(): Promise<EdgeInventory> {
+    return this.#channel.ask('inventory', nothing, readInventory);
+  }
+
+  status(): Promise<EdgeStatus> {
+    return this.#channel.ask('status', nothing, readStatus);
+  }
+
+  /** Its calls end, with RTCP BYE, and then the edge. Resolves when they have. */
+  shutdown(): Promise<void> {
+    return this.#tell('shutdown', nothing);
+  }
+
+  async streamReports(portIds: readonly number[]): Promise<StreamReport[]> {
+    checkIds('portIds', portIds);
+    return this.#channel.ask('streamReports', idsOf(portIds), (reader) =>
+      reader.list(() => readStreamReport(reader)),
+    );
+  }
+
+  forkReports(forkIds: readonly number[]): Promise<ForkReport[]> {
+    return this.#forkReports('forkReports', forkIds);
+  }
+
+  /** Of all forks. */
+  forkSigns(): Promise<ForkSigns[]> {
+    return this.#channel.ask('forkSigns', nothing, (reader) =>
+      reader.list(() => readForkSigns(reader)),
+    );
+  }
+
+  /** By port, when its newest packet came: Unix ms, 0 before there is one. */
+  lastHeard(): Promise<Map<number, number>> {
+    return this.#channel.ask(
+      'lastHeard',
+      nothing,
+      (reader) => new Map(reader.list((): [number, number] => [reader.u32(), reader.f64()])),
+    );
+  }
+
+  relayStalls(): Promise<RelayStall[]> {
+    return this.#channel.ask('relayStalls', nothing, (reader) =>
+      reader.list(() => readRelayStall(reader)),
+    );
+  }
+
+  /** See `Edge.sequencesAt`. */
+  async sequencesAt(portIds: readonly number[], at: number): Promise<(number | undefined)[]> {
+    checkIds('portIds', portIds);
+    checkTime('at', at);
+    return this.#channel.ask(
+      'sequencesAt',
+      (writer) => {
+        writer.ids(portIds);
+        writer.f64(at);
+      },
+      (reader) =>
+        reader.list(() => {
+          const sequence = reader.f64();
+          return sequence === 0 ? undefined : sequence;
+        }),
+    );
+  }
+
+  counters(): Promise<EdgeCounters> {
+    return this.#channel.ask('counters', nothing, readCounters);
+  }
+
+  /** Ends the connection, not the edge: what it has goes on. Idempotent. */
+  close(): void {
+    this.#channel.close();
+  }
+
+  async #tell(command: WireCommand, write: (writer: WireWriter) => void): Promise<void> {
+    await this.#channel.ask(command, write, nothing);
+  }
+
+  async #forkReports(
+    command: 'endForks' | 'removeForks' | 'forkReports',
+    forkIds: readonly number[],
+  ): Promise<ForkReport[]> {
+    checkIds('forkIds', forkIds);
+    return this.#channel.ask(command, idsOf(forkIds), (reader) =>
+      reader.list(() => readForkReport(reader)),
+    );
+  }
+
+  #count(shard: number, by: number): void {
+    this.#load[shard] = (this.#load[shard] ?? 0) + by;
+  }
+}
+
+const idOf =
+  (id: number) =>
+  (writer: WireWriter): void => {
+    writer.u32(id);
+  };
+
+const idsOf =
+  (ids: readonly number[]) =>
+  (writer: WireWriter): void => {
+    writer.ids(ids);
+  };
