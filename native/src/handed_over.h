@@ -9,7 +9,7 @@
 namespace tandem {
 
 /** Packets that mediasoup was given and that have not come out of it yet, the oldest first. It
- * keeps their order, and their timestamps and payloads as they are. */
+ * keeps their order, and their timestamps and payloads as they are: so they are known again. */
 class HandedOver {
  public:
   struct Packet {
@@ -25,7 +25,8 @@ class HandedOver {
     packets_[end_++ % kHandedOverMax] = packet;
   }
 
-  /** What was given before it and did not come before it comes no more. */
+  /** What was given before it and did not come before it comes no more. One that is not known is
+   * taken for the oldest: nothing may be heard twice. */
   void cameBack(uint32_t timestamp, uint32_t digest) {
     for (uint64_t at = first_; at < end_; ++at) {
       const Packet& packet = packets_[at % kHandedOverMax];
@@ -33,6 +34,7 @@ class HandedOver {
       first_ = at + 1;
       return;
     }
+    if (size() > 0) ++first_;
   }
 
   size_t size() const { return static_cast<size_t>(end_ - first_); }

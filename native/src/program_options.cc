@@ -1,6 +1,6 @@
 #include "program_options.h"
 
-#include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <string_view>
@@ -50,8 +50,9 @@ class Arguments {
     char* end = nullptr;
     const double value = strtod(text->c_str(), &end);
     if (text->empty() || *end != '\0' || !(value >= min && value <= max)) {
-      fail("--" + name + " is not a number within " + std::to_string(min) + ".." +
-           std::to_string(max) + ": " + *text);
+      char bounds[64];
+      snprintf(bounds, sizeof bounds, "%g..%g", min, max);
+      fail("--" + name + " is not a number within " + bounds + ": " + *text);
     }
     return value;
   }

@@ -41,6 +41,7 @@ import {
   readStock,
   readStreamReport,
 } from './wire-reports.ts';
+import type { WireReader } from './wire-reader.ts';
 import type { WireWriter } from './wire-writer.ts';
 import { writeFork, writeRemote, writeRoute } from './wire-options.ts';
 import { type WireCommand, wireLatches, wireMagic, wireVersion } from './wire.ts';
@@ -48,7 +49,10 @@ import { type WireCommand, wireLatches, wireMagic, wireVersion } from './wire.ts
 /** Ids say which thread they live on. */
 const threadsMax = 64;
 
-const nothing = (): undefined => undefined;
+const nothing = (): void => undefined;
+
+const portIdsOf = (items: readonly { readonly portId: number }[]): number[] =>
+  items.map(({ portId }) => portId);
 
 export interface EdgeClientEvents {
   event: [EdgeEvent];
@@ -149,63 +153,80 @@ export class EdgeClient extends EventEmitter<EdgeClientEvents> {
     return { rtp: leg.rtp, rtcp: leg.rtcp };
   }
 
-  async openPort(options: OpenPortOptions): Promise<OpenedPort> {
-    checkOpenPort(options);
+  openPort(options: OpenPortOptions): Promise<OpenedPort> {
     const { shard, host, latch } = options;
+    const opened = this.#ask(
+      () => {
+        checkOpenPort(options);
+      },
+      'openPort',
+      (writer) => {
+        writer.u32(shard);
+        writer.address({ ip: host, port: 0 });
+        writer.choice(wireLatches, latch);
+      },
+      readOpenedPort,
+    );
     // Counted before it is there, so that those that are opened together are spread.
     this.#count(shard, 1);
-    try {
-      return await this.#channel.ask(
-        'openPort',
-        (writer) => {
-          writer.u32(shard);
-          writer.address({ ip: host, port: 0 });
-          writer.choice(wireLatches, latch);
-        },
-        readOpenedPort,
-      );
-    } catch (error) {
+    opened.catch(() => {
       this.#count(shard, -1);
-      throw error;
-    }
+    });
+    return opened;
   }
 
-  async setRemote(portId: number, remote: PortRemote): Promise<void> {
-    checkId('portId', portId);
-    checkRemote(remote);
-    await this.#tell('setRemote', (writer) => {
-      writer.u32(portId);
-      writeRemote(writer, remote);
-    });
+  setRemote(portId: number, remote: PortRemote): Promise<void> {
+    return this.#tell(
+      () => {
+        checkId('portId', portId);
+        checkRemote(remote);
+      },
+      'setRemote',
+      (writer) => {
+        writer.u32(portId);
+        writeRemote(writer, remote);
+      },
+    );
   }
 
   /** Together: no packet comes between them. */
-  async setRoutes(routes: readonly RoutedPort[]): Promise<void> {
-    checkIds(
-      'routes',
-      routes.map(({ portId }) => portId),
+  setRoutes(routes: readonly RoutedPort[]): Promise<void> {
+    return this.#tell(
+      () => {
+        checkIds('routes', portIdsOf(routes));
+        for (const { route } of routes) checkRoute(route);
+      },
+      'setRoutes',
+      (writer) => {
+        writer.list(routes, (routed) => {
+          writeRoute(writer, routed);
+        });
+      },
     );
-    for (const { route } of routes) checkRoute(route);
-    await this.#tell('setRoutes', (writer) => {
-      writer.list(routes, (routed) => {
-        writeRoute(writer, routed);
-      });
-    });
   }
 
   /** See `Edge.closePort`. */
-  async closePort(portId: number): Promise<StreamReport> {
-    checkId('portId', portId);
-    const report = await this.#channel.ask('closePort', idOf(portId), readStreamReport);
-    this.#count(portId % threadsMax, -1);
-    return report;
+  closePort(portId: number): Promise<StreamReport> {
+    return this.#ask(
+      () => {
+        checkId('portId', portId);
+      },
+      'closePort',
+      idOf(portId),
+      (reader) => {
+        this.#count(portId % threadsMax, -1);
+        return readStreamReport(reader);
+      },
+    );
   }
 
   /** See `Edge.takeStock`. */
-  async takeStock(portIds: readonly number[], forkIds: readonly number[]): Promise<Stock> {
-    checkIds('portIds', portIds);
-    checkIds('forkIds', forkIds);
-    return this.#channel.ask(
+  takeStock(portIds: readonly number[], forkIds: readonly number[]): Promise<Stock> {
+    return this.#ask(
+      () => {
+        checkIds('portIds', portIds);
+        checkIds('forkIds', forkIds);
+      },
       'takeStock',
       (writer) => {
         writer.ids(portIds);
@@ -216,13 +237,12 @@ export class EdgeClient extends EventEmitter<EdgeClientEvents> {
   }
 
   /** See `Edge.addForks`. */
-  async addForks(forks: readonly AddForkOptions[]): Promise<number[]> {
-    checkIds(
-      'forks',
-      forks.map(({ portId }) => portId),
-    );
-    forks.forEach(checkAddFork);
-    return this.#channel.ask(
+  addForks(forks: readonly AddForkOptions[]): Promise<number[]> {
+    return this.#ask(
+      () => {
+        checkIds('forks', portIdsOf(forks));
+        forks.forEach(checkAddFork);
+      },
       'addForks',
       (writer) => {
         writer.list(forks, (fork) => {
@@ -234,31 +254,46 @@ export class EdgeClient extends EventEmitter<EdgeClientEvents> {
   }
 
   /** The recorder moved its media address. */
-  async setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): Promise<void> {
-    checkId('forkId', forkId);
-    checkAddress('rtp', rtp);
-    checkAddress('rtcp', rtcp);
-    await this.#tell('setForkTarget', (writer) => {
-      writer.u32(forkId);
-      writer.address(rtp);
-      writer.address(rtcp);
-    });
+  setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): Promise<void> {
+    return this.#tell(
+      () => {
+        checkId('forkId', forkId);
+        checkAddress('rtp', rtp);
+        checkAddress('rtcp', rtcp);
+      },
+      'setForkTarget',
+      (writer) => {
+        writer.u32(forkId);
+        writer.address(rtp);
+        writer.address(rtcp);
+      },
+    );
   }
 
   /** When this has resolved, nothing from `from` on is sent any more: see `Edge.pauseFork`. */
-  async pauseFork(forkId: number, from = 0): Promise<void> {
-    checkId('forkId', forkId);
-    checkSequence('from', from);
-    await this.#tell('pauseFork', (writer) => {
-      writer.u32(forkId);
-      writer.f64(from);
-    });
+  pauseFork(forkId: number, from = 0): Promise<void> {
+    return this.#tell(
+      () => {
+        checkId('forkId', forkId);
+        checkSequence('from', from);
+      },
+      'pauseFork',
+      (writer) => {
+        writer.u32(forkId);
+        writer.f64(from);
+      },
+    );
   }
 
   /** Goes on with the next live packet. */
-  async resumeFork(forkId: number): Promise<void> {
-    checkId('forkId', forkId);
-    await this.#tell('resumeFork', idOf(forkId));
+  resumeFork(forkId: number): Promise<void> {
+    return this.#tell(
+      () => {
+        checkId('forkId', forkId);
+      },
+      'resumeFork',
+      idOf(forkId),
+    );
   }
 
   /** See `Edge.endForks`. */
@@ -272,9 +307,11 @@ export class EdgeClient extends EventEmitter<EdgeClientEvents> {
   }
 
   /** Of all threads. Rights that it would take, the edge gave up when it started: see `EdgeProcessOptions.nice`. */
-  async takePrecedence(niceness: number): Promise<boolean> {
-    checkNiceness('niceness', niceness);
-    return this.#channel.ask(
+  takePrecedence(niceness: number): Promise<boolean> {
+    return this.#ask(
+      () => {
+        checkNiceness('niceness', niceness);
+      },
       'takePrecedence',
       (writer) => {
         writer.f64(niceness);
@@ -293,13 +330,17 @@ export class EdgeClient extends EventEmitter<EdgeClientEvents> {
 
   /** Its calls end, with RTCP BYE, and then the edge. Resolves when they have. */
   shutdown(): Promise<void> {
-    return this.#tell('shutdown', nothing);
+    return this.#tell(nothing, 'shutdown', nothing);
   }
 
-  async streamReports(portIds: readonly number[]): Promise<StreamReport[]> {
-    checkIds('portIds', portIds);
-    return this.#channel.ask('streamReports', idsOf(portIds), (reader) =>
-      reader.list(() => readStreamReport(reader)),
+  streamReports(portIds: readonly number[]): Promise<StreamReport[]> {
+    return this.#ask(
+      () => {
+        checkIds('portIds', portIds);
+      },
+      'streamReports',
+      idsOf(portIds),
+      (reader) => reader.list(() => readStreamReport(reader)),
     );
   }
 
@@ -330,20 +371,18 @@ export class EdgeClient extends EventEmitter<EdgeClientEvents> {
   }
 
   /** See `Edge.sequencesAt`. */
-  async sequencesAt(portIds: readonly number[], at: number): Promise<(number | undefined)[]> {
-    checkIds('portIds', portIds);
-    checkTime('at', at);
-    return this.#channel.ask(
+  sequencesAt(portIds: readonly number[], at: number): Promise<(number | undefined)[]> {
+    return this.#ask(
+      () => {
+        checkIds('portIds', portIds);
+        checkTime('at', at);
+      },
       'sequencesAt',
       (writer) => {
         writer.ids(portIds);
         writer.f64(at);
       },
-      (reader) =>
-        reader.list(() => {
-          const sequence = reader.f64();
-          return sequence === 0 ? undefined : sequence;
-        }),
+      (reader) => reader.list(() => reader.f64() || undefined),
     );
   }
 
@@ -356,22 +395,46 @@ export class EdgeClient extends EventEmitter<EdgeClientEvents> {
     this.#channel.close();
   }
 
-  async #tell(command: WireCommand, write: (writer: WireWriter) => void): Promise<void> {
-    await this.#channel.ask(command, write, nothing);
+  #tell(
+    check: () => void,
+    command: WireCommand,
+    write: (writer: WireWriter) => void,
+  ): Promise<void> {
+    return this.#ask(check, command, write, nothing);
   }
 
-  async #forkReports(
+  /** Every answer passes through here and nothing behind it: so those that come together resolve in their order. */
+  #ask<T>(
+    check: () => void,
+    command: WireCommand,
+    write: (writer: WireWriter) => void,
+    read: (reader: WireReader) => T,
+  ): Promise<T> {
+    try {
+      check();
+    } catch (error) {
+      return Promise.reject(error as TandemError);
+    }
+    return this.#channel.ask(command, write, read);
+  }
+
+  #forkReports(
     command: 'endForks' | 'removeForks' | 'forkReports',
     forkIds: readonly number[],
   ): Promise<ForkReport[]> {
-    checkIds('forkIds', forkIds);
-    return this.#channel.ask(command, idsOf(forkIds), (reader) =>
-      reader.list(() => readForkReport(reader)),
+    return this.#ask(
+      () => {
+        checkIds('forkIds', forkIds);
+      },
+      command,
+      idsOf(forkIds),
+      (reader) => reader.list(() => readForkReport(reader)),
     );
   }
 
   #count(shard: number, by: number): void {
-    this.#load[shard] = (this.#load[shard] ?? 0) + by;
+    const ports = this.#load[shard];
+    if (ports !== undefined) this.#load[shard] = ports + by;
   }
 }
 

@@ -7,7 +7,10 @@ import { generator, mutate } from './mutate.ts';
 
 const address = { ip: '192.0.2.7', port: 4_000 };
 
-function frame(command: WireCommand, write: (writer: WireWriter) => void = () => undefined): Buffer {
+function frame(
+  command: WireCommand,
+  write: (writer: WireWriter) => void = () => undefined,
+): Buffer {
   const writer = new WireWriter(command, 7);
   write(writer);
   return writer.end();
