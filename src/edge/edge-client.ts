@@ -51,6 +51,16 @@ const threadsMax = 64;
 
 const nothing = (): void => undefined;
 
+function refusalOf(check: () => void): TandemError | undefined {
+  try {
+    check();
+    return undefined;
+  } catch (error) {
+    if (error instanceof TandemError) return error;
+    throw error;
+  }
+}
+
 const portIdsOf = (items: readonly { readonly portId: number }[]): number[] =>
   items.map(({ portId }) => portId);
 
@@ -410,12 +420,10 @@ export class EdgeClient extends EventEmitter<EdgeClientEvents> {
     write: (writer: WireWriter) => void,
     read: (reader: WireReader) => T,
   ): Promise<T> {
-    try {
-      check();
-    } catch (error) {
-      return Promise.reject(error as TandemError);
-    }
-    return this.#channel.ask(command, write, read);
+    const refusal = refusalOf(check);
+    return refusal === undefined
+      ? this.#channel.ask(command, write, read)
+      : Promise.reject(refusal);
   }
 
   #forkReports(

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import type { EdgeEvent, SocketAddress } from '../../src/edge/types.ts';
-import { Edge } from '../../src/edge/edge.ts';
+import type { Edge } from '../../src/edge/edge.ts';
 import { edgeContract } from '../support/edge-contract.ts';
 import type {
   ContractOptions,
@@ -10,7 +10,7 @@ import type {
   ContractRecorder,
   ContractRig,
 } from '../support/edge-contract.ts';
-import { EdgeRig, type CreateEdge } from '../support/edge-rig.ts';
+import { createEdge, EdgeRig, type CreateEdge } from '../support/edge-rig.ts';
 import { receiverReport, rtcpTypes, splitRtcp } from '../support/rtcp-fixtures.ts';
 import { rtpRun, sequenceOf } from '../support/rtp-fixtures.ts';
 import { createSyncEdge } from '../support/sync-edge.ts';
@@ -26,7 +26,7 @@ const reporter = 0x0bad_cafe;
 class NativeRig implements ContractRig {
   readonly #rig: EdgeRig;
 
-  constructor({ ringSeconds = 10 }: ContractOptions, create: CreateEdge = Edge.create) {
+  constructor({ ringSeconds = 10 }: ContractOptions, create: CreateEdge = createEdge) {
     const ring = { seconds: ringSeconds, bytes: 1_048_576 };
     this.#rig = new EdgeRig('127.0.0.1', { ring }, create);
   }

@@ -18,6 +18,9 @@ type EventOf<T extends EdgeEvent['type']> = Extract<EdgeEvent, { type: T }>;
 
 export type CreateEdge = (options: EdgeOptions, onEvent: (event: EdgeEvent) => void) => Edge;
 
+/** The edge in this process. */
+export const createEdge: CreateEdge = (options, onEvent) => Edge.create(options, onEvent);
+
 /** A real edge, the sockets around it, and its events to wait for. Closes all that it made. */
 export class EdgeRig extends EventEmitter<{ event: [EdgeEvent] }> {
   readonly edge: Edge;
@@ -28,7 +31,7 @@ export class EdgeRig extends EventEmitter<{ event: [EdgeEvent] }> {
   constructor(
     ip = '127.0.0.1',
     options: Partial<EdgeOptions> = {},
-    create: CreateEdge = Edge.create,
+    create: CreateEdge = createEdge,
   ) {
     super();
     this.ip = ip;

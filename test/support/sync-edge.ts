@@ -57,7 +57,7 @@ export function createSyncEdge(edge: EdgeOptions, onEvent: (event: EdgeEvent) =>
     void worker.terminate();
     rmSync(stateDir, { recursive: true, force: true });
   };
-  return new Proxy({} as Edge, {
+  return new Proxy(Object.create(null) as Edge, {
     get: (_target, name) =>
       name === 'close' ? close : (...args: unknown[]) => ask(String(name), args),
   });
