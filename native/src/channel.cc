@@ -150,6 +150,8 @@ bool Channel::greetWith(ChannelConnection& connection, std::span<const uint8_t> 
   const uint32_t number = reader.u32();
   const auto hello = std::get<HelloCommand>(readCommand(WireCommand::kHello, reader));
   if (hello.magic != kWireMagic) throw WireError("hello is of something else");
+  // Who gave up waiting takes nobody's place.
+  if (connection.isEnded()) return false;
   WireWriter out(connection.out());
   bool isWelcome = true;
   reply(out, number, [&] {

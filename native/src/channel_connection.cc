@@ -1,5 +1,6 @@
 #include "channel_connection.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -22,6 +23,11 @@ bool ChannelConnection::receive() {
   if (size < 0) return isLater(errno);
   frames_.push({bytes.data(), static_cast<size_t>(size)});
   return true;
+}
+
+bool ChannelConnection::isEnded() const {
+  pollfd end{fd_.get(), POLLRDHUP, 0};
+  return poll(&end, 1, 0) == 1;
 }
 
 bool ChannelConnection::flush() {

@@ -20,6 +20,8 @@ class ChannelConnection {
   /** Reads what there is, up to a bound. False when the other side is gone. */
   bool receive();
   FrameSplitter& frames() { return frames_; }
+  /** The other side says nothing more, whatever of what it said is still to be read. */
+  bool isEnded() const;
 
   /** To append to. */
   std::vector<uint8_t>& out() { return out_; }

@@ -102,12 +102,12 @@ export class EdgeChannel {
   }
 
   /** What was asked before is still sent; who waits for an answer gets EDGE_LOST. Idempotent. */
-  close(): void {
+  close(reason = 'the connection to the edge is closed'): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#flush();
     this.#socket.end();
-    this.#refuseAll(lost('the connection to the edge is closed'));
+    this.#refuseAll(lost(reason));
   }
 
   #queue(frame: Buffer): void {

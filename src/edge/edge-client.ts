@@ -64,6 +64,15 @@ function refusalOf(check: () => void): TandemError | undefined {
 const portIdsOf = (items: readonly { readonly portId: number }[]): number[] =>
   items.map(({ portId }) => portId);
 
+/** Far more than an edge needs that is starved of CPU. */
+const defaultHelloMs = 15_000;
+
+export interface ConnectOptions {
+  readonly version?: number;
+  /** How long an edge may take to say what it has. */
+  readonly helloMs?: number;
+}
+
 export interface EdgeClientEvents {
   event: [EdgeEvent];
   /** The edge is gone, or has another control. */
@@ -93,11 +102,13 @@ export class EdgeClient extends EventEmitter<EdgeClientEvents> {
   }
 
   /**
-   * Throws what `connect` does where no edge listens; EDGE_VERSION for one that speaks another version; EDGE_LOST.
-   *
-   * @param version for tests
+   * Throws what `connect` does where no edge listens; EDGE_VERSION for one that speaks another version; EDGE_LOST for one that has
+   * another control in the same moment, or that does not answer, as it hangs.
    */
-  static async connect(socketPath: string, version = wireVersion): Promise<EdgeClient> {
+  static async connect(
+    socketPath: string,
+    { version = wireVersion, helloMs = defaultHelloMs }: ConnectOptions = {},
+  ): Promise<EdgeClient> {
     let client: EdgeClient | undefined;
     const early: EdgeEvent[] = [];
     const channel = await EdgeChannel.open(socketPath, {
@@ -107,6 +118,9 @@ export class EdgeClient extends EventEmitter<EdgeClientEvents> {
       },
       onLost: (cause) => client?.emit('closed', cause),
     });
+    const late = setTimeout(() => {
+      channel.close('the edge does not answer');
+    }, helloMs);
     try {
       const hello = await channel.ask(
         'hello',
@@ -121,6 +135,8 @@ export class EdgeClient extends EventEmitter<EdgeClientEvents> {
     } catch (error) {
       channel.close();
       throw error;
+    } finally {
+      clearTimeout(late);
     }
     const connected = client;
     // Whoever connects listens from the next turn on.

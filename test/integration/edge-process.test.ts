@@ -195,7 +195,7 @@ describe('one edge and several controls', () => {
 
   it('refuses a control of another version, and keeps the one that it has', async () => {
     const { client } = await state.start();
-    await expect(EdgeClient.connect(state.socketPath, 99)).rejects.toMatchObject({
+    await expect(EdgeClient.connect(state.socketPath, { version: 99 })).rejects.toMatchObject({
       code: 'EDGE_VERSION',
       message: expect.stringContaining(String(client.hello.pid)) as string,
     });
@@ -433,6 +433,20 @@ describe('the end of the edge', () => {
     const { client: next, isNew } = await state.start();
     expect(isNew).toBe(true);
     expect(next.hello.pid).not.toBe(client.hello.pid);
+  });
+
+  it('is not waited for by a control that finds it hanging', async () => {
+    const { client } = await state.start();
+    const { pid } = client.hello;
+    process.kill(pid, 'SIGSTOP');
+    await expect(EdgeClient.connect(state.socketPath, { helloMs: 200 })).rejects.toMatchObject({
+      code: 'EDGE_LOST',
+      message: 'the edge does not answer',
+    });
+    process.kill(pid, 'SIGCONT');
+    // Who has gone takes nobody's place.
+    expect(await client.status()).toMatchObject({ controls: 1 });
+    expect(await client.inventory()).toEqual({ ports: [], forks: [] });
   });
 
   it('does not come with that of a terminal or a parent', async () => {
