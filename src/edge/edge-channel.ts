@@ -102,12 +102,20 @@ export class EdgeChannel {
   }
 
   /** What was asked before is still sent; who waits for an answer gets EDGE_LOST. Idempotent. */
-  close(reason = 'the connection to the edge is closed'): void {
+  close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#flush();
     this.#socket.end();
-    this.#refuseAll(lost(reason));
+    this.#refuseAll(lost('the connection to the edge is closed'));
+  }
+
+  /** Of an edge that does not answer. The connection is gone before this returns, so that a later answer is to nobody. */
+  giveUp(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket.destroy();
+    this.#refuseAll(new TandemError('EDGE_FAILED', 'the edge does not answer'));
   }
 
   #queue(frame: Buffer): void {

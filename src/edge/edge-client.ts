@@ -102,8 +102,8 @@ export class EdgeClient extends EventEmitter<EdgeClientEvents> {
   }
 
   /**
-   * Throws what `connect` does where no edge listens; EDGE_VERSION for one that speaks another version; EDGE_LOST for one that has
-   * another control in the same moment, or that does not answer, as it hangs.
+   * Throws what `connect` does where no edge listens; EDGE_VERSION for one that speaks another version; EDGE_LOST for one that dies
+   * or has another control in the same moment; EDGE_FAILED for one that hangs.
    */
   static async connect(
     socketPath: string,
@@ -119,7 +119,7 @@ export class EdgeClient extends EventEmitter<EdgeClientEvents> {
       onLost: (cause) => client?.emit('closed', cause),
     });
     const late = setTimeout(() => {
-      channel.close('the edge does not answer');
+      channel.giveUp();
     }, helloMs);
     try {
       const hello = await channel.ask(

@@ -12,7 +12,7 @@ import { checkEdgeOptions, checkNiceness, checkOrphanMs } from './validate.ts';
 /** The folder is for its owner alone: whoever may write there could be taken for the edge. */
 const ownerOnly = 0o700;
 const othersBits = 0o077;
-/** For a new edge to open its sockets, and for one that others have just started. */
+/** For a new edge to open its sockets, and for all of it together. */
 const readyMs = 15_000;
 const againMs = 20;
 /** Of what the program says of itself: one line. */
@@ -28,8 +28,8 @@ export interface FoundEdge {
  * The edge of a state directory: the one that runs, whatever it was started with, or a new one. It is nobody's child: it outlives who
  * starts it.
  *
- * Throws EDGE_VERSION, naming its process, where one runs that speaks another version; EDGE_FAILED, naming the option or what the system
- * said, where none can be started.
+ * Throws EDGE_VERSION, naming its process, where one runs that speaks another version; EDGE_FAILED where it hangs, or naming the option
+ * or what the system said where none can be started.
  */
 export async function startOrFindEdge(options: EdgeProcessOptions): Promise<FoundEdge> {
   checkEdgeOptions(options.edge);
@@ -38,10 +38,16 @@ export async function startOrFindEdge(options: EdgeProcessOptions): Promise<Foun
   const stateDir = resolve(options.stateDir);
   await makeStateDir(stateDir);
   const socketPath = join(stateDir, 'edge.sock');
-  const running = await connectIfAny(socketPath);
-  if (running !== undefined) return { client: running, isNew: false };
-  const isNew = await startEdge(options, stateDir, socketPath);
-  return { client: await connectSoon(socketPath), isNew };
+  const signal = AbortSignal.timeout(readyMs);
+  for (let isNew = false; ;) {
+    const client = await connectIfAny(socketPath);
+    if (client !== undefined) return { client, isNew };
+    if (signal.aborted) throw failed(socketPath, new Error('nobody listens'));
+    const isStarted = await startEdge(options, stateDir, socketPath);
+    // One that others have just started listens before long, and one that is dying holds its place for a moment.
+    if (!isStarted) await delay(againMs);
+    isNew ||= isStarted;
+  }
 }
 
 async function makeStateDir(path: string): Promise<void> {
@@ -61,25 +67,15 @@ async function connectIfAny(socketPath: string): Promise<EdgeClient | undefined>
   try {
     return await EdgeClient.connect(socketPath);
   } catch (error) {
-    if (isNobodyThere(error)) return undefined;
+    if (isGone(error)) return undefined;
     throw error instanceof TandemError ? error : failed(socketPath, error);
   }
 }
 
-function isNobodyThere(error: unknown): boolean {
+/** Nobody is there, or was just dying, or has got another control in the same moment. */
+function isGone(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return code === 'ENOENT' || code === 'ECONNREFUSED';
-}
-
-/** One that others have just started binds its socket before long. */
-async function connectSoon(socketPath: string): Promise<EdgeClient> {
-  const signal = AbortSignal.timeout(readyMs);
-  for (;;) {
-    const client = await connectIfAny(socketPath);
-    if (client !== undefined) return client;
-    if (signal.aborted) throw failed(socketPath, new Error('the edge does not listen'));
-    await delay(againMs);
-  }
+  return code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'EDGE_LOST';
 }
 
 function failed(socketPath: string, cause: unknown): TandemError {

@@ -440,7 +440,7 @@ describe('the end of the edge', () => {
     const { pid } = client.hello;
     process.kill(pid, 'SIGSTOP');
     await expect(EdgeClient.connect(state.socketPath, { helloMs: 200 })).rejects.toMatchObject({
-      code: 'EDGE_LOST',
+      code: 'EDGE_FAILED',
       message: 'the edge does not answer',
     });
     process.kill(pid, 'SIGCONT');
