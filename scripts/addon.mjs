@@ -1,4 +1,4 @@
-// The edge's native addon, built by node-gyp, and kept by the hash of what it was built from.
+// The edge's native addon and the edge as a program, built by node-gyp, and kept by the hash of what they were built from.
 
 import { spawnSync } from 'node:child_process';
 import {
@@ -28,6 +28,7 @@ import { withProgress } from './progress.mjs';
 
 const nativeDir = join(rootDir, 'native');
 const addonName = 'edge.node';
+const programName = 'tandem-edge';
 const stampName = 'inputs-hash';
 
 /** The two builds: what runs, and the one with AddressSanitizer and UndefinedBehaviorSanitizer. */
@@ -44,15 +45,15 @@ export function addonPath(build) {
 }
 
 /**
- * Makes sure that the addon is there and made from the sources as they are.
+ * Makes sure that the addon and the program are there and made from the sources as they are.
  * @param {AddonBuild} build
  */
 export async function ensureAddon(build) {
   const hash = addonInputsHash(build);
   const output = outputDir(build);
-  if (readStamp(join(output, stampName)) === hash && existsSync(join(output, addonName))) return;
+  if (readStamp(join(output, stampName)) === hash && isBuilt(output)) return;
   const cached = join(cacheDir, 'addon', hash);
-  if (existsSync(join(cached, addonName))) {
+  if (isBuilt(cached)) {
     mkdirSync(output, { recursive: true });
     copyResults(cached, output);
   } else {
@@ -64,6 +65,10 @@ export async function ensureAddon(build) {
     renameSync(temporary, cached);
   }
   writeFileSync(join(output, stampName), `${hash}\n`);
+}
+
+function isBuilt(dir) {
+  return [addonName, programName].every((name) => existsSync(join(dir, name)));
 }
 
 async function buildAddon(build) {

@@ -24,6 +24,8 @@ export type ErrorCode =
   | 'SDP_UNSUPPORTED_SRTP'
   // media
   | 'EDGE_FAILED'
+  | 'EDGE_LOST'
+  | 'EDGE_VERSION'
   | 'NO_PORT'
   | 'WORKER_LOST'
   // recorders

@@ -309,6 +309,9 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("fuzzRtcp", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
                 return fuzzWith(info, fuzzRtcp);
               }));
+  exports.Set("fuzzChannel", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
+                return fuzzWith(info, fuzzChannel);
+              }));
   exports.Set("traceReception", Napi::Function::New(env, traceReception));
   exports.Set("traceRelay", Napi::Function::New(env, traceRelay));
   exports.Set("traceReports", Napi::Function::New(env, traceReports));

@@ -2,7 +2,9 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdint>
 
 namespace tandem {
@@ -11,6 +13,13 @@ inline constexpr int64_t kNsPerMs = 1'000'000;
 inline constexpr int64_t kNsPerSecond = 1'000'000'000;
 
 inline int64_t toNs(const timespec& ts) { return ts.tv_sec * kNsPerSecond + ts.tv_nsec; }
+
+/** Of a time that was told in milliseconds. A double holds such a time to a quarter of a
+ * microsecond: what was told before comes back as no later than it was. */
+inline int64_t toTimeNs(double ms) {
+  constexpr int64_t kPrecisionNs = 250;
+  return std::max<int64_t>(0, std::llround(ms * static_cast<double>(kNsPerMs)) - kPrecisionNs);
+}
 
 /** For deadlines and pacing. */
 inline int64_t monotonicNs() {

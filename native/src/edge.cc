@@ -215,6 +215,10 @@ void Edge::setRoutes(const std::vector<PortRoute>& routes) {
   });
 }
 
+void Edge::bypassRelays() {
+  for (auto& shard : shards_) shard->run([](Shard& s) { s.bypassRelays(); });
+}
+
 std::vector<LastHeard> Edge::lastHeard() {
   std::vector<LastHeard> all;
   for (auto& shard : shards_) shard->run([&all](Shard& s) { s.addLastHeard(all); });
@@ -432,6 +436,20 @@ Counters Edge::counters() {
   Counters sum;
   for (auto& shard : shards_) sum.add(shard->run([](Shard& s) { return s.counters(); }));
   return sum;
+}
+
+Inventory Edge::inventory() {
+  Inventory inventory;
+  for (auto& shard : shards_) shard->run([&](Shard& s) { s.addInventory(inventory); });
+  return inventory;
+}
+
+void Edge::onEveryThread(const std::function<void()>& body) {
+  for (auto& shard : shards_) shard->run([&](Shard&) { body(); });
+}
+
+void Edge::endCalls() {
+  for (const PortInventory& port : inventory().ports) closePort(port.portId);
 }
 
 void Edge::close() {

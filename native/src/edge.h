@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -7,6 +8,7 @@
 
 #include "clock_rates.h"
 #include "events.h"
+#include "inventory.h"
 #include "latch.h"
 #include "shard.h"
 #include "udp.h"
@@ -67,6 +69,14 @@ struct OpenedCapture {
   std::vector<std::pair<Address, Address>> streams;
 };
 
+/** Where a thread's packets of one stream index come from. */
+struct LegAddress {
+  uint32_t shard;
+  uint32_t streamIndex;
+  Address rtp;
+  Address rtcp;
+};
+
 /** All shards, seen from the JavaScript thread, which alone opens sockets and hands out ports and
  * ids. */
 class Edge {
@@ -84,6 +94,8 @@ class Edge {
   void setRemote(uint32_t portId, const PortRemote& remote);
   /** Those of one thread between two packets. */
   void setRoutes(const std::vector<PortRoute>& routes);
+  /** Ports that lead through mediasoup go around it, as when nothing comes back. */
+  void bypassRelays();
   /** Of all ports, in no order. */
   std::vector<LastHeard> lastHeard();
   /** Ports that go around mediasoup without having been told to. */
@@ -116,15 +128,16 @@ class Edge {
   CaptureReport captureReport(uint32_t captureId);
 
   Counters counters();
+  Inventory inventory();
+  uint32_t threads() const { return static_cast<uint32_t>(shards_.size()); }
+  const std::vector<LegAddress>& legs() const { return legs_; }
+  /** On each edge thread in turn. */
+  void onEveryThread(const std::function<void()>& body);
+  /** Closes all ports: their recorders are told goodbye. */
+  void endCalls();
   void close();
 
  private:
-  struct LegAddress {
-    uint32_t shard;
-    uint32_t streamIndex;
-    Address rtp;
-    Address rtcp;
-  };
   struct Owned {
     std::vector<uint16_t> rtpPorts;
     int family;

@@ -1,12 +1,16 @@
 #include "fuzz.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <source_location>
+#include <span>
 #include <vector>
 
+#include "edge_command.h"
+#include "frame_splitter.h"
 #include "normaliser.h"
 #include "range_reporter.h"
 #include "ranges.h"
@@ -63,7 +67,41 @@ void fuzzJudge(std::vector<uint8_t>& compound) {
   require(judge.lost().atLeast <= judge.lost().atMost && judge.lost().atMost <= sizeOf(all));
 }
 
+/** What control may say, whatever it says. Only that it is read within its bounds counts. */
+bool isCommand(std::span<const uint8_t> frame) {
+  WireReader reader(frame.data(), frame.size());
+  const auto name = static_cast<WireCommand>(reader.u8());
+  reader.u32();
+  try {
+    readCommand(name, reader);
+  } catch (const EdgeError&) {
+    // Read as far as that, and refused.
+  }
+  return true;
+}
+
 }  // namespace
+
+bool fuzzChannel(const uint8_t* data, size_t size) {
+  FrameSplitter splitter;
+  bool any = false;
+  try {
+    // In pieces that cut frames apart.
+    for (size_t at = 0; at < size;) {
+      const size_t piece = std::min<size_t>(size - at, 1 + at % 61);
+      const std::vector<uint8_t> copy(data + at, data + at + piece);
+      splitter.push(copy);
+      while (const auto frame = splitter.next(kCommandBytesMax)) {
+        const std::vector<uint8_t> exact(frame->begin(), frame->end());
+        any = isCommand(exact) || any;
+      }
+      at += piece;
+    }
+  } catch (const WireError&) {
+    return false;
+  }
+  return any;
+}
 
 bool fuzzRtp(const uint8_t* data, size_t size) {
   // State is kept, so that jumps and restarts come out of one input after another. Bounds are

@@ -9,5 +9,7 @@ namespace tandem {
  * have been taken. */
 bool fuzzRtp(const uint8_t* data, size_t size);
 bool fuzzRtcp(const uint8_t* data, size_t size);
+/** What somebody says to the edge: true if all of it are commands. None is run. */
+bool fuzzChannel(const uint8_t* data, size_t size);
 
 }  // namespace tandem

@@ -1,6 +1,5 @@
 #include "js_read.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "error.h"
@@ -111,11 +110,7 @@ int64_t readSignedMs(const Napi::Value& value, const char* field) {
 }
 
 int64_t readTime(const Napi::Value& value, const char* field) {
-  // A double holds such a time to a quarter of a microsecond: what was told before comes back as
-  // no later than it was.
-  constexpr int64_t kPrecisionNs = 250;
-  const double ms = readWithin(value, 0, 1e13, field);
-  return std::max<int64_t>(0, std::llround(ms * kNsPerMs) - kPrecisionNs);
+  return toTimeNs(readWithin(value, 0, 1e13, field));
 }
 
 uint64_t readSequence(const Napi::Value& value, const char* field) {

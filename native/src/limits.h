@@ -32,6 +32,9 @@ inline constexpr size_t kDrainMax = 256;
 inline constexpr size_t kReadyMax = 64;
 /** Times that a fork says BYE to a recorder that does not report. */
 inline constexpr size_t kByesMax = 4;
+/** Packets of one port that may be in mediasoup at a time and are sent on when it does not give
+ * them back: more than a fifth of a second has. */
+inline constexpr size_t kHandedOverMax = 64;
 /** Messages in one sendmmsg. The kernel takes up to 1,024 (UIO_MAXIOV). */
 inline constexpr size_t kSendBatch = 64;
 /** Packets to legs in one wake-up, or few more: then the parties' sockets are looked at again. */
@@ -42,6 +45,12 @@ inline constexpr size_t kCatchUpBudget = 1024;
 inline constexpr size_t kCatchUpBurst = 64;
 /** Sender reports in one tick, if not more are due on the average. */
 inline constexpr size_t kReportSlice = 32;
+
+/** Connections to the channel that have not said who they are. */
+inline constexpr int kConnectionsMax = 8;
+inline constexpr size_t kChannelReadBytes = 65536;
+/** Said to a control that has not read it: with more, its commands wait and events are dropped. */
+inline constexpr size_t kChannelPendingMax = 1048576;
 
 inline constexpr int kReceiveBufferBytes = 256 * 1024;
 inline constexpr int kSharedBufferBytes = 4 * 1024 * 1024;

@@ -47,6 +47,8 @@ class PeerSource {
   }
 
   bool muxed() const { return muxed_; }
+  const std::optional<Address>& announcedRtp() const { return rtp_.announced(); }
+  const std::optional<Address>& announcedRtcp() const { return rtcp_.announced(); }
   const std::optional<Address>& latched() const { return rtp_.latched(); }
   std::optional<Address> rtpDestination() const { return sendable(rtp_.destination()); }
   std::optional<Address> rtcpDestination() const {

@@ -59,6 +59,20 @@ void Port::routeAround(ShardContext& context, Port& peer) {
   linkTo(peer);
 }
 
+bool Port::turnAround(ShardContext& context, const Port& peer) {
+  if (leadsTo_ != &peer || !way_.leadsThrough()) return false;
+  way_.turnAround(context);
+  return true;
+}
+
+PortRoute Port::route() const {
+  PortRoute route = way_.route();
+  route.portId = id_;
+  if (peer_ != nullptr) route.kind = PortRoute::Kind::kDirect;
+  if (leadsTo_ != nullptr) route.peerPortId = leadsTo_->id();
+  return route;
+}
+
 void Port::linkTo(Port& peer) {
   leadsTo_ = &peer;
   peer.ledHere_.push_back(this);
@@ -155,7 +169,7 @@ void Port::store(ShardContext& context, const Datagram& datagram, const RtpHeade
   write32(packet + 8, ssrc_);
   account_.add(out.extended, datagram.arrivalNs, datagram.droppedBefore);
 
-  if (way_.leads()) way_.carryRtp(context, packet, header, datagram);
+  if (way_.leads()) way_.carryRtp(context, ring_.head() - 1, packet, header, datagram);
   if (!dirty) {
     dirty = true;
     context.dirty.push_back(this);
@@ -183,7 +197,7 @@ void Port::fromRelay(ShardContext& context, Datagram& datagram) {
     context.countRefusal(malformed);
     return;
   }
-  way_.cameBack();
+  way_.cameBack(header);
   const Normaliser::Output out = egress_.process(header, datagram.arrivalNs, clockRates_);
   // mediasoup adds header extensions that the party's SDP knows nothing of.
   const size_t extension = dropExtension(datagram.data, header);
@@ -225,6 +239,13 @@ StreamReport Port::report() const {
   toParty_.report(report);
   if (!ring_.empty()) report.ringFirst = ring_.at(ring_.first()).extended;
   return report;
+}
+
+PortInventory Port::inventory() const {
+  PortInventory item{id_, sockets_.rtp.local, sockets_.rtcp.local, ssrc_, {}, route()};
+  if (hasRemote_)
+    item.remote = PortRemote{*source_.announcedRtp(), *source_.announcedRtcp(), send_, clockRates_};
+  return item;
 }
 
 std::optional<uint64_t> Port::sequenceAt(int64_t atNs) const {

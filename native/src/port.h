@@ -6,10 +6,12 @@
 
 #include "clock_rates.h"
 #include "ingress_account.h"
+#include "inventory.h"
 #include "latch.h"
 #include "normaliser.h"
 #include "party_egress.h"
 #include "peer_source.h"
+#include "port_settings.h"
 #include "ranges.h"
 #include "relay_way.h"
 #include "reports.h"
@@ -18,13 +20,6 @@
 #include "udp.h"
 
 namespace tandem {
-
-struct PortRemote {
-  Address rtp;
-  Address rtcp;
-  bool send;
-  ClockRates clockRates;
-};
 
 /**
  * One party's pinned pair of sockets: takes its packets, gives them to the other party, to the
@@ -48,9 +43,13 @@ class Port {
   void routeThrough(ShardContext& context, const Address& relay, Port* peer,
                     const std::bitset<128>& payloadTypes);
   void routeAround(ShardContext& context, Port& peer);
+  /** Led through mediasoup until now, and around it from the next packet. False if it is not led
+   * so, or to somebody else. */
+  bool turnAround(ShardContext& context, const Port& peer);
   /** Routes that lead here lead nowhere. */
   void leave(ShardContext& context);
   RelayWay& way() { return way_; }
+  PortRoute route() const;
 
   /** Takes what still waits in the RTP socket, for the last time. */
   void drain(ShardContext& context);
@@ -66,6 +65,7 @@ class Port {
   bool dirty = false;
 
   StreamReport report() const;
+  PortInventory inventory() const;
   /** When the last packet came; 0: none yet. */
   int64_t lastHeardNs() const { return account_.lastNs(); }
   /** Of the oldest packet in the ring that arrived then or later; one past the newest when none

@@ -12,6 +12,8 @@ namespace {
 
 /** Batches read in one wake-up: this one socket stands for many ports. */
 constexpr int kBatchesPerWakeup = 8;
+/** Wake-ups' worth of them that are read at once: more than fits into the socket. */
+constexpr int kDrainRounds = 256;
 
 }  // namespace
 
@@ -88,6 +90,13 @@ bool RelaySocket::receive(ShardContext& context) {
       found->second->fromRelay(context, datagram);
     }
     if (count < kReceiveBatch) return true;
+  }
+  return false;
+}
+
+bool RelaySocket::drain(ShardContext& context) {
+  for (int round = 0; round < kDrainRounds; ++round) {
+    if (receive(context)) return true;
   }
   return false;
 }

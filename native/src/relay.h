@@ -46,6 +46,8 @@ class RelaySocket {
   /** Nothing comes back for what this port sends, as far as has been read. */
   void suspect(Port& port);
   void unsuspect(Port& port) { std::erase(suspects_, &port); }
+  /** Reads what came back so far. False when there is more than it takes at once. */
+  bool drain(ShardContext& context);
   /** At the end of a wake-up: reads what there is before it believes that. */
   void judgeSuspects(ShardContext& context);
 

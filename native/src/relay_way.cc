@@ -1,5 +1,7 @@
 #include "relay_way.h"
 
+#include <array>
+
 #include "bytes.h"
 #include "port.h"
 #include "relay.h"
@@ -12,7 +14,9 @@ void RelayWay::leadNowhere(ShardContext& context) {
   to_.reset();
   peer_ = nullptr;
   around_ = false;
+  payloadTypes_.reset();
   watch_.reset();
+  handedOver_ = {};
   stall_.reset();
 }
 
@@ -22,6 +26,7 @@ void RelayWay::leadThrough(ShardContext& context, const Address& to, Port* peer,
   context.relay->enroll(to, own_);
   to_ = to;
   peer_ = peer;
+  payloadTypes_ = payloadTypes;
   if (peer != nullptr) watch_.emplace(payloadTypes);
 }
 
@@ -31,8 +36,39 @@ void RelayWay::leadAround(ShardContext& context, Port& peer) {
   around_ = true;
 }
 
-void RelayWay::carryRtp(ShardContext& context, const uint8_t* packet, const RtpHeader& header,
-                        const Datagram& datagram) {
+void RelayWay::turnAround(ShardContext& context) {
+  const HandedOver left = handedOver_;
+  leadAround(context, *peer_);
+  const Ring& ring = own_.ring();
+  std::array<uint8_t, kDatagramMax> copy;
+  for (size_t i = 0; i < left.size(); ++i) {
+    if (left[i].index < ring.first()) continue;
+    const Ring::Entry& entry = ring.at(left[i].index);
+    memcpy(copy.data(), ring.data(entry), entry.size);
+    Datagram datagram{};
+    datagram.data = copy.data();
+    datagram.size = entry.size;
+    datagram.arrivalNs = entry.arrivalNs;
+    peer_->fromRelay(context, datagram);
+  }
+}
+
+void RelayWay::goAround(ShardContext& context, const RelayStall& stall) {
+  turnAround(context);
+  stall_ = stall;
+}
+
+PortRoute RelayWay::route() const {
+  PortRoute route;
+  if (around_) route.kind = PortRoute::Kind::kBypass;
+  if (to_) route.kind = PortRoute::Kind::kRelay;
+  route.to = to_;
+  route.payloadTypes = payloadTypes_;
+  return route;
+}
+
+void RelayWay::carryRtp(ShardContext& context, uint64_t index, const uint8_t* packet,
+                        const RtpHeader& header, const Datagram& datagram) {
   if (around_) {
     Datagram changed = datagram;
     std::memcpy(changed.data, packet, kRtpHeaderBytes);
@@ -49,6 +85,7 @@ void RelayWay::carryRtp(ShardContext& context, const uint8_t* packet, const RtpH
     return;
   }
   watch_->handedOver(context.monotonicNow);
+  handedOver_.add({index, read32(packet + 4), header.digest});
   if (watch_->silent()) context.relay->suspect(own_);
 }
 
@@ -62,8 +99,10 @@ void RelayWay::carryRtcp(ShardContext& context, const Datagram& datagram, size_t
   }
 }
 
-void RelayWay::cameBack() {
-  if (peer_ != nullptr && peer_->way().watch_) peer_->way().watch_->cameBack();
+void RelayWay::cameBack(const RtpHeader& header) {
+  if (peer_ == nullptr || !peer_->way().watch_) return;
+  peer_->way().watch_->cameBack();
+  peer_->way().handedOver_.cameBack(header.timestamp, header.digest);
 }
 
 void RelayWay::judge(ShardContext& context) {
@@ -76,11 +115,6 @@ void RelayWay::judge(ShardContext& context) {
   if (peer.way().to_ && peer.way().peer_ == &own_) peer.way().goAround(context, stall);
   context.events.emit(
       {.type = Event::Type::kRelaySilent, .id = own_.id(), .address = {}, .atNs = atNs});
-}
-
-void RelayWay::goAround(ShardContext& context, const RelayStall& stall) {
-  leadAround(context, *peer_);
-  stall_ = stall;
 }
 
 }  // namespace tandem

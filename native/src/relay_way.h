@@ -5,6 +5,8 @@
 #include <optional>
 
 #include "address.h"
+#include "handed_over.h"
+#include "port_settings.h"
 #include "receive_batch.h"
 #include "relay_watch.h"
 #include "rtp_header.h"
@@ -29,15 +31,25 @@ class RelayWay {
                    const std::bitset<128>& payloadTypes);
   void leadAround(ShardContext& context, Port& peer);
   void leadNowhere(ShardContext& context);
+  /** From through mediasoup to around it, where there is a way around. What mediasoup was given and
+   * has not given back goes around first; what it still gives back is not taken any more. */
+  void turnAround(ShardContext& context);
+  /** The same, without having been told to. */
+  void goAround(ShardContext& context, const RelayStall& stall);
 
   bool leads() const { return to_ || around_; }
+  /** And there is a way around it. */
+  bool leadsThrough() const { return to_ && peer_ != nullptr; }
+  /** Without ids. */
+  PortRoute route() const;
 
-  /** @param packet as it is in the ring, `datagram` as it came: the latter may be changed */
-  void carryRtp(ShardContext& context, const uint8_t* packet, const RtpHeader& header,
-                const Datagram& datagram);
+  /** @param index of the packet in the ring, `packet` as it is there, `datagram` as it came: the
+   * latter may be changed */
+  void carryRtp(ShardContext& context, uint64_t index, const uint8_t* packet,
+                const RtpHeader& header, const Datagram& datagram);
   void carryRtcp(ShardContext& context, const Datagram& datagram, size_t size);
   /** Something of the peer's came back out of mediasoup for this port's party. */
-  void cameBack();
+  void cameBack(const RtpHeader& header);
   /** When all that came back has been seen: goes around if still nothing did. */
   void judge(ShardContext& context);
 
@@ -46,13 +58,13 @@ class RelayWay {
   const std::optional<RelayStall>& stall() const { return stall_; }
 
  private:
-  void goAround(ShardContext& context, const RelayStall& stall);
-
   Port& own_;
   std::optional<Address> to_;
   Port* peer_ = nullptr;
   bool around_ = false;
+  std::bitset<128> payloadTypes_;
   std::optional<RelayWatch> watch_;
+  HandedOver handedOver_;
   std::optional<RelayStall> stall_;
   UnforwardedCounts unforwarded_;
 };

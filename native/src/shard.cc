@@ -252,6 +252,10 @@ StreamReport Shard::closePort(uint32_t id) {
 void Shard::setRoute(const PortRoute& route) {
   Port& from = port(route.portId);
   Port* peer = route.peerPortId ? &port(*route.peerPortId) : nullptr;
+  if (route.kind == PortRoute::Kind::kBypass) {
+    relay_.drain(context_);
+    if (from.turnAround(context_, *peer)) return;
+  }
   from.routeNowhere(context_);
   switch (route.kind) {
     case PortRoute::Kind::kNone:
@@ -265,6 +269,14 @@ void Shard::setRoute(const PortRoute& route) {
     case PortRoute::Kind::kBypass:
       from.routeAround(context_, *peer);
       break;
+  }
+}
+
+void Shard::bypassRelays() {
+  relay_.drain(context_);
+  const int64_t atNs = nowNs();
+  for (auto& [id, port] : ports_) {
+    if (port->way().leadsThrough()) port->way().goAround(context_, {atNs, atNs});
   }
 }
 
@@ -293,7 +305,7 @@ void Shard::setForkTarget(uint32_t id, const Address& rtp, const Address& rtcp) 
   const Address oldRtp = moving.rtp();
   const Address oldRtcp = moving.rtcp();
   LegSocket& oldLeg = moving.leg();
-  LegSocket& newLeg = *legFor(rtp.family(), streamIndexOf(moving)).socket;
+  LegSocket& newLeg = *legFor(rtp.family(), streamIndexOf(oldLeg)).socket;
   oldLeg.unregister(moving);
   moving.setTarget(newLeg, rtp, rtcp);
   try {
@@ -305,9 +317,9 @@ void Shard::setForkTarget(uint32_t id, const Address& rtp, const Address& rtcp) 
   }
 }
 
-size_t Shard::streamIndexOf(Fork& fork) const {
+size_t Shard::streamIndexOf(const LegSocket& wanted) const {
   for (const Leg& leg : legs_) {
-    if (leg.socket.get() == &fork.leg()) return leg.streamIndex;
+    if (leg.socket.get() == &wanted) return leg.streamIndex;
   }
   return 0;
 }
@@ -378,6 +390,15 @@ void Shard::addForkSigns(std::vector<ForkSigns>& all) const {
 
 void Shard::addLastHeard(std::vector<LastHeard>& all) const {
   for (const auto& [id, port] : ports_) all.push_back({id, port->lastHeardNs()});
+}
+
+void Shard::addInventory(Inventory& inventory) const {
+  for (const auto& [id, port] : ports_) inventory.ports.push_back(port->inventory());
+  for (const auto& [id, fork] : forks_) {
+    inventory.forks.push_back({id, fork->port().id(),
+                               static_cast<uint32_t>(streamIndexOf(fork->leg())), fork->rtp(),
+                               fork->rtcp(), fork->state()});
+  }
 }
 
 void Shard::addRelayStalls(std::vector<RelayStallReport>& all) const {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <bitset>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -14,6 +13,7 @@
 #include "capture.h"
 #include "error.h"
 #include "fork.h"
+#include "inventory.h"
 #include "leg_socket.h"
 #include "pace_round.h"
 #include "port.h"
@@ -28,16 +28,6 @@ struct ShardOptions {
   double catchUpRate;
   int64_t rtcpIntervalNs;
   std::string cname;
-};
-
-/** Where a port's packets go besides its forks. */
-struct PortRoute {
-  enum class Kind : uint8_t { kNone, kDirect, kRelay, kBypass };
-  uint32_t portId = 0;
-  Kind kind = Kind::kNone;
-  std::optional<uint32_t> peerPortId;
-  std::optional<Address> to;
-  std::bitset<128> payloadTypes;
 };
 
 /**
@@ -96,6 +86,8 @@ class Shard {
   StreamReport closePort(uint32_t id);
   Port& port(uint32_t id);
   void setRoute(const PortRoute& route);
+  /** Ports that lead through mediasoup go around it, as if nothing came back any more. */
+  void bypassRelays();
   void addFork(uint32_t id, uint32_t portId, size_t streamIndex, const Address& rtp,
                const Address& rtcp, const ForkStart& from, std::optional<uint64_t> pausedFrom,
                std::vector<KeptOut> keptOut);
@@ -109,6 +101,7 @@ class Shard {
   size_t forkCount() const { return forks_.size(); }
   void addForkSigns(std::vector<ForkSigns>& all) const;
   void addLastHeard(std::vector<LastHeard>& all) const;
+  void addInventory(Inventory& inventory) const;
   void addRelayStalls(std::vector<RelayStallReport>& all) const;
   Counters counters() const;
 
@@ -135,7 +128,7 @@ class Shard {
   void addCaptures();
   void watch(int fd, Source* source);
   Leg& legFor(int family, size_t streamIndex);
-  size_t streamIndexOf(Fork& fork) const;
+  size_t streamIndexOf(const LegSocket& leg) const;
 
   const uint32_t index_;
   ShardContext context_;

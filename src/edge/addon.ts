@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readEnvironment } from '../config.ts';
 import { messageOf, TandemError } from '../errors.ts';
@@ -177,6 +178,8 @@ export interface Addon {
   /** The packet path's parsers on one datagram; true if it would have been taken. For fuzzing. */
   fuzzRtp(datagram: Uint8Array): boolean;
   fuzzRtcp(datagram: Uint8Array): boolean;
+  /** What somebody says to the edge's process: true if all of it are commands. None is run. For fuzzing. */
+  fuzzChannel(bytes: Uint8Array): boolean;
   /** Packets as a capture's stream takes them, and a report for each step that is none, or that must come before. For tests. */
   traceReception(
     steps: readonly (ReceptionStep | { readonly at: number })[],
@@ -194,6 +197,11 @@ export interface Addon {
 const builtAddonPath = fileURLToPath(
   new URL('../../native/build/Release/edge.node', import.meta.url),
 );
+
+/** The executable that is built beside the addon: the edge as a process of its own. */
+export function edgeProgramPath(): string {
+  return join(dirname(readEnvironment().edgeAddon ?? builtAddonPath), 'tandem-edge');
+}
 
 /** Loads the native addon: the one place that imports a .node file. Throws EDGE_FAILED with the path. */
 export function loadAddon(addonPath = readEnvironment().edgeAddon ?? builtAddonPath): Addon {

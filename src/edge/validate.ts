@@ -110,6 +110,26 @@ export function checkAddFork(options: AddForkOptions): void {
   }
 }
 
+/** Of a port or a fork. */
+export function checkId(field: string, id: number): void {
+  checkInteger(field, id, 0, 2 ** 32 - 1);
+}
+
+/** One for each of what is asked for together. */
+export function checkIds(field: string, ids: readonly number[]): void {
+  checkInteger(`${field}.length`, ids.length, 0, 64);
+  for (const id of ids) checkId(field, id);
+}
+
+/** See setpriority(2). */
+export function checkNiceness(field: string, niceness: number): void {
+  checkInteger(field, niceness, -20, 19);
+}
+
+export function checkOrphanMs(field: string, ms: number): void {
+  checkInteger(field, ms, 1, 86_400_000);
+}
+
 export function checkSequence(field: string, sequence: number): void {
   checkInteger(field, sequence, 0, Number.MAX_SAFE_INTEGER);
 }

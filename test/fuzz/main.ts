@@ -1,9 +1,10 @@
 import { parseArgs } from 'node:util';
+import { fuzzChannel } from './channel.ts';
 import { fuzzRtp } from './rtp.ts';
 import { fuzzSip } from './sip.ts';
 
 /**
- * `npm run fuzz -- --seconds N [--seed S]`: the parsers of RTP, RTCP and SIP on mutated input, with the sanitizers under
+ * `npm run fuzz -- --seconds N [--seed S]`: the parsers of RTP, RTCP, SIP and the edge's channel on mutated input, with the sanitizers under
  * the native ones. Exits with 1, and the seed, at the first input that a parser does not survive.
  */
 
@@ -14,7 +15,7 @@ const { values } = parseArgs({
   },
 });
 const sliceSeconds = 5;
-const parsers = { 'RTP and RTCP': fuzzRtp, SIP: fuzzSip };
+const parsers = { 'RTP and RTCP': fuzzRtp, SIP: fuzzSip, channel: fuzzChannel };
 const executions = new Map<string, number>();
 const endsAt = Date.now() + Number(values.seconds) * 1_000;
 let seed = Number(values.seed);

@@ -10,9 +10,10 @@ import type {
   ContractRecorder,
   ContractRig,
 } from '../support/edge-contract.ts';
-import { EdgeRig } from '../support/edge-rig.ts';
+import { createEdge, EdgeRig, type CreateEdge } from '../support/edge-rig.ts';
 import { receiverReport, rtcpTypes, splitRtcp } from '../support/rtcp-fixtures.ts';
 import { rtpRun, sequenceOf } from '../support/rtp-fixtures.ts';
+import { createSyncEdge } from '../support/sync-edge.ts';
 import { closedAddress } from '../support/udp-peer.ts';
 import { extendedReport, lossRle } from '../support/xr.ts';
 
@@ -25,8 +26,9 @@ const reporter = 0x0bad_cafe;
 class NativeRig implements ContractRig {
   readonly #rig: EdgeRig;
 
-  constructor({ ringSeconds = 10 }: ContractOptions) {
-    this.#rig = new EdgeRig('127.0.0.1', { ring: { seconds: ringSeconds, bytes: 1_048_576 } });
+  constructor({ ringSeconds = 10 }: ContractOptions, create: CreateEdge = createEdge) {
+    const ring = { seconds: ringSeconds, bytes: 1_048_576 };
+    this.#rig = new EdgeRig('127.0.0.1', { ring }, create);
   }
 
   get edge(): Edge {
@@ -118,4 +120,8 @@ class NativeRig implements ContractRig {
 
 describe('the native edge', () => {
   edgeContract((options) => Promise.resolve(new NativeRig(options)));
+});
+
+describe('the edge in a process of its own', () => {
+  edgeContract((options) => Promise.resolve(new NativeRig(options, createSyncEdge)));
 });

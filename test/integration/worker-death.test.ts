@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { hashPayload } from '../support/media-compare.ts';
 import { mediasoupWorkerOf } from '../support/mediasoup-worker.ts';
 import { PlacedCall } from '../support/placed-call.ts';
+import type { RtpSample } from '../support/rtp-party.ts';
 import { TandemProcess } from '../support/tandem-process.ts';
 
 const calls = 50;
@@ -15,7 +16,11 @@ afterAll(async () => {
   await tandem.dispose();
 });
 
-it('brings 50 calls back on the same ports when their mediasoup worker is killed, and records on', async () => {
+/** Of each packet, as often as it is there. */
+const payloadsOf = (packets: readonly RtpSample[]): string[] =>
+  packets.map(({ payload }) => hashPayload(payload)).sort();
+
+it('brings 50 calls back on the same ports when their mediasoup worker is killed: parties lose nothing, and it records on', async () => {
   const placed = await PlacedCall.placeMany(tandem, calls, (index) => ({
     id: `w${index}`,
     stream: { ssrc: 0x5000 + index },
@@ -43,6 +48,11 @@ it('brings 50 calls back on the same ports when their mediasoup worker is killed
   );
   talk.abort();
   await Promise.all(talking);
+  for (const call of placed) {
+    await call.heardAll();
+    expect(payloadsOf(call.b.received)).toEqual(payloadsOf(call.a.sent));
+    expect(payloadsOf(call.a.received)).toEqual(payloadsOf(call.b.sent));
+  }
   for (const call of placed) {
     const { parties } = await tandem.until(
       () => call.state(),

@@ -16,6 +16,11 @@ import { UdpPeer } from './udp-peer.ts';
 
 type EventOf<T extends EdgeEvent['type']> = Extract<EdgeEvent, { type: T }>;
 
+export type CreateEdge = (options: EdgeOptions, onEvent: (event: EdgeEvent) => void) => Edge;
+
+/** The edge in this process. */
+export const createEdge: CreateEdge = (options, onEvent) => Edge.create(options, onEvent);
+
 /** A real edge, the sockets around it, and its events to wait for. Closes all that it made. */
 export class EdgeRig extends EventEmitter<{ event: [EdgeEvent] }> {
   readonly edge: Edge;
@@ -23,11 +28,15 @@ export class EdgeRig extends EventEmitter<{ event: [EdgeEvent] }> {
   readonly ip: string;
   readonly #peers: UdpPeer[] = [];
 
-  constructor(ip = '127.0.0.1', options: Partial<EdgeOptions> = {}) {
+  constructor(
+    ip = '127.0.0.1',
+    options: Partial<EdgeOptions> = {},
+    create: CreateEdge = createEdge,
+  ) {
     super();
     this.ip = ip;
     const min = 41_000 + 2 * Math.floor(Math.random() * 8_000);
-    this.edge = Edge.create(
+    this.edge = create(
       {
         threads: 1,
         legHosts: ['127.0.0.1', '::1'],

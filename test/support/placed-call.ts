@@ -98,6 +98,14 @@ export class PlacedCall {
     await Promise.all([this.a.stream(this.ports.a, until), this.b.stream(this.ports.b, until)]);
   }
 
+  /** Resolves when each party has heard all that the other one said; whether it heard more is another question. */
+  async heardAll(): Promise<void> {
+    await this.#tandem.until(
+      () => Promise.resolve([this.a.received.length, this.b.received.length] as const),
+      ([byA, byB]) => byA >= this.b.sent.length && byB >= this.a.sent.length,
+    );
+  }
+
   /** Ends the call; resolves with its legs when the files of every session are whole. */
   async end(): Promise<readonly LegState[]> {
     await this.hangUp();

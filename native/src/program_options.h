@@ -1,0 +1,24 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "edge.h"
+
+namespace tandem {
+
+/** What tandem-edge is started with. */
+struct ProgramOptions {
+  EdgeOptions edge;
+  /** Path of the channel's socket. */
+  std::string socket;
+  int64_t orphanNs;
+  std::optional<int> niceness;
+  /** From the monotonic clock to that of whoever starts it. */
+  std::optional<int64_t> clockOffsetNs;
+};
+
+/** @throws EdgeError EDGE_FAILED, naming the option */
+ProgramOptions readProgramOptions(int argc, char** argv);
+
+}  // namespace tandem

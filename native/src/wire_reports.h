@@ -1,0 +1,38 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "edge.h"
+#include "wire_writer.h"
+
+namespace tandem {
+
+// What the edge tells, as fields of a frame.
+
+void write(WireWriter& out, const Address& address);
+void write(WireWriter& out, const OpenedPort& port);
+void write(WireWriter& out, const StreamReport& report);
+void write(WireWriter& out, const ForkReport& report);
+void write(WireWriter& out, const Stock& stock);
+void write(WireWriter& out, const Inventory& inventory);
+void write(WireWriter& out, const ForkSigns& signs);
+void write(WireWriter& out, const LastHeard& heard);
+void write(WireWriter& out, const RelayStallReport& stall);
+void write(WireWriter& out, const Counters& counters);
+void write(WireWriter& out, const LegAddress& leg);
+void write(WireWriter& out, const Event& event);
+inline void write(WireWriter& out, bool value) { out.flag(value); }
+inline void write(WireWriter& out, uint32_t id) { out.u32(id); }
+/** 0: there is none. */
+inline void write(WireWriter& out, const std::optional<uint64_t>& sequence) {
+  out.count(sequence.value_or(0));
+}
+
+template <typename Item>
+void write(WireWriter& out, const std::vector<Item>& items) {
+  out.length(items.size());
+  for (const Item& item : items) write(out, item);
+}
+
+}  // namespace tandem

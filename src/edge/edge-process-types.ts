@@ -1,0 +1,69 @@
+import type { EdgeOptions, ForkReport, PortRemote, PortRoute, SocketAddress } from './types.ts';
+
+/** What the edge says of itself to a control that has come. */
+export interface HelloAnswer {
+  readonly version: number;
+  readonly pid: number;
+  /** Unix ms, on its own clock. */
+  readonly startedAt: number;
+  /** From the machine's monotonic clock to the edge's, in ms. */
+  readonly clockOffsetMs: number;
+  /** Of each thread, its shared loopback socket. */
+  readonly relays: readonly SocketAddress[];
+  readonly legs: readonly {
+    readonly shard: number;
+    readonly streamIndex: number;
+    readonly family: 4 | 6;
+    readonly rtp: SocketAddress;
+    readonly rtcp: SocketAddress;
+  }[];
+}
+
+/** All ports and forks that there are, whoever made them. */
+export interface EdgeInventory {
+  readonly ports: readonly PortInventory[];
+  readonly forks: readonly ForkInventory[];
+}
+
+export interface PortInventory {
+  readonly portId: number;
+  readonly rtp: SocketAddress;
+  readonly rtcp: SocketAddress;
+  readonly ssrc: number;
+  /** Absent before it was told. Clock rates of 8,000 Hz are left out. */
+  readonly remote?: PortRemote;
+  /** As it is now: one that goes around mediasoup by itself is a `bypass`. */
+  readonly route: PortRoute;
+}
+
+export interface ForkInventory {
+  readonly forkId: number;
+  readonly portId: number;
+  readonly streamIndex: number;
+  readonly rtp: SocketAddress;
+  readonly rtcp: SocketAddress;
+  readonly state: ForkReport['state'];
+}
+
+/** Counts since the edge was started. */
+export interface EdgeStatus {
+  /** That came one after the other, this one included. */
+  readonly controls: number;
+  /** Connections of other users, refused. */
+  readonly strangers: number;
+  /** Connections that were closed for bytes that are no command. */
+  readonly malformed: number;
+  readonly droppedEvents: number;
+}
+
+export interface EdgeProcessOptions {
+  readonly edge: EdgeOptions;
+  /** Where its socket (`edge.sock`) and its log (`edge.log`) are. Made, for this user alone, when it is not there. */
+  readonly stateDir: string;
+  /** What no control adopts for so long ends: its calls, with RTCP BYE, and the edge. */
+  readonly orphanMs: number;
+  /** Of its threads, -20 before everything else; where the system allows it. */
+  readonly nice?: number;
+  /** The executable; absent: the one built beside the addon. */
+  readonly program?: string;
+}
