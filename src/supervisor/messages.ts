@@ -35,7 +35,6 @@ export const processFacts = z.discriminatedUnion('role', [
 ]);
 export type ProcessFacts = z.infer<typeof processFacts>;
 export type ControlFacts = Extract<ProcessFacts, { role: 'control' }>;
-export type RecorderFacts = Extract<ProcessFacts, { role: 'recorder' }>;
 
 export const fromProcess = z.discriminatedUnion('is', [
   /** The first word; who speaks is seen by the socket's credentials. */
