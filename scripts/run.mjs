@@ -2,8 +2,9 @@
 // Plain JavaScript for the system's own Node 20 or newer, without node_modules.
 
 import { spawn, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { addonPath } from './addon.mjs';
-import { childEnvironment, pinnedNode, rootDir } from './paths.mjs';
+import { cacheDir, childEnvironment, pinnedNode, rootDir } from './paths.mjs';
 import { SetupError, say } from './progress.mjs';
 import { ensureSetup } from './setup.mjs';
 
@@ -71,7 +72,12 @@ async function main(name, args) {
   const { workerPath } = await ensureSetup({ packageGroups: task.groups, addons: task.addons });
   const command = task.command(args);
   if (command.length === 0) return 0;
-  const environment = { MEDIASOUP_WORKER_BIN: workerPath, ...task.environment?.() };
+  const environment = {
+    MEDIASOUP_WORKER_BIN: workerPath,
+    // A process that is started again is there in half the time.
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(cacheDir, 'node'),
+    ...task.environment?.(),
+  };
   return await runToEnd(command, childEnvironment(environment));
 }
 

@@ -97,7 +97,7 @@ export class Registrar {
     const channel = new LineChannel(socket, {
       onMessage: (input) => {
         const { data: message, error } = fromProcess.safeParse(input);
-        if (message === undefined) refuse(error?.issues[0]?.message ?? 'not a message');
+        if (message === undefined) refuse(error.issues[0]?.message ?? 'not a message');
         else if (registration !== undefined) onMessage(registration, message);
         else if (message.is !== 'hello') refuse('hello comes first');
         else {

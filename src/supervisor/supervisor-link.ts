@@ -112,6 +112,11 @@ export class SupervisorLink {
       },
     });
     socket.once('connect', () => {
+      if (this.#ended) {
+        // It would keep the process.
+        channel.close();
+        return;
+      }
       this.#channel = channel;
       this.#send({ is: 'hello', version: protocolVersion, role, id });
       if (this.#facts !== undefined) this.#send({ is: 'ready', facts: this.#facts });
@@ -123,7 +128,7 @@ export class SupervisorLink {
     const { data: message, error } = fromSupervisor.safeParse(input);
     if (message === undefined) {
       logger.warn(
-        { reason: error?.issues[0]?.message },
+        { reason: error.issues[0]?.message },
         'what the supervisor says is not understood',
       );
       return;

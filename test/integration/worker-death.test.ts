@@ -33,7 +33,7 @@ it('brings 50 calls back on the same ports when their mediasoup worker is killed
     () => Promise.resolve(heard()),
     (count) => count > 10,
   );
-  process.kill(mediasoupWorkerOf(tandem), 'SIGKILL');
+  process.kill(await mediasoupWorkerOf(tandem), 'SIGKILL');
   await tandem.until(
     () => Promise.resolve(tandem.log.split('it flows again').length - 1),
     (count) => count >= calls,

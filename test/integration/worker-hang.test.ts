@@ -38,7 +38,7 @@ it('carries the calls of a mediasoup worker that hangs, says so, and gives them 
   };
   await heardMore(10);
 
-  const hung = mediasoupWorkerOf(tandem);
+  const hung = await mediasoupWorkerOf(tandem);
   process.kill(hung, 'SIGSTOP');
   const told = tandem.until(health, ({ problems }) =>
     problems.some((problem) => problem.includes('mediasoup')),
@@ -49,7 +49,7 @@ it('carries the calls of a mediasoup worker that hangs, says so, and gives them 
     (count) => count >= calls,
   );
   await heardMore(10);
-  expect(mediasoupWorkerOf(tandem)).not.toBe(hung);
+  expect(await mediasoupWorkerOf(tandem)).not.toBe(hung);
   await tandem.until(health, ({ problems }) =>
     problems.every((text) => !text.includes('mediasoup')),
   );

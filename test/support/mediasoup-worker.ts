@@ -1,11 +1,9 @@
-import { readFileSync } from 'node:fs';
 import type { TandemProcess } from './tandem-process.ts';
 
 /** The process id of a mediasoup worker of this Tandem. */
-export function mediasoupWorkerOf({ child: { pid } }: TandemProcess): number {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
-  const found = children.find((child) =>
-    readFileSync(`/proc/${child}/comm`, 'utf8').startsWith('mediasoup-worke'),
-  );
-  return Number(found);
+export async function mediasoupWorkerOf(tandem: TandemProcess): Promise<number> {
+  const processes = await tandem.processes();
+  const worker = processes.find(({ role }) => role === 'worker');
+  if (worker === undefined) throw new Error('there is no mediasoup worker');
+  return worker.pid;
 }
