@@ -32,13 +32,20 @@ export interface CallRouteOptions {
   readonly onFallback: () => void;
 }
 
+/** Unix ms. There was no media from `from` to `at`; whether anybody was `told` how long that was. */
+interface Away {
+  readonly from: number;
+  readonly at: number;
+  told: boolean;
+}
+
 /** How a call's media gets from one party's port to the other's. Changes are made one after the other, never at once. */
 export class CallRoute {
   readonly #options: CallRouteOptions;
   #path: MediaPath;
   #relay: Relay | undefined;
-  /** The parties' media goes around mediasoup until it is back: since `at`, and there was none from `from` to then. */
-  #away: { readonly from: number; readonly at: number } | undefined;
+  /** The parties' media goes around mediasoup until it is back. */
+  #away: Away | undefined;
   /** Mediasoup is there and does not forward. */
   #stalled = false;
   /** Of late, and how many since they come close together. */
@@ -71,7 +78,9 @@ export class CallRoute {
       const codecs = this.#options.wanted === 'mediasoup' ? assignStandIns(payloads) : undefined;
       const kept =
         codecs && this.#relay?.alive === true && this.#relay.carries(codecs) && !this.#stalled;
-      const relay = kept ? this.#relay : codecs && (await this.#build(codecs, undefined));
+      const built = kept ? this.#relay : codecs && (await this.#build(codecs, undefined));
+      if (built === 'no-worker') this.#fallBack('no mediasoup worker is alive');
+      const relay = built === 'no-worker' ? undefined : built;
       if (this.#closed) {
         relay?.close();
         throw new TandemError('CALL_NOT_FOUND', 'the call was closed');
@@ -89,7 +98,7 @@ export class CallRoute {
   lose(slot: WorkerSlot, diedAt: number): boolean {
     if (this.#closed || this.#relay?.slot !== slot) return false;
     const from = this.#away?.from ?? this.#lastEgressBefore(diedAt);
-    this.#away ??= { from, at: this.#options.clock.now() };
+    this.#away ??= { from, at: this.#options.clock.now(), told: false };
     // Also when the edge has done so: the dead worker's ports may be another call's at once.
     this.#setRoutes((party) => this.#around(party));
     return true;
@@ -99,11 +108,14 @@ export class CallRoute {
   stall({ since, at }: RelayStall): WorkerSlot | undefined {
     if (this.#closed || this.#stalled || this.#relay === undefined) return undefined;
     this.#stalled = true;
-    this.#away ??= { from: since, at };
+    this.#away ??= { from: since, at, told: false };
     return this.#relay.slot;
   }
 
-  /** Brings the media back into mediasoup; resolves to how long there was none, undefined if it was not away. */
+  /**
+   * Brings the media back into mediasoup. While no worker is alive it stays away, and is to be brought back when one has started.
+   * Resolves to how long there was none, once; undefined if that was told before, or if it was not away.
+   */
   recover(): Promise<number | undefined> {
     return this.#inTurn(async () => {
       const away = this.#away;
@@ -114,13 +126,14 @@ export class CallRoute {
           ? await this.#retry(lost)
           : await this.#build(lost.codecs, { slot: lost.slot, at: away.at });
         if (this.#isClosed()) {
-          relay?.close();
+          if (relay !== 'no-worker') relay?.close();
           return undefined;
         }
+        if (relay === 'no-worker') return interruptionOnce(away);
         this.#turnTo(relay, true);
       }
       this.#away = undefined;
-      return Math.max(0, away.at - away.from);
+      return interruptionOnce(away);
     });
   }
 
@@ -167,16 +180,22 @@ export class CallRoute {
   }
 
   /** Its worker is there: it was busy, or does not like this call. Undefined: the call does without it. */
-  async #retry(stalled: Relay): Promise<Relay | undefined> {
-    const { clock, logger, onFallback } = this.#options;
+  async #retry(stalled: Relay): Promise<Relay | 'no-worker' | undefined> {
+    const { clock } = this.#options;
     const now = clock.now();
     const { count, at } = this.#stalls;
     this.#stalls = { count: now - at < stallsApartMs ? count + 1 : 1, at: now };
     if (this.#stalls.count === 1) return stalled;
     if (this.#stalls.count === 2) return this.#build(stalled.codecs, undefined);
-    logger.error('mediasoup does not forward the call: media takes the direct path');
-    onFallback();
+    this.#fallBack('mediasoup does not forward the call');
     return undefined;
+  }
+
+  #fallBack(reason: string): void {
+    if (this.#closed) return;
+    const { logger, onFallback } = this.#options;
+    logger.error(`${reason}: media takes the direct path`);
+    onFallback();
   }
 
   #around(party: Party): PortRoute {
@@ -191,11 +210,11 @@ export class CallRoute {
     );
   }
 
-  /** Undefined: no worker can take it, so that the call goes direct. The call comes first. */
+  /** `no-worker`: none is alive. Undefined: none can carry it, so that the call goes direct. The call comes first. */
   async #build(
     codecs: readonly StandInCodec[],
     dead: { slot: WorkerSlot; at: number } | undefined,
-  ): Promise<Relay | undefined> {
+  ): Promise<Relay | 'no-worker' | undefined> {
     const { pool, opened, relayAddress, relayPorts, clock, logger } = this.#options;
     if (!pool) return undefined;
     const ssrcs = { a: opened.a.ssrc, b: opened.b.ssrc };
@@ -205,17 +224,14 @@ export class CallRoute {
         attempt === 1 && dead
           ? await pool.enterSuccessor(dead.slot, Math.max(0, dead.at + workerWaitMs - clock.now()))
           : await pool.enterSoon(workerWaitMs);
-      if (!slot) break;
+      if (!slot) return 'no-worker';
       try {
         return await inTime(Relay.create(slot, options), clock, () => void pool.examine(slot));
       } catch (error) {
         logger.warn({ attempt, worker: slot.worker.pid, err: error }, 'no way through mediasoup');
       }
     }
-    if (!this.#closed) {
-      logger.error('no mediasoup worker can carry the call: media takes the direct path');
-      this.#options.onFallback();
-    }
+    this.#fallBack('no mediasoup worker can carry the call');
     return undefined;
   }
 
@@ -238,6 +254,13 @@ export class CallRoute {
     this.#tail = result.catch(() => undefined);
     return result;
   }
+}
+
+/** How long the parties had no media, in ms. */
+function interruptionOnce(away: Away): number | undefined {
+  if (away.told) return undefined;
+  away.told = true;
+  return Math.max(0, away.at - away.from);
 }
 
 /** A worker that hangs must not hold the call up; what it makes after all is thrown away. */

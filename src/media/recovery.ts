@@ -13,7 +13,7 @@ const lookEveryMs = 500;
 
 export interface CarriedCall {
   readonly callId: string;
-  readonly route: Pick<CallRoute, 'lose' | 'stall' | 'recover'>;
+  readonly route: Pick<CallRoute, 'isAway' | 'lose' | 'stall' | 'recover'>;
   readonly portIds: readonly number[];
 }
 
@@ -45,6 +45,8 @@ export class Recovery {
       onWorkerDied();
       void this.#recover(this.#options.calls().filter((call) => this.#lose(call, slot, at)));
     });
+    // Those that found none alive meanwhile.
+    pool.on('restarted', () => void this.#recover(this.#options.calls().filter(isAway)));
     this.#lookLater();
   }
 
@@ -116,6 +118,8 @@ export class Recovery {
     await Promise.all(Array.from({ length: recoveriesAtOnce }, recoverInTurn));
   }
 }
+
+const isAway = ({ route }: CarriedCall): boolean => route.isAway;
 
 function stallOf(
   { portIds }: CarriedCall,

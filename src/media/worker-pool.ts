@@ -70,6 +70,8 @@ export interface WorkerProcess {
 export interface WorkerPoolEvents {
   /** Everything on the slot is gone, at `at` (Unix ms); its successor is already being started. */
   died: [slot: WorkerSlot, at: number];
+  /** One is alive again that takes a dead one's place. */
+  restarted: [];
 }
 
 export class WorkerPool extends EventEmitter<WorkerPoolEvents> {
@@ -261,7 +263,9 @@ export class WorkerPool extends EventEmitter<WorkerPoolEvents> {
     for (let waitMs = restartDelayInitialMs; ; waitMs = Math.min(waitMs * 2, restartDelayMaxMs)) {
       signal.throwIfAborted();
       try {
-        return await this.#start(index);
+        const slot = await this.#start(index);
+        this.emit('restarted');
+        return slot;
       } catch (error) {
         this.#options.logger.error(
           { index, err: error },

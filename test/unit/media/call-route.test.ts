@@ -17,6 +17,7 @@ class WorkerStub {
   routers = 0;
   answers = true;
   #port = 30_000;
+  #closeRouter = (): void => undefined;
 
   createRouter() {
     if (!this.answers) return new Promise(() => undefined);
@@ -33,7 +34,12 @@ class WorkerStub {
       createPlainTransport: () => Promise.resolve(transport()),
       close: () => (router.closed = true),
     };
+    this.#closeRouter = () => void router.close();
     return Promise.resolve(router);
+  }
+
+  die(): void {
+    this.#closeRouter();
   }
 }
 
@@ -43,6 +49,7 @@ let worker: WorkerStub;
 let slot: WorkerSlot;
 let examined: number;
 let fallbacks: number;
+let isThere: boolean;
 let route: CallRoute;
 
 const stall = () => ({ portId: portIds.a, since: clock.now() - 160, at: clock.now() });
@@ -55,9 +62,10 @@ beforeEach(async () => {
   slot = new WorkerSlot(0, worker as never);
   examined = 0;
   fallbacks = 0;
+  isThere = true;
   const pool = {
     enterSoon: () => Promise.resolve(slot.enter()),
-    enterSuccessor: () => Promise.resolve(slot.enter()),
+    enterSuccessor: () => Promise.resolve(isThere ? slot.enter() : undefined),
     examine: () => {
       examined += 1;
       return Promise.resolve(false);
@@ -135,6 +143,19 @@ describe('a worker that died', () => {
     expect(kinds()).toEqual(['bypass', 'bypass']);
     expect(await route.recover()).toBe(0);
     expect(kinds()).toEqual(['relay', 'relay']);
+  });
+
+  it('and has no successor yet is gone around until there is one', async () => {
+    isThere = false;
+    worker.die();
+    route.lose(slot, clock.now());
+    expect(await route.recover()).toBe(0);
+    expect(await route.recover()).toBeUndefined();
+    expect([route.path, route.isAway, kinds()]).toEqual(['direct', true, ['bypass', 'bypass']]);
+    isThere = true;
+    expect(await route.recover()).toBeUndefined();
+    expect([route.path, route.isAway, kinds()]).toEqual(['mediasoup', false, ['relay', 'relay']]);
+    expect(fallbacks).toBe(0);
   });
 });
 

@@ -23,6 +23,7 @@ const other = new WorkerSlot(1, { pid: 2 } as never);
 class RouteStub {
   readonly log: string[] = [];
   readonly #slot: WorkerSlot;
+  isAway = false;
   fails: Error | undefined;
 
   constructor(on: WorkerSlot) {
@@ -92,6 +93,13 @@ describe('the calls of a mediasoup worker', () => {
     pool.emit('died', slot, clock.now());
     await settle();
     expect(told).toEqual(['died', ['c0', 'no port 7'], ['c1', 160]]);
+  });
+
+  it('come back when there is a worker again, if there was none at first', async () => {
+    routes[1]!.isAway = true;
+    pool.emit('restarted');
+    await settle();
+    expect(told).toEqual([['c1', 160]]);
   });
 
   it('come back by themselves when it does not hang but does not forward', async () => {
