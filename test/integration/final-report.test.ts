@@ -114,28 +114,32 @@ describe('the loss that a recorder reports when its media ends', () => {
     await talk(leg);
     rig.edge.endForks([forkId]);
     const report = await ended(forkId);
-    expect(answers).toBe(3);
+    // More, when the third was so slow that the BYE was repeated meanwhile.
+    expect(answers).toBeGreaterThanOrEqual(3);
     expect(path.lostPackets).toBe(57);
     expect(saidLost(report)).toBe(57);
   });
 
   it('does not count media that the BYE has overtaken', async () => {
     let answers = 0;
-    let isOver = false;
+    let byes = 0;
     const leg = await record(({ kind, packet, to }) => {
       if (kind === 'rtp') return sequenceOf(packet) > packets - 3 ? 'hold' : 'pass';
-      isOver ||= isBye(packet);
-      if (to === 'edge' && isOver) {
-        answers += 1;
-        leg.path.release();
+      if (to === 'recorder') {
+        if (isBye(packet)) byes += 1;
+        // The next one comes after the media, however late the answer to the first is.
+        return byes > 1 && answers === 0 ? 'hold' : 'pass';
       }
+      if (byes === 0) return 'pass';
+      answers += 1;
+      leg.path.release();
       return 'pass';
     });
     const { forkId } = leg;
     await talk(leg);
     rig.edge.endForks([forkId]);
     const report = await ended(forkId);
-    expect(answers).toBe(2);
+    expect(answers).toBeGreaterThanOrEqual(2);
     expect(report.receiverReport).toMatchObject({
       highestSequence: 65_536 + packets,
     });
@@ -182,7 +186,7 @@ describe('the loss that a recorder reports when its media ends', () => {
 });
 
 describe('a fork that was ended', () => {
-  it('sends no media any more, and says BYE once to a recorder that answers', async () => {
+  it('sends no media any more, and says BYE no more once a recorder has answered', async () => {
     let byes = 0;
     let media = 0;
     const leg = await record(({ kind, packet, to }) => {
@@ -198,9 +202,25 @@ describe('a fork that was ended', () => {
       () => rig.streamReport(port.portId),
       (stream) => stream.packets === packets + 1,
     );
-    const report = await ended(forkId);
+    await rig.event('fork-ended', (event) => event.forkId === forkId);
+    // One after the other: those that another fork says take longer than one more of this would.
+    const saidWithin = async (times: number): Promise<number> => {
+      const silent = await rig.peer();
+      const next = rig.fork(port, silent.address);
+      await party.send(port.rtp, rtp({ sequence: packets + 1 + times }));
+      await silent.gets(1);
+      rig.edge.endForks([next]);
+      await rig.until(
+        () => silent.rtcp.filter(isBye).length,
+        (count) => count === times,
+      );
+      return byes;
+    };
+    const before = await saidWithin(1);
+    expect(await saidWithin(4)).toBe(before);
+    const report = rig.removeFork(forkId);
     expect(report.receiverReport).toMatchObject({ final: true });
-    expect([report.sentPackets, media, byes]).toEqual([packets, packets, 1]);
+    expect([report.sentPackets, media]).toEqual([packets, packets]);
   });
 
   it('gives a recorder up that is silent, after four times', async () => {
