@@ -132,7 +132,8 @@ export class CallDriver {
     truth.answered = true;
     this.#recording = 'on';
     truth.begunAt = clock.now();
-    truth.wishes('on', clock.now());
+    // Its end may have been asked for meanwhile.
+    truth.wishes(this.#isOver() ? 'unsure' : 'on', clock.now());
     for (const party of parties) this.#speak(party);
   }
 
