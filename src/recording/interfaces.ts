@@ -215,7 +215,7 @@ export interface Place {
 export interface Allocation extends Place {
   readonly recordId: string;
   readonly uri: string;
-  /** How often this recorder reports on what it receives, in ms, as far as known: what is expected and stays out is a sign. 0: it does not report. */
+  /** How often this recorder reports on what it receives, in ms, as far as known: what is expected and stays out is a sign. 0: it does not report. What is found out later is told by `recorderReports`. */
   readonly reportsEveryMs?: number;
 }
 
@@ -265,6 +265,8 @@ export interface AllocatorEvents {
   recorderDraining: [{ recorder: string }];
   /** A recorder can take sessions that could not before. */
   recorderAvailable: [{ recorder: string }];
+  /** What is known of how it reports (`reportsEveryMs` in `Allocation`) counts from now on for the sessions on it, too. */
+  recorderReports: [{ recorder: string; everyMs: number }];
   /** A standby recorder was put to work, because no other could take this session. */
   recorderPromoted: [{ recorder: string; recordId: string; callId: string; leg: 1 | 2 }];
 }

@@ -159,6 +159,7 @@ export class ScriptedLeg {
       { type: 'media-well', recordId },
       { type: 'recorder-draining', recorder },
       { type: 'recorder-available', recorder },
+      { type: 'recorder-reports', recorder, everyMs: random.pick([0, 500, 5_000]) },
       {
         ...{ type: 'recorder-down', recorder, at: this.now, probeWindowMs: 1_000 },
         reason: random.pick(accusations),

@@ -124,7 +124,9 @@ export type LegEvent =
       readonly probeWindowMs: number;
     }
   | { readonly type: 'recorder-draining'; readonly recorder: string }
-  | { readonly type: 'recorder-available'; readonly recorder: string };
+  | { readonly type: 'recorder-available'; readonly recorder: string }
+  /** As in `Allocation`: found out, or changed, after sessions were put on it. */
+  | { readonly type: 'recorder-reports'; readonly recorder: string; readonly everyMs: number };
 
 /** Orders to the edge about a session's copies; `order`: its number, by which it is answered. */
 export type ForkOrder = { readonly recordId: string; readonly order: number } & (

@@ -201,6 +201,9 @@ function take(turn: Turn, event: LegEvent): void {
     case 'recorder-available':
       recorderAvailable(turn, event.recorder);
       return;
+    case 'recorder-reports':
+      recorderReports(turn, event.recorder, event.everyMs);
+      return;
     default:
       event satisfies never;
   }
@@ -967,6 +970,16 @@ function recorderAvailable(turn: Turn, recorder: string): void {
   }
   if (leg.search.stage === 'waiting') queue(turn, [], true);
   else seek(turn);
+}
+
+/** One that began before it was known is watched like one that begins now. */
+function recorderReports({ leg }: Turn, recorder: string, everyMs: number): void {
+  const { search } = leg;
+  if ('allocation' in search && search.allocation.recorder === recorder) {
+    const allocation = { ...search.allocation, reportsEveryMs: everyMs };
+    leg.search = { ...search, allocation };
+  }
+  if (leg.sessions.at(-1)?.recorder === recorder) leg.reportsEveryMs = everyMs;
 }
 
 function leaveReserved(turn: Turn, recorder: string): void {

@@ -594,6 +594,25 @@ describe('a recorder that is left may not have all that it was sent', () => {
   });
 });
 
+describe('how a recorder reports, when it is found out', () => {
+  const reports = (told: Told, recorder: string): number | undefined =>
+    told.tell({ type: 'recorder-reports', recorder, everyMs: 500 }).leg.reportsEveryMs;
+
+  it('counts for the session that it has already', () => {
+    expect(reports(recording('r1'), 'r1')).toBe(500);
+  });
+
+  it('counts for the session that it is about to have', () => {
+    const told = recording('r1').drain('r1').turn().allocate('r2');
+    expect(reports(told, 'r2')).toBeUndefined();
+    expect(told.begin('r2').leg.reportsEveryMs).toBe(500);
+  });
+
+  it('says nothing of another one', () => {
+    expect(reports(recording('r1'), 'r2')).toBeUndefined();
+  });
+});
+
 describe('a recorder that is doubted', () => {
   it.each([
     ['when its next report is late for sure', 500, 351],
