@@ -5,6 +5,7 @@ import { parties } from '../src/recording/interfaces.ts';
 import type { Party } from '../src/recording/interfaces.ts';
 import { TandemError } from '../src/errors.ts';
 import type { SimClock } from './clock.ts';
+import { takesHoldMsMax } from './edge/order-times.ts';
 import type { SimEdge } from './edge/sim-edge.ts';
 import type { ActionPlan, CallPlan } from './plan.ts';
 import type { Random } from './random.ts';
@@ -65,6 +66,8 @@ export class CallDriver {
   #recording: Recording = 'stopped';
   /** Orders on their way. */
   #ordered = 0;
+  /** How many there have been. */
+  #orders = 0;
   /** What the last of them wants. */
   #meanwhile: Wish = 'unsure';
 
@@ -129,7 +132,8 @@ export class CallDriver {
     truth.answered = true;
     this.#recording = 'on';
     truth.begunAt = clock.now();
-    truth.wishes('on', clock.now());
+    // Its end may have been asked for meanwhile.
+    truth.wishes(this.#isOver() ? 'unsure' : 'on', clock.now());
     for (const party of parties) this.#speak(party);
   }
 
@@ -190,9 +194,10 @@ export class CallDriver {
     const { truth } = this;
     const { calls, clock, plan } = this.#options;
     this.#ordered += 1;
-    // Both take hold when they are asked for, whatever they have to wait for.
-    this.#meanwhile = kind === 'pause' || kind === 'stop' ? 'off' : 'unsure';
+    this.#orders += 1;
+    this.#meanwhile = 'unsure';
     truth.wishes(this.#meanwhile, clock.now());
+    if (kind === 'pause' || kind === 'stop') this.#takesHold(this.#orders);
     const outcome = await outcomeOf(calls.recording(plan.id, kind));
     this.#ordered -= 1;
     if (truth.deleted !== 'no') return outcome;
@@ -202,6 +207,17 @@ export class CallDriver {
     else if (before !== 'stopped') this.#recording = 'unknown';
     truth.wishes(this.#ordered > 0 ? this.#meanwhile : wishOf[this.#recording], clock.now());
     return outcome;
+  }
+
+  /** As soon as the edge has done it, whatever its answer has to wait for. */
+  #takesHold(order: number): void {
+    const { truth } = this;
+    const { clock } = this.#options;
+    clock.quietly(takesHoldMsMax, () => {
+      if (truth.deleted !== 'no' || this.#ordered === 0 || this.#orders !== order) return;
+      this.#meanwhile = 'off';
+      truth.wishes('off', clock.now());
+    });
   }
 
   async #reoffer(kind: 'reoffer' | 'hold' | 'unhold'): Promise<string> {

@@ -19,6 +19,7 @@ export const markNames = [
   'ICMP refusal',
   'ICMP that proves nothing',
   'local sending error',
+  'slow order to the edge',
   'report by ranges denied packets',
   'packets withheld by a pause',
   'verdict complete',

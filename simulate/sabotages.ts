@@ -13,9 +13,9 @@ export const sabotages = {
     edge: (edge) =>
       changed(edge, {
         forkReports: (forkIds) => edge.forkReports(forkIds).map(oneTooMany),
-        removeForks: (forkIds) => edge.removeForks(forkIds).map(oneTooMany),
-        takeStock: (portIds, forkIds) => {
-          const { streams, forks } = edge.takeStock(portIds, forkIds);
+        removeForks: async (forkIds) => (await edge.removeForks(forkIds)).map(oneTooMany),
+        takeStock: async (portIds, forkIds) => {
+          const { streams, forks } = await edge.takeStock(portIds, forkIds);
           return { streams, forks: forks.map(oneTooMany) };
         },
       }),
@@ -93,15 +93,40 @@ export const sabotages = {
   'says no BYE': {
     client: (client) => changed(client, { end: () => Promise.resolve() }),
   },
-  /** A pause is acknowledged before anything has stopped. */
+  /** A pause is acknowledged before the edge has been told to stop. */
   'acknowledges a pause early': {
     bridge: (bridge, clock) =>
       changed(bridge, {
         pauseForks: (recordId, from) => {
           clock.setTimeout(() => {
-            bridge.pauseForks(recordId, from);
+            bridge.pauseForks(recordId, from).catch(() => undefined);
           }, 300);
+          return Promise.resolve();
         },
+      }),
+  },
+  /** The edge says that it has stopped, and has not. */
+  'answers before it obeys': {
+    edge: (edge, clock) =>
+      changed(edge, {
+        pauseFork: (forkId, from) => {
+          clock.setTimeout(() => {
+            edge.pauseFork(forkId, from).catch(() => undefined);
+          }, 200);
+          return Promise.resolve();
+        },
+      }),
+  },
+  /** One order to the edge overtakes another. */
+  'lets a pause be overtaken': {
+    edge: (edge, clock) =>
+      changed(edge, {
+        pauseFork: (forkId, from) =>
+          new Promise((resolve, reject) => {
+            clock.setTimeout(() => {
+              edge.pauseFork(forkId, from).then(resolve, reject);
+            }, 400);
+          }),
       }),
   },
   /** What is sent again takes no heed of pauses that are over. */
@@ -155,7 +180,9 @@ export const sabotages = {
   /** A call's ports stay open. */
   'closes no ports': {
     edge: (edge) =>
-      changed(edge, { closePort: (portId) => edge.streamReports([portId])[0] as never }),
+      changed(edge, {
+        closePort: (portId) => Promise.resolve(edge.streamReports([portId])[0] as never),
+      }),
   },
 } as const satisfies Readonly<Record<string, Sabotage>>;
 

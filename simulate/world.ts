@@ -13,6 +13,7 @@ import { SiprecClient } from '../src/siprec/client.ts';
 import { CallDriver } from './call-driver.ts';
 import type { DrivenCalls } from './call-driver.ts';
 import { realTurn, SimClock } from './clock.ts';
+import { orderTimes } from './edge/order-times.ts';
 import { SimEdge } from './edge/sim-edge.ts';
 import { Marks } from './marks.ts';
 import { SimNetwork } from './network/sim-network.ts';
@@ -144,6 +145,9 @@ export class World {
       catchUpRate: config.media.catchUpRate,
       rtcpIntervalMs: config.media.rtcpIntervalMs,
       straggleMs: straggleMsMax,
+      orderMs: orderTimes(random.stream('edge'), (name) => {
+        marks.hit(name);
+      }),
       onEvent: (event: EdgeEvent) => {
         for (const bridge of bridges) bridge.handleEdgeEvent(event);
       },

@@ -1,5 +1,6 @@
 import type {
   AddForkOptions,
+  EdgeCounters,
   EdgeEvent,
   ForkReport,
   ForkSigns,
@@ -31,6 +32,8 @@ export interface SimEdgeOptions {
   readonly rtcpIntervalMs: number;
   /** See `ForkHost`. */
   readonly straggleMs: number;
+  /** Until an order takes effect, and from there until its answer is there; absent, undefined: both at once. */
+  readonly orderMs?: () => readonly [takesMs: number, answerMs: number] | undefined;
   readonly portsMax?: number;
   readonly forksMax?: number;
   readonly onEvent: (event: EdgeEvent) => void;
@@ -40,7 +43,10 @@ const tickMs = 10;
 const legPortFirst = 9_000;
 const streams = 2;
 
-/** The edge of the simulation: what the native one does, on simulated time and network. */
+/**
+ * The edge of the simulation: what the native one does, on simulated time and network. What it is told takes effect in the order in
+ * which it is told, and is answered in that order, each after a while.
+ */
 export class SimEdge implements MediaEdge {
   readonly #options: SimEdgeOptions;
   readonly #ports = new Map<number, SimPort>();
@@ -50,6 +56,9 @@ export class SimEdge implements MediaEdge {
   readonly #unsendable = new Map<string, string>();
   #nextId = 1;
   #ticking = false;
+  /** When the last order takes effect, and when it is answered. */
+  #obeysAt = -Infinity;
+  #answersAt = -Infinity;
 
   constructor(options: SimEdgeOptions) {
     this.#options = options;
@@ -135,7 +144,38 @@ export class SimEdge implements MediaEdge {
     return this.#legAddress(streamIndex);
   }
 
-  openPort({ host }: OpenPortOptions): OpenedPort {
+  counters(): EdgeCounters {
+    const all = [...this.#ports.values()].map((port) => port.report());
+    const sum = (of: (report: StreamReport) => number): number =>
+      all.reduce((total, report) => total + of(report), 0);
+    const sent = this.forks.reduce((total, { sentPackets }) => total + sentPackets, 0);
+    return {
+      wakeups: 0,
+      packetsIn: sum(({ packets }) => packets),
+      bytesIn: sum(({ bytes }) => bytes),
+      packetsToParties: sum(({ egressPackets }) => egressPackets),
+      packetsToRelay: 0,
+      packetsFromRelay: 0,
+      packetsToLegs: sent,
+      rtcpIn: 0,
+      rtcpOut: 0,
+      icmpErrors: 0,
+      sendErrors: 0,
+      kernelDrops: sum(({ kernelDrops }) => kernelDrops),
+      droppedEvents: 0,
+      refused: {},
+      unforwarded: {},
+      ports: this.#ports.size,
+      forks: this.#forks.size,
+      captures: 0,
+    };
+  }
+
+  openPort(options: OpenPortOptions): Promise<OpenedPort> {
+    return this.#obey(() => this.#openPort(options));
+  }
+
+  #openPort({ host }: OpenPortOptions): OpenedPort {
     if (this.#ports.size >= (this.#options.portsMax ?? Infinity)) {
       throw new TandemError('NO_PORT', 'no free port');
     }
@@ -155,12 +195,16 @@ export class SimEdge implements MediaEdge {
     return opened;
   }
 
-  setRemote(portId: number, remote: PortRemote): void {
-    this.#port(portId).remote = remote;
+  setRemote(portId: number, remote: PortRemote): Promise<void> {
+    return this.#obey(() => {
+      this.#port(portId).remote = remote;
+    });
   }
 
-  setRoutes(routes: readonly RoutedPort[]): void {
-    for (const { portId, route } of routes) this.#port(portId).route = route;
+  setRoutes(routes: readonly RoutedPort[]): Promise<void> {
+    return this.#obey(() => {
+      for (const { portId, route } of routes) this.#port(portId).route = route;
+    });
   }
 
   /** Every call of the simulation goes direct. */
@@ -168,11 +212,13 @@ export class SimEdge implements MediaEdge {
     return [];
   }
 
-  closePort(portId: number): StreamReport {
-    const port = this.#port(portId);
-    this.removeForks([...port.forks].map(({ id }) => id));
-    this.#ports.delete(portId);
-    return port.report();
+  closePort(portId: number): Promise<StreamReport> {
+    return this.#obey(() => {
+      const port = this.#port(portId);
+      this.#removeForks([...port.forks].map(({ id }) => id));
+      this.#ports.delete(portId);
+      return port.report();
+    });
   }
 
   streamReports(portIds: readonly number[]): StreamReport[] {
@@ -192,11 +238,18 @@ export class SimEdge implements MediaEdge {
     });
   }
 
-  takeStock(portIds: readonly number[], forkIds: readonly number[]): Stock {
-    return { streams: this.streamReports(portIds), forks: this.removeForks(forkIds) };
+  takeStock(portIds: readonly number[], forkIds: readonly number[]): Promise<Stock> {
+    return this.#obey(() => ({
+      streams: portIds.map((portId) => this.#port(portId).report()),
+      forks: this.#removeForks(forkIds),
+    }));
   }
 
-  addForks(all: readonly AddForkOptions[]): number[] {
+  addForks(all: readonly AddForkOptions[]): Promise<number[]> {
+    return this.#obey(() => this.#addForks(all));
+  }
+
+  #addForks(all: readonly AddForkOptions[]): number[] {
     if (this.#forks.size + all.length > (this.#options.forksMax ?? Infinity)) {
       throw new TandemError('EDGE_FAILED', 'too many forks');
     }
@@ -217,27 +270,39 @@ export class SimEdge implements MediaEdge {
     });
   }
 
-  setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): void {
-    this.#fork(forkId).setTarget(rtp, rtcp);
-  }
-
-  pauseFork(forkId: number, from = 0): void {
-    this.#fork(forkId).pause(from);
-  }
-
-  resumeFork(forkId: number): void {
-    this.#fork(forkId).resume();
-  }
-
-  endForks(forkIds: readonly number[]): ForkReport[] {
-    return forkIds.map((forkId) => {
-      const fork = this.#fork(forkId);
-      fork.end();
-      return fork.report();
+  setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): Promise<void> {
+    return this.#obey(() => {
+      this.#fork(forkId).setTarget(rtp, rtcp);
     });
   }
 
-  removeForks(forkIds: readonly number[]): ForkReport[] {
+  pauseFork(forkId: number, from = 0): Promise<void> {
+    return this.#obey(() => {
+      this.#fork(forkId).pause(from);
+    });
+  }
+
+  resumeFork(forkId: number): Promise<void> {
+    return this.#obey(() => {
+      this.#fork(forkId).resume();
+    });
+  }
+
+  endForks(forkIds: readonly number[]): Promise<ForkReport[]> {
+    return this.#obey(() =>
+      forkIds.map((forkId) => {
+        const fork = this.#fork(forkId);
+        fork.end();
+        return fork.report();
+      }),
+    );
+  }
+
+  removeForks(forkIds: readonly number[]): Promise<ForkReport[]> {
+    return this.#obey(() => this.#removeForks(forkIds));
+  }
+
+  #removeForks(forkIds: readonly number[]): ForkReport[] {
     return forkIds.map((forkId) => {
       const fork = this.#fork(forkId);
       fork.end();
@@ -253,6 +318,32 @@ export class SimEdge implements MediaEdge {
 
   forkSigns(): ForkSigns[] {
     return this.forks.map((fork) => fork.signs());
+  }
+
+  #obey<T>(order: () => T): Promise<T> {
+    const { clock } = this.#options;
+    const times = this.#options.orderMs?.();
+    if (times === undefined && this.#answersAt <= clock.now()) {
+      return new Promise((resolve) => {
+        resolve(order());
+      });
+    }
+    const [takesMs, answerMs] = times ?? [0, 0];
+    this.#obeysAt = Math.max(this.#obeysAt, clock.now() + takesMs);
+    this.#answersAt = Math.max(this.#answersAt, this.#obeysAt + answerMs);
+    const answerAfterMs = this.#answersAt - this.#obeysAt;
+    const { promise, resolve } = Promise.withResolvers<T>();
+    clock.quietly(this.#obeysAt - clock.now(), () => {
+      // What it throws is the answer, too.
+      const done = new Promise<T>((settle) => {
+        settle(order());
+      });
+      done.catch(() => undefined);
+      clock.setTimeout(() => {
+        resolve(done);
+      }, answerAfterMs);
+    });
+    return promise;
   }
 
   #legAddress(streamIndex: number): { rtp: SocketAddress; rtcp: SocketAddress } {

@@ -42,12 +42,13 @@ export interface AddressPair {
 }
 
 /**
- * Sockets, rings and threads of the native addon. Every method is synchronous: it runs on the thread of the object it
- * names, between two wake-ups, and has taken effect when it returns. Each such visit costs a change of threads, so what
- * belongs together is asked for together: lists are of 1 to 64 ids, the threads that they concern are visited at the same time,
- * and what comes back is in their order. What takes long, reports of many ranges, takes several visits.
- * All throw TandemError: `EDGE_FAILED` for what does not fit, does not exist or the system refuses, `NO_PORT` when the range
- * of ports is used up.
+ * Sockets, rings and threads of the native addon. What is asked of it runs on the thread of the object that it names, between two
+ * wake-ups, while the caller waits: an order that is answered by a promise has taken effect, or failed, when the promise is
+ * there. Each such visit costs a change of threads, so what belongs together is asked for together: lists are of 1 to 64 ids,
+ * the threads that they concern are visited at the same time, and what comes back is in their order. What takes long, reports
+ * of many ranges, takes several visits.
+ * All throw, or reject with, TandemError: `EDGE_FAILED` for what does not fit, does not exist or the system refuses, `NO_PORT`
+ * when the range of ports is used up.
  */
 export class Edge {
   readonly #native: NativeEdge;
@@ -92,26 +93,28 @@ export class Edge {
     return guard(() => this.#native.legAddress(shard, streamIndex, family));
   }
 
-  openPort(options: OpenPortOptions): OpenedPort {
-    checkOpenPort(options);
-    return guard(() => this.#native.openPort(options));
+  openPort(options: OpenPortOptions): Promise<OpenedPort> {
+    return answered(() => {
+      checkOpenPort(options);
+      return this.#native.openPort(options);
+    });
   }
 
-  setRemote(portId: number, remote: PortRemote): void {
-    checkRemote(remote);
-    guard(() => {
+  setRemote(portId: number, remote: PortRemote): Promise<void> {
+    return answered(() => {
+      checkRemote(remote);
       this.#native.setRemote(portId, remote);
     });
   }
 
-  setRoute(portId: number, route: PortRoute): void {
-    this.setRoutes([{ portId, route }]);
+  setRoute(portId: number, route: PortRoute): Promise<void> {
+    return this.setRoutes([{ portId, route }]);
   }
 
   /** Together: no packet comes between them. */
-  setRoutes(routes: readonly RoutedPort[]): void {
-    for (const { route } of routes) checkRoute(route);
-    guard(() => {
+  setRoutes(routes: readonly RoutedPort[]): Promise<void> {
+    return answered(() => {
+      for (const { route } of routes) checkRoute(route);
       this.#native.setRoutes(routes);
     });
   }
@@ -132,8 +135,8 @@ export class Edge {
   }
 
   /** Its forks end with it, with RTCP BYE; routes that led to it lead nowhere. */
-  closePort(portId: number): StreamReport {
-    return unpack<StreamReport>(guard(() => this.#native.closePort(portId)));
+  closePort(portId: number): Promise<StreamReport> {
+    return answered(() => unpack<StreamReport>(this.#native.closePort(portId)));
   }
 
   streamReports(portIds: readonly number[]): StreamReport[] {
@@ -150,43 +153,47 @@ export class Edge {
   }
 
   /** Reports on ports and removes forks, in one visit; either list may be empty, not both. */
-  takeStock(portIds: readonly number[], forkIds: readonly number[]): Stock {
-    const { streams, forks } = guard(() => this.#native.takeStock(portIds, forkIds));
-    return { streams: streams.map(unpack<StreamReport>), forks: forks.map(unpack<ForkReport>) };
+  takeStock(portIds: readonly number[], forkIds: readonly number[]): Promise<Stock> {
+    return answered(() => {
+      const { streams, forks } = this.#native.takeStock(portIds, forkIds);
+      return { streams: streams.map(unpack<StreamReport>), forks: forks.map(unpack<ForkReport>) };
+    });
   }
 
   /**
-   * Returns the forks' ids: all are added, or none. Two forks of one stream index never share a destination. A fork that
+   * Answers with the forks' ids: all are added, or none. Two forks of one stream index never share a destination. A fork that
    * does not start `live` raises `fork-live` when it is level with the stream, even if it is so at once.
    */
-  addForks(forks: readonly AddForkOptions[]): number[] {
-    forks.forEach(checkAddFork);
-    return guard(() => this.#native.addForks(forks));
+  addForks(forks: readonly AddForkOptions[]): Promise<number[]> {
+    return answered(() => {
+      forks.forEach(checkAddFork);
+      return this.#native.addForks(forks);
+    });
   }
 
   /** The recorder moved its media address. */
-  setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): void {
-    checkAddress('rtp', rtp);
-    checkAddress('rtcp', rtcp);
-    guard(() => {
+  setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): Promise<void> {
+    return answered(() => {
+      checkAddress('rtp', rtp);
+      checkAddress('rtcp', rtcp);
       this.#native.setForkTarget(forkId, rtp, rtcp);
     });
   }
 
   /**
-   * When this returns, nothing from the extended sequence number `from` on is sent any more. A fork that is behind still
+   * When this resolves, nothing from the extended sequence number `from` on is sent any more. A fork that is behind still
    * sends what comes before, and is `paused` then; without `from` that is withheld, too.
    */
-  pauseFork(forkId: number, from = 0): void {
-    checkSequence('from', from);
-    guard(() => {
+  pauseFork(forkId: number, from = 0): Promise<void> {
+    return answered(() => {
+      checkSequence('from', from);
       this.#native.pauseFork(forkId, from);
     });
   }
 
   /** Goes on with the next live packet. */
-  resumeFork(forkId: number): void {
-    guard(() => {
+  resumeFork(forkId: number): Promise<void> {
+    return answered(() => {
       this.#native.resumeFork(forkId);
     });
   }
@@ -195,13 +202,13 @@ export class Edge {
    * Sends RTCP BYE and nothing more. The fork goes on listening, and repeats the BYE up to three times in 200 ms, until its
    * recorder has reported all that it received, which raises `fork-ended`. One that sent no packet says nothing.
    */
-  endForks(forkIds: readonly number[]): ForkReport[] {
-    return guard(() => this.#native.endForks(forkIds)).map(unpack<ForkReport>);
+  endForks(forkIds: readonly number[]): Promise<ForkReport[]> {
+    return answered(() => this.#native.endForks(forkIds).map(unpack<ForkReport>));
   }
 
   /** Sends RTCP BYE, unless they were ended before. */
-  removeForks(forkIds: readonly number[]): ForkReport[] {
-    return guard(() => this.#native.removeForks(forkIds)).map(unpack<ForkReport>);
+  removeForks(forkIds: readonly number[]): Promise<ForkReport[]> {
+    return answered(() => this.#native.removeForks(forkIds).map(unpack<ForkReport>));
   }
 
   forkReports(forkIds: readonly number[]): ForkReport[] {
@@ -270,10 +277,18 @@ function readSigns(numbers: Float64Array): ForkSigns {
   };
 }
 
+/** Done at once; what it throws is the answer, too. */
+function answered<T>(run: () => T): Promise<T> {
+  return new Promise((resolve) => {
+    resolve(guard(run));
+  });
+}
+
 function guard<T>(run: () => T): T {
   try {
     return run();
   } catch (cause) {
+    if (cause instanceof TandemError) throw cause;
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
     throw new TandemError(code === 'NO_PORT' ? 'NO_PORT' : 'EDGE_FAILED', messageOf(cause), {
       cause,

@@ -27,8 +27,10 @@ import {
   type BridgeCall,
 } from './bridge-call.ts';
 import { CallRoute } from './call-route.ts';
-import { byParty, ForkBook, idsOf } from './fork-book.ts';
+import { ForkBook } from './fork-book.ts';
+import { byParty, idsOf } from './fork-entry.ts';
 import type { MediaEdge } from './media-edge.ts';
+import { allDone } from './all-done.ts';
 import { arrivedAt, inChunks } from './edge-lists.ts';
 import { bothParties, otherParty, PartyPort, streamIndex } from './party.ts';
 import { answerDirection, parseAnswer, parseOffer, type SessionDescription } from './sdp.ts';
@@ -64,7 +66,9 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
   readonly #forks: ForkBook;
   readonly #recovery: Recovery | undefined;
   readonly #calls = new Map<string, BridgeCall>();
-  #closed = false;
+  /** Whose ports are being opened, and whether they are wanted still. */
+  readonly #opening = new Map<string, { isWanted: boolean }>();
+  #closing: Promise<void> | undefined;
 
   private constructor(options: MediaBridgeOptions, pool: WorkerPool | undefined) {
     super();
@@ -135,54 +139,94 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
 
   async openCall(request: OpenCallRequest): Promise<{ offer: string }> {
     const offer = parseOffer(request.offer, { first: true });
-    const wanted = this.#pool ? request.path : 'direct';
-    this.#admit(request.callId);
-    if (wanted === 'mediasoup' && !(await this.#pool?.ready(workerWaitMs))) {
-      throw new TandemError('WORKER_LOST', 'no mediasoup worker is alive');
-    }
-    // Again: another one may have come in while a worker was awaited.
-    this.#admit(request.callId);
-
-    const { edge, config, clock, logger, observer } = this.#options;
-    const { callId, latch } = request;
-    const shard = edge.pickShard();
-    const opened: OpenedPort[] = [];
+    const { callId } = request;
+    this.#admit(callId);
+    const opening = { isWanted: true };
+    this.#opening.set(callId, opening);
     try {
-      const [a, b] = bothParties.map(() => {
-        const port = edge.openPort({ shard, host: config.host, latch });
-        opened.push(port);
-        return port;
-      }) as [OpenedPort, OpenedPort];
-      const ports = { a: new PartyPort(a), b: new PartyPort(b) };
-      const route = new CallRoute({
-        edge,
-        pool: this.#pool,
-        wanted,
-        opened: { a, b },
-        relayAddress: edge.relayAddress(shard),
-        relayPorts: portsBeside(config.ports),
-        clock,
-        logger: logger.child({ callId }),
-        onFallback: () => observer?.fellBack?.(),
-      });
-      const call: BridgeCall = {
-        callId,
-        shard,
-        ports,
-        route,
-        pending: { from: 'a', offer },
-        answered: false,
-        payloads: [],
-      };
-      ports.a.check(offer.audio);
-      this.#setRemote(ports.a, offer, offer.audio.payloads);
-      const sdp = ports.b.write(offer, offer.audio.rtcpMux);
-      this.#calls.set(callId, call);
-      return { offer: sdp };
-    } catch (error) {
-      for (const { portId } of opened) edge.closePort(portId);
-      throw error;
+      const wanted = this.#pool ? request.path : 'direct';
+      if (wanted === 'mediasoup' && !(await this.#pool?.ready(workerWaitMs))) {
+        throw new TandemError('WORKER_LOST', 'no mediasoup worker is alive');
+      }
+      const shard = this.#options.edge.pickShard();
+      const opened = await this.#openPorts(shard, request.latch);
+      try {
+        const call = this.#newCall(callId, shard, opened, wanted);
+        call.pending = { from: 'a', offer };
+        call.ports.a.check(offer.audio);
+        await this.#setRemote(call.ports.a, offer, offer.audio.payloads);
+        // It may have been closed while the edge was awaited.
+        if (!this.#isWanted(opening)) throw noCall(callId);
+        const sdp = call.ports.b.write(offer, offer.audio.rtcpMux);
+        this.#calls.set(callId, call);
+        return { offer: sdp };
+      } catch (error) {
+        await this.#closePorts([opened.a, opened.b]);
+        throw error;
+      }
+    } finally {
+      this.#opening.delete(callId);
     }
+  }
+
+  /** Both, or none. */
+  async #openPorts(
+    shard: number,
+    latch: OpenCallRequest['latch'],
+  ): Promise<Record<Party, OpenedPort>> {
+    const { edge, config } = this.#options;
+    const answers = await Promise.allSettled(
+      bothParties.map(() => edge.openPort({ shard, host: config.host, latch })),
+    );
+    const opened = answers.flatMap((answer) =>
+      answer.status === 'fulfilled' ? [answer.value] : [],
+    );
+    const failure = answers.find((answer) => answer.status === 'rejected');
+    const [a, b] = opened;
+    if (a !== undefined && b !== undefined) return { a, b };
+    await this.#closePorts(opened);
+    throw failure?.reason;
+  }
+
+  /** What keeps one from being closed is not what matters here. */
+  async #closePorts(opened: readonly OpenedPort[]): Promise<void> {
+    const { edge, logger } = this.#options;
+    await allDone(opened.map(({ portId }) => edge.closePort(portId))).catch((error: unknown) => {
+      logger.error({ err: error }, 'ports could not be closed');
+    });
+  }
+
+  #newCall(
+    callId: string,
+    shard: number,
+    { a, b }: Readonly<Record<Party, OpenedPort>>,
+    wanted: CallMedia['path'],
+  ): BridgeCall {
+    const { edge, config, clock, logger, observer } = this.#options;
+    const route = new CallRoute({
+      edge,
+      pool: this.#pool,
+      wanted,
+      opened: { a, b },
+      relayAddress: edge.relayAddress(shard),
+      relayPorts: portsBeside(config.ports),
+      clock,
+      logger: logger.child({ callId }),
+      onFallback: () => observer?.fellBack?.(),
+    });
+    return {
+      callId,
+      shard,
+      ports: { a: new PartyPort(a), b: new PartyPort(b) },
+      route,
+      pending: undefined,
+      answered: false,
+      payloads: [],
+    };
+  }
+
+  #isWanted({ isWanted }: { readonly isWanted: boolean }): boolean {
+    return isWanted && this.#closing === undefined;
   }
 
   async answerCall(callId: string, answer: string): Promise<{ answer: string }> {
@@ -199,10 +243,13 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
 
     const { payloads } = description.audio;
     await call.route.carry(payloads, () => {
-      this.#setRemote(offerer, offer, payloads);
-      this.#setRemote(answerer, description, payloads);
+      const remotes = [
+        this.#setRemote(offerer, offer, payloads),
+        this.#setRemote(answerer, description, payloads),
+      ];
       call.payloads = payloads;
       call.answered = true;
+      return allDone(remotes);
     });
     const audio = {
       ...description.audio,
@@ -241,17 +288,19 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     call.pending = undefined;
   }
 
-  closeCall(callId: string): CallMedia | undefined {
+  async closeCall(callId: string): Promise<CallMedia | undefined> {
+    const opening = this.#opening.get(callId);
+    if (opening) opening.isWanted = false;
     const call = this.#calls.get(callId);
     if (!call) return undefined;
     this.#calls.delete(callId);
-    this.#forks.forgetCall(callId);
     call.route.close();
     const { edge } = this.#options;
-    return describe(call, {
-      a: edge.closePort(portId(call, 'a')),
-      b: edge.closePort(portId(call, 'b')),
-    });
+    const ports = { a: edge.closePort(portId(call, 'a')), b: edge.closePort(portId(call, 'b')) };
+    const closed = allDone([ports.a, ports.b]);
+    this.#forks.forgetCall(callId, closed);
+    await closed;
+    return describe(call, { a: await ports.a, b: await ports.b });
   }
 
   describeCall(callId: string): CallMedia {
@@ -305,7 +354,10 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     };
   }
 
-  takeStock(requests: readonly StockRequest[]): (CallStock | undefined)[] {
+  async takeStock(requests: readonly StockRequest[]): Promise<(CallStock | undefined)[]> {
+    const retired = requests.flatMap((request) => request.retired ?? []);
+    const named = this.#forks.named(retired);
+    if (named !== undefined) await named;
     const calls = requests.map(({ callId, retired }) => {
       const call = this.#calls.get(callId);
       const forkIds = retired === undefined ? undefined : this.#forks.withdraw(retired);
@@ -322,45 +374,54 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
         ? undefined
         : arrivedAt(edge.sequencesAt(call.portIds, at));
     });
-    const stock = edge.takeStock(portIds, forkIds);
+    const taken = edge.takeStock(portIds, forkIds);
+    for (const recordId of retired) this.#forks.leaves(recordId, taken);
+    const stock = await taken;
     const streams = [...stock.streams];
     const forks = [...stock.forks];
     return calls.map((call, index) => {
       if (call === undefined) return undefined;
       const [a, b] = streams.splice(0, bothParties.length) as [StreamReport, StreamReport];
-      const had = call.forkIds && byParty(call.forkIds, (ids) => forks.splice(0, ids.length));
+      const had =
+        call.forkIds && byParty(call.forkIds, forks.splice(0, idsOf(call.forkIds).length));
       const arrived = arrivals[index];
       return { streams: { a, b }, forks: had, ...(arrived && { arrivedAt: arrived }) };
     });
   }
 
-  startForks(starts: readonly ForksStart[]): unknown[] {
+  async startForks(starts: readonly ForksStart[]): Promise<unknown[]> {
     const calls = starts.map(({ callId }) => this.#calls.get(callId));
     const known = starts.flatMap((start, index) => {
       const call = calls[index];
       return call ? { ...start, portIds: { a: portId(call, 'a'), b: portId(call, 'b') } } : [];
     });
-    const errors = this.#forks.start(known);
+    const errors = await this.#forks.start(known);
     return starts.map(({ callId }, index) => (calls[index] ? errors.shift() : noCall(callId)));
   }
 
-  retargetForks(...[recordId, to, from, keptOut]: Parameters<Bridge['retargetForks']>): void {
-    this.#forks.retarget(recordId, to, from, keptOut);
+  retargetForks(
+    ...[recordId, to, from, keptOut]: Parameters<Bridge['retargetForks']>
+  ): Promise<void> {
+    return this.#forks.retarget(recordId, to, from, keptOut);
   }
 
-  pauseForks(...[recordId, from]: Parameters<Bridge['pauseForks']>): void {
-    this.#forks.pause(recordId, from);
+  pauseForks(...[recordId, from]: Parameters<Bridge['pauseForks']>): Promise<void> {
+    return this.#forks.pause(recordId, from);
   }
 
-  resumeForks(recordId: string): void {
-    this.#forks.resume(recordId);
+  resumeForks(recordId: string): Promise<void> {
+    return this.#forks.resume(recordId);
   }
 
-  endForks(recordId: string): Promise<void> {
+  endForks(recordId: string): Promise<Partial<Record<Party, ForkReport>>> {
     return this.#forks.end(recordId);
   }
 
-  stopForks(recordId: string): Partial<Record<Party, ForkReport>> | undefined {
+  finalReports(recordId: string): Promise<void> {
+    return this.#forks.finalReports(recordId);
+  }
+
+  stopForks(recordId: string): Promise<Partial<Record<Party, ForkReport>> | undefined> {
     return this.#forks.stop(recordId);
   }
 
@@ -377,21 +438,25 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
   }
 
   /** Idempotent. Ends all calls and the workers; the edge is its owner's to close. */
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    for (const callId of [...this.#calls.keys()]) this.closeCall(callId);
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const closed = [...this.#calls.keys()].map((callId) => this.closeCall(callId));
     this.#recovery?.close();
     this.#forks.close();
     this.#pool?.close();
+    await Promise.allSettled(closed);
   }
 
   #admit(callId: string): void {
     const { callsMax } = this.#options.config;
-    if (this.#calls.has(callId)) {
+    if (this.#calls.has(callId) || this.#opening.has(callId)) {
       throw new TandemError('CALL_EXISTS', `call ${callId} exists already`);
     }
-    if (this.#calls.size >= callsMax) {
+    if (this.#calls.size + this.#opening.size >= callsMax) {
       throw new TandemError('CALL_LIMIT', `${callsMax} calls are the most that are carried`, {
         details: { callsMax },
       });
@@ -404,12 +469,16 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     return call;
   }
 
-  #setRemote(port: PartyPort, { audio }: SessionDescription, negotiated: readonly Payload[]): void {
+  async #setRemote(
+    port: PartyPort,
+    { audio }: SessionDescription,
+    negotiated: readonly Payload[],
+  ): Promise<void> {
     const clockRates = Object.fromEntries(
       negotiated.map(({ payloadType, clockRate }) => [payloadType, clockRate]),
     );
     const remote = port.agree(audio, clockRates);
-    if (remote) this.#options.edge.setRemote(port.opened.portId, remote);
+    if (remote) await this.#options.edge.setRemote(port.opened.portId, remote);
   }
 
   #carriedCalls(): CarriedCall[] {
@@ -422,11 +491,9 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
 
   /** What cannot be brought back is ended, so that nobody takes it for a call. */
   #lose(callId: string, reason: string): void {
-    try {
-      this.closeCall(callId);
-    } catch (error) {
+    this.closeCall(callId).catch((error: unknown) => {
       this.#options.logger.error({ callId, err: error }, 'its ports could not be closed');
-    }
+    });
     this.emit('callLost', { callId, reason });
   }
 }

@@ -3,6 +3,7 @@ import type { OpenedPort, PortRoute, RelayStall, SocketAddress } from '../edge/t
 import { messageOf, TandemError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { MediaPath, Party, Payload } from '../recording/interfaces.ts';
+import { allDone } from './all-done.ts';
 import type { MediaEdge } from './media-edge.ts';
 import { bothParties, otherParty } from './party.ts';
 import { Relay } from './relay.ts';
@@ -48,6 +49,8 @@ export class CallRoute {
   #away: Away | undefined;
   /** Mediasoup is there and does not forward. */
   #stalled = false;
+  /** What the edge says of stalls is of the way that it is turning from. */
+  #turning = 0;
   /** Of late, and how many since they come close together. */
   #stalls = { count: 0, at: 0 };
   /** The parties have heard mediasoup's stream: what takes its place goes on with it. */
@@ -70,10 +73,10 @@ export class CallRoute {
   }
 
   /**
-   * Gets ready to carry `payloads`, then calls `switchOver` and turns the media to the new way at once: make before break. An empty
-   * list stops the media. Errors: CALL_NOT_FOUND when the call was closed meanwhile.
+   * Gets ready to carry `payloads`, then calls `switchOver` and turns the media to the new way right after it: make before break. An
+   * empty list stops the media. Errors: CALL_NOT_FOUND when the call was closed meanwhile.
    */
-  carry(payloads: readonly Payload[], switchOver: () => void): Promise<void> {
+  carry(payloads: readonly Payload[], switchOver: () => Promise<void>): Promise<void> {
     return this.#inTurn(async () => {
       const codecs = this.#options.wanted === 'mediasoup' ? assignStandIns(payloads) : undefined;
       const kept =
@@ -85,9 +88,8 @@ export class CallRoute {
         relay?.close();
         throw new TandemError('CALL_NOT_FOUND', 'the call was closed');
       }
-      switchOver();
-      this.#turnTo(relay, payloads.length > 0);
-      this.#away = undefined;
+      await allDone([switchOver(), this.#turnTo(relay, payloads.length > 0)]);
+      if (this.#isClosed()) throw new TandemError('CALL_NOT_FOUND', 'the call was closed');
     });
   }
 
@@ -100,13 +102,17 @@ export class CallRoute {
     const from = this.#away?.from ?? this.#lastEgressBefore(diedAt);
     this.#away ??= { from, at: this.#options.clock.now(), told: false };
     // Also when the edge has done so: the dead worker's ports may be another call's at once.
-    this.#setRoutes((party) => this.#around(party));
+    this.#setRoutes((party) => this.#around(party)).catch((error: unknown) => {
+      // What fails here fails again when it is to be brought back, and is told then.
+      this.#options.logger.error({ err: error }, 'no way around mediasoup');
+    });
     return true;
   }
 
   /** The edge says that nothing comes back and that it goes around mediasoup. Returns whose fault that may be, once. */
   stall({ since, at }: RelayStall): WorkerSlot | undefined {
-    if (this.#closed || this.#stalled || this.#relay === undefined) return undefined;
+    if (this.#closed || this.#stalled || this.#turning > 0) return undefined;
+    if (this.#relay === undefined) return undefined;
     this.#stalled = true;
     this.#away ??= { from: since, at, told: false };
     return this.#relay.slot;
@@ -130,9 +136,9 @@ export class CallRoute {
           return undefined;
         }
         if (relay === 'no-worker') return interruptionOnce(away);
-        this.#turnTo(relay, true);
+        await this.#turnTo(relay, true);
       }
-      this.#away = undefined;
+      if (this.#away === away) this.#away = undefined;
       return interruptionOnce(away);
     });
   }
@@ -148,35 +154,48 @@ export class CallRoute {
     return this.#closed;
   }
 
-  #turnTo(relay: Relay | undefined, flowing: boolean): void {
-    const { opened, logger, onFallback } = this.#options;
-    let next = relay;
-    if (!flowing) {
-      this.#setRoutes(() => ({ kind: 'none' }));
-    } else if (!relay) {
-      this.#setRoutes((party) => this.#around(party));
-    } else {
-      try {
-        const payloadTypes = relay.codecs.map(({ payloadType }) => payloadType);
-        this.#setRoutes((party) => ({
-          kind: 'relay',
-          to: relay.addresses[party],
-          peerPortId: opened[otherParty(party)].portId,
-          payloadTypes,
-        }));
-        this.#relayed = true;
-      } catch (error) {
-        logger.error({ err: error }, 'no way to mediasoup: media takes the direct path');
-        this.#setRoutes((party) => this.#around(party));
-        relay.close();
-        next = undefined;
-        onFallback();
-      }
-    }
+  /** What is so from then on is so while the edge is told of it, too: a worker may die meanwhile. */
+  async #turnTo(relay: Relay | undefined, flowing: boolean): Promise<void> {
+    const before = this.#relay;
+    this.#relay = relay;
     this.#stalled = false;
-    if (this.#relay !== next) this.#relay?.close();
-    this.#relay = next;
-    if (flowing) this.#path = next ? 'mediasoup' : 'direct';
+    this.#away = undefined;
+    if (flowing) this.#path = relay ? 'mediasoup' : 'direct';
+    this.#turning += 1;
+    try {
+      if (!flowing) await this.#setRoutes(() => ({ kind: 'none' }));
+      else if (relay) await this.#turnInto(relay);
+      else await this.#setRoutes((party) => this.#around(party));
+    } finally {
+      this.#turning -= 1;
+      if (this.#relay !== before) before?.close();
+    }
+  }
+
+  async #turnInto(relay: Relay): Promise<void> {
+    const { opened, logger, onFallback } = this.#options;
+    const payloadTypes = relay.codecs.map(({ payloadType }) => payloadType);
+    // What takes its place while the edge is at it goes on with its stream.
+    const wasRelayed = this.#relayed;
+    this.#relayed = true;
+    try {
+      await this.#setRoutes((party) => ({
+        kind: 'relay',
+        to: relay.addresses[party],
+        peerPortId: opened[otherParty(party)].portId,
+        payloadTypes,
+      }));
+    } catch (error) {
+      if (this.#closed) return;
+      logger.error({ err: error }, 'no way to mediasoup: media takes the direct path');
+      this.#relayed = wasRelayed;
+      this.#relay = undefined;
+      this.#path = 'direct';
+      const turned = this.#setRoutes((party) => this.#around(party));
+      relay.close();
+      onFallback();
+      await turned;
+    }
   }
 
   /** Its worker is there: it was busy, or does not like this call. Undefined: the call does without it. */
@@ -203,9 +222,9 @@ export class CallRoute {
     return { kind: this.#relayed ? 'bypass' : 'direct', peerPortId };
   }
 
-  #setRoutes(routeOf: (party: Party) => PortRoute): void {
+  #setRoutes(routeOf: (party: Party) => PortRoute): Promise<void> {
     const { edge, opened } = this.#options;
-    edge.setRoutes(
+    return edge.setRoutes(
       bothParties.map((party) => ({ portId: opened[party].portId, route: routeOf(party) })),
     );
   }

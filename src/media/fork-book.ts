@@ -1,58 +1,40 @@
 import { EventEmitter } from 'node:events';
 import type { Clock, Timer } from '../clock.ts';
-import type { AddForkOptions, EdgeEvent, ForkReport, ForkSigns, ForkStart } from '../edge/types.ts';
-import { TandemError } from '../errors.ts';
+import type { EdgeEvent, ForkReport, ForkSigns, ForkStart } from '../edge/types.ts';
 import type { Range } from '../rtp/ranges.ts';
-import type { ForksStart, MediaAddress, MediaSigns, Party } from '../recording/interfaces.ts';
+import type { MediaAddress, MediaSigns, Party } from '../recording/interfaces.ts';
+import { allDone } from './all-done.ts';
 import { inChunks } from './edge-lists.ts';
+import { additionsOf, byParty, idsOf, newEntry, partyOf } from './fork-entry.ts';
+import type { Addition, ByParty, ForkEntry, ForksOfPorts } from './fork-entry.ts';
 import type { MediaEdge } from './media-edge.ts';
 import { noMediaSigns, withStream } from './media-signs.ts';
-import { bothParties, streamIndex } from './party.ts';
+import { bothParties } from './party.ts';
 
-type ByParty<T> = Partial<Record<Party, T>>;
-
-const liveStart: ForkStart = { kind: 'live' };
 /** Final reports are told by events, too, but an event may be dropped. */
 const settledEveryMs = 200;
 
-interface Entry {
-  readonly recordId: string;
-  readonly callId: string;
-  readonly portIds: Readonly<Record<Party, number>>;
-  readonly forkIds: ByParty<number>;
-  /** Forks that the recorder does not want now. */
-  readonly held: Set<number>;
-  paused: boolean;
-  /** First packet that the pause withholds. */
-  pausedFrom: ByParty<number>;
-  keptOut: Readonly<ByParty<readonly Range[]>>;
-  refusedTold: boolean;
-  /** Set by `end`. */
-  ended: PromiseWithResolvers<void> | undefined;
-  /** Forks that ended, of whose recorder the final report is awaited. */
-  readonly unreported: Set<number>;
+interface Start {
+  readonly entry: ForkEntry;
+  readonly additions: readonly Addition[];
 }
 
-/** One session's forks as they are to be, of ports that are known. */
-export type ForksOfPorts = ForksStart & { readonly portIds: Readonly<Record<Party, number>> };
-
-interface Addition {
-  readonly entry: Entry;
-  readonly party: Party;
-  readonly options: AddForkOptions;
-}
-
-/** Which forks of which call feed which recording session. */
+/**
+ * Which forks of which call feed which recording session. Orders of one session are given to the edge in the order in which they come;
+ * one that is about forks which the edge has not named yet is given when it has.
+ */
 export class ForkBook extends EventEmitter<{
   refused: [{ recordId: string; at: number }];
 }> {
   readonly #edge: MediaEdge;
   readonly #clock: Clock;
-  readonly #entries = new Map<string, Entry>();
-  readonly #byFork = new Map<number, Entry>();
-  readonly #byCall = new Map<string, Set<Entry>>();
+  readonly #entries = new Map<string, ForkEntry>();
+  readonly #byFork = new Map<number, ForkEntry>();
+  readonly #byCall = new Map<string, Set<ForkEntry>>();
+  /** Sessions that are forgotten, and whose forks the edge has not removed yet. */
+  readonly #leaving = new Map<string, Promise<unknown>>();
   /** Of which final reports are awaited. */
-  readonly #ending = new Set<Entry>();
+  readonly #ending = new Set<ForkEntry>();
   #settling: Timer | undefined;
 
   constructor(edge: MediaEdge, clock: Clock) {
@@ -62,54 +44,52 @@ export class ForkBook extends EventEmitter<{
   }
 
   /**
-   * Each session gets all its forks, or none, and then what is wrong stands in its place: CALL_STATE when it has forks already;
-   * EDGE_FAILED.
+   * Each session gets all its forks, or none, and then what is wrong stands in its place: EDGE_FAILED. One that was started before is
+   * answered as it was then.
    */
-  start(all: readonly ForksOfPorts[]): unknown[] {
-    const errors: unknown[] = all.map(({ recordId }) =>
-      this.#entries.has(recordId)
-        ? new TandemError('CALL_STATE', `recording session ${recordId} has its media already`)
-        : undefined,
-    );
-    const started = all.map((options, index) =>
-      errors[index] === undefined ? this.#enter(options) : [],
-    );
-    try {
-      this.#add(started.flat());
-    } catch {
-      // One of them has spoilt it for all.
-      for (const [index, additions] of started.entries()) {
-        try {
-          this.#add(additions);
-        } catch (error) {
-          errors[index] = error;
-          for (const { entry } of additions) this.#forget(entry);
-        }
-      }
+  async start(all: readonly ForksOfPorts[]): Promise<unknown[]> {
+    const starts = all.flatMap((options) => this.#enter(options));
+    const started = all.map(({ recordId }) => this.#entries.get(recordId));
+    const errors = this.#addTogether(starts);
+    for (const { entry } of starts) {
+      entry.started = this.#hold(
+        entry,
+        errors.then((found) => found.get(entry)),
+      );
     }
-    return errors;
+    const answers: unknown[] = [];
+    for (const entry of started) answers.push(await entry?.started);
+    return answers;
   }
 
-  #enter(options: ForksOfPorts): Addition[] {
-    const { callId, recordId, portIds, to, from, paused } = options;
-    const { pausedFrom = {}, keptOut = {} } = options;
-    const entry: Entry = {
-      recordId,
-      callId,
-      portIds,
-      forkIds: {},
-      held: new Set(),
-      paused,
-      pausedFrom,
-      keptOut,
-      refusedTold: false,
-      ended: undefined,
-      unreported: new Set(),
-    };
+  #enter(options: ForksOfPorts): Start[] {
+    const { callId, recordId, to, from } = options;
+    if (this.#entries.has(recordId)) return [];
+    const entry = newEntry(options);
     this.#entries.set(recordId, entry);
     const ofCall = this.#byCall.get(callId) ?? new Set();
     this.#byCall.set(callId, ofCall.add(entry));
-    return additionsOf(entry, to, from);
+    return [{ entry, additions: additionsOf(entry, to, from) }];
+  }
+
+  /** Resolves to what is wrong. */
+  async #addTogether(starts: readonly Start[]): Promise<ReadonlyMap<ForkEntry, unknown>> {
+    const errors = new Map<ForkEntry, unknown>();
+    try {
+      await this.#add(starts.flatMap(({ additions }) => additions));
+    } catch {
+      // One of them has spoilt it for all.
+      const alone = starts.map(async ({ entry, additions }) => {
+        try {
+          await this.#add(additions);
+        } catch (error) {
+          errors.set(entry, error);
+          this.#forget(entry);
+        }
+      });
+      await Promise.all(alone);
+    }
+    return errors;
   }
 
   /**
@@ -121,75 +101,122 @@ export class ForkBook extends EventEmitter<{
     to: Readonly<ByParty<MediaAddress>>,
     from: Readonly<ByParty<ForkStart>>,
     keptOut: Readonly<ByParty<readonly Range[]>> = {},
-  ): void {
+  ): Promise<void> {
     const entry = this.#entries.get(recordId);
-    if (!entry) return;
+    if (!entry) return this.#left(recordId);
+    const order = (): Promise<void> => this.#retarget(entry, to, from, keptOut);
+    return this.#hold(entry, entry.waits === undefined ? order() : entry.waits.then(order));
+  }
+
+  async #retarget(
+    entry: ForkEntry,
+    to: Readonly<ByParty<MediaAddress>>,
+    from: Readonly<ByParty<ForkStart>>,
+    keptOut: Readonly<ByParty<readonly Range[]>>,
+  ): Promise<void> {
+    if (!this.#has(entry)) return;
     entry.refusedTold = false;
     entry.keptOut = keptOut;
+    const orders: Promise<void>[] = [];
     const added: Partial<Record<Party, MediaAddress>> = {};
     for (const party of bothParties) {
       const target = to[party];
       const forkId = entry.forkIds[party];
       if (target && forkId !== undefined) {
-        this.#edge.setForkTarget(forkId, target.rtp, target.rtcp);
-        if (entry.held.delete(forkId) && !entry.paused) this.#edge.resumeFork(forkId);
+        orders.push(this.#edge.setForkTarget(forkId, target.rtp, target.rtcp));
+        if (entry.held.delete(forkId) && !entry.paused) orders.push(this.#edge.resumeFork(forkId));
       } else if (target) {
         added[party] = target;
       } else if (forkId !== undefined) {
         entry.held.add(forkId);
-        this.#edge.pauseFork(forkId);
+        orders.push(this.#edge.pauseFork(forkId));
       }
     }
-    this.#add(additionsOf(entry, added, from));
+    orders.push(this.#add(additionsOf(entry, added, from)));
+    await allDone(orders);
   }
 
   /** @param from see `Bridge.pauseForks` */
-  pause(recordId: string, from: Readonly<ByParty<number>> = {}): void {
+  pause(recordId: string, from: Readonly<ByParty<number>> = {}): Promise<void> {
     const entry = this.#entries.get(recordId);
-    if (!entry) return;
-    entry.paused = true;
-    entry.pausedFrom = from;
-    for (const party of bothParties) {
-      const forkId = entry.forkIds[party];
-      if (forkId !== undefined) this.#edge.pauseFork(forkId, from[party]);
-    }
+    if (!entry) return this.#left(recordId);
+    return this.#whileThere(entry, () => {
+      entry.paused = true;
+      entry.pausedFrom = from;
+      return allDone(
+        bothParties.flatMap((party) => {
+          const forkId = entry.forkIds[party];
+          return forkId === undefined ? [] : this.#edge.pauseFork(forkId, from[party]);
+        }),
+      );
+    });
   }
 
-  resume(recordId: string): void {
+  resume(recordId: string): Promise<void> {
     const entry = this.#entries.get(recordId);
-    if (!entry) return;
-    entry.paused = false;
-    for (const forkId of forksOf(entry)) {
-      if (!entry.held.has(forkId)) this.#edge.resumeFork(forkId);
-    }
+    if (!entry) return this.#left(recordId);
+    return this.#whileThere(entry, () => {
+      entry.paused = false;
+      const wanted = idsOf(entry.forkIds).filter((forkId) => !entry.held.has(forkId));
+      return allDone(wanted.map((forkId) => this.#edge.resumeFork(forkId)));
+    });
   }
 
   /** See `Bridge.endForks`. */
-  end(recordId: string): Promise<void> {
+  end(recordId: string): Promise<ByParty<ForkReport>> {
     const entry = this.#entries.get(recordId);
-    if (!entry) return Promise.resolve();
-    if (entry.ended === undefined) {
-      entry.ended = Promise.withResolvers();
-      const forkIds = forksOf(entry);
-      const reports = forkIds.length === 0 ? [] : this.#edge.endForks(forkIds);
+    if (!entry) return this.#left(recordId).then(() => ({}));
+    entry.reported ??= Promise.withResolvers();
+    entry.ending ??= this.#inTurn(entry, () => this.#end(entry));
+    return entry.ending;
+  }
+
+  async #end(entry: ForkEntry): Promise<ByParty<ForkReport>> {
+    try {
+      const forkIds = idsOf(entry.forkIds);
+      const reports = forkIds.length === 0 ? [] : await this.#edge.endForks(forkIds);
       for (const { forkId, sentPackets } of reports) {
         if (sentPackets > 0) entry.unreported.add(forkId);
       }
-      this.#ending.add(entry);
-      this.#tellEnded(entry);
-      this.#settleLater();
+      if (this.#has(entry)) {
+        this.#ending.add(entry);
+        this.#tellEnded(entry);
+        this.#settleLater();
+      }
+      return byParty(entry.forkIds, reports);
+    } catch (error) {
+      // It may be asked for again.
+      entry.ending = undefined;
+      throw error;
     }
-    return entry.ended.promise;
+  }
+
+  /** See `Bridge.finalReports`. */
+  finalReports(recordId: string): Promise<void> {
+    return this.#entries.get(recordId)?.reported?.promise ?? Promise.resolve();
   }
 
   /** Idempotent. */
-  stop(recordId: string): ByParty<ForkReport> | undefined {
-    const forkIds = this.withdraw(recordId);
-    if (forkIds === undefined) return undefined;
-    return byParty(forkIds, (list) => this.#edge.removeForks(list));
+  stop(recordId: string): Promise<ByParty<ForkReport> | undefined> {
+    const entry = this.#entries.get(recordId);
+    if (!entry) return this.#left(recordId).then(() => undefined);
+    this.#forget(entry);
+    const removed = this.#inTurn(entry, async () => {
+      const forkIds = idsOf(entry.forkIds);
+      const reports = forkIds.length === 0 ? [] : await this.#edge.removeForks(forkIds);
+      return byParty(entry.forkIds, reports);
+    });
+    this.leaves(recordId, removed);
+    return removed;
   }
 
-  /** Knows the session's forks no more; who asks has them removed from the edge. Idempotent. */
+  /** Resolves when the edge has named all forks of these sessions; undefined: it has. */
+  named(recordIds: readonly string[]): Promise<unknown> | undefined {
+    const waits = recordIds.flatMap((recordId) => this.#entries.get(recordId)?.waits ?? []);
+    return waits.length === 0 ? undefined : Promise.all(waits);
+  }
+
+  /** Knows the session's forks no more; who asks has them removed from the edge, and says so by `leaves`. Idempotent. */
   withdraw(recordId: string): ByParty<number> | undefined {
     const entry = this.#entries.get(recordId);
     if (!entry) return undefined;
@@ -197,11 +224,23 @@ export class ForkBook extends EventEmitter<{
     return entry.forkIds;
   }
 
+  /** @param removed settles when the session's forks are there no more */
+  leaves(recordId: string, removed: Promise<unknown>): void {
+    const over = removed.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#leaving.set(recordId, over);
+    void over.then(() => {
+      if (this.#leaving.get(recordId) === over) this.#leaving.delete(recordId);
+    });
+  }
+
   /** In the order of the recording sessions. */
   reports(recordIds: readonly string[]): ByParty<ForkReport>[] {
     const all = recordIds.map((recordId) => this.#entries.get(recordId)?.forkIds ?? {});
     const reports = inChunks(all.flatMap(idsOf), (forkIds) => this.#edge.forkReports(forkIds));
-    return all.map((forkIds) => byParty(forkIds, (ids) => reports.splice(0, ids.length)));
+    return all.map((forkIds) => byParty(forkIds, reports.splice(0, idsOf(forkIds).length)));
   }
 
   /** What every recording session's recorder has shown of itself. */
@@ -227,9 +266,12 @@ export class ForkBook extends EventEmitter<{
     this.#ending.clear();
   }
 
-  /** The call's ports are about to be closed; forks end with them. */
-  forgetCall(callId: string): void {
-    for (const entry of this.#byCall.get(callId) ?? []) this.#forget(entry);
+  /** @param closed settles when the call's ports are closed: forks end with them */
+  forgetCall(callId: string, closed: Promise<unknown>): void {
+    for (const entry of this.#byCall.get(callId) ?? []) {
+      this.#forget(entry);
+      this.leaves(entry.recordId, closed);
+    }
   }
 
   handle(event: EdgeEvent): void {
@@ -245,31 +287,63 @@ export class ForkBook extends EventEmitter<{
     }
   }
 
-  #add(additions: readonly Addition[]): void {
+  async #add(additions: readonly Addition[]): Promise<void> {
     if (additions.length === 0) return;
-    const forkIds = this.#edge.addForks(additions.map(({ options }) => options));
+    const forkIds = await this.#edge.addForks(additions.map(({ options }) => options));
     for (const [index, { entry, party }] of additions.entries()) {
       const forkId = forkIds[index] as number;
       entry.forkIds[party] = forkId;
-      this.#byFork.set(forkId, entry);
+      if (this.#has(entry)) this.#byFork.set(forkId, entry);
     }
   }
 
-  #forget(entry: Entry): void {
-    this.#entries.delete(entry.recordId);
-    for (const forkId of forksOf(entry)) this.#byFork.delete(forkId);
+  #inTurn<T>(entry: ForkEntry, order: () => Promise<T>): Promise<T> {
+    return entry.waits === undefined ? order() : this.#hold(entry, entry.waits.then(order));
+  }
+
+  /** One that is forgotten by then has stopped when its forks are removed. */
+  async #whileThere(entry: ForkEntry, order: () => Promise<void>): Promise<void> {
+    await this.#inTurn(entry, () => (this.#has(entry) ? order() : Promise.resolve()));
+    if (!this.#has(entry)) await this.#left(entry.recordId);
+  }
+
+  /** What is asked of the session from now on waits for this. */
+  #hold<T>(entry: ForkEntry, answer: Promise<T>): Promise<T> {
+    const over = answer.then(
+      () => undefined,
+      () => undefined,
+    );
+    entry.waits = over;
+    void over.then(() => {
+      if (entry.waits === over) entry.waits = undefined;
+    });
+    return answer;
+  }
+
+  #has(entry: ForkEntry): boolean {
+    return this.#entries.get(entry.recordId) === entry;
+  }
+
+  /** Nothing is left to be done to it but what is under way. */
+  async #left(recordId: string): Promise<void> {
+    await this.#leaving.get(recordId);
+  }
+
+  #forget(entry: ForkEntry): void {
+    if (this.#has(entry)) this.#entries.delete(entry.recordId);
+    for (const forkId of idsOf(entry.forkIds)) this.#byFork.delete(forkId);
     const ofCall = this.#byCall.get(entry.callId);
     ofCall?.delete(entry);
     if (ofCall?.size === 0) this.#byCall.delete(entry.callId);
     // No report comes any more.
     this.#ending.delete(entry);
-    entry.ended?.resolve();
+    entry.reported?.resolve();
   }
 
-  #tellEnded(entry: Entry): void {
-    if (entry.unreported.size > 0) return;
+  #tellEnded(entry: ForkEntry): void {
+    if (entry.unreported.size > 0 || !this.#ending.has(entry)) return;
     this.#ending.delete(entry);
-    entry.ended?.resolve();
+    entry.reported?.resolve();
   }
 
   #settle(forks: readonly ForkSigns[]): void {
@@ -288,53 +362,4 @@ export class ForkBook extends EventEmitter<{
       this.#settleLater();
     }, settledEveryMs);
   }
-}
-
-function partyOf({ forkIds }: Entry, forkId: number): Party | undefined {
-  return bothParties.find((party) => forkIds[party] === forkId);
-}
-
-function pausedFrom(entry: Entry, party: Party): { pausedFrom?: number } {
-  const from = entry.pausedFrom[party];
-  return from === undefined ? {} : { pausedFrom: from };
-}
-
-function additionsOf(
-  entry: Entry,
-  to: Readonly<ByParty<MediaAddress>>,
-  from: Readonly<ByParty<ForkStart>>,
-): Addition[] {
-  return bothParties.flatMap((party) => {
-    const target = to[party];
-    if (target === undefined) return [];
-    const options = {
-      portId: entry.portIds[party],
-      streamIndex: streamIndex[party],
-      rtp: target.rtp,
-      rtcp: target.rtcp,
-      from: from[party] ?? liveStart,
-      paused: entry.paused,
-      ...pausedFrom(entry, party),
-      keptOut: entry.keptOut[party] ?? [],
-    };
-    return { entry, party, options };
-  });
-}
-
-/** @param reportsOf called with the forks in the order of the parties, if there are any */
-export function byParty(
-  forkIds: ByParty<number>,
-  reportsOf: (forkIds: readonly number[]) => readonly ForkReport[],
-): ByParty<ForkReport> {
-  const present = bothParties.filter((party) => forkIds[party] !== undefined);
-  const reports = present.length === 0 ? [] : reportsOf(idsOf(forkIds));
-  return Object.fromEntries(present.map((party, index) => [party, reports[index]]));
-}
-
-export function idsOf(forkIds: ByParty<number>): number[] {
-  return bothParties.flatMap((party) => forkIds[party] ?? []);
-}
-
-function forksOf({ forkIds }: Entry): number[] {
-  return idsOf(forkIds);
 }

@@ -1,5 +1,6 @@
 import type {
   AddForkOptions,
+  EdgeCounters,
   ForkReport,
   ForkSigns,
   OpenedPort,
@@ -12,8 +13,8 @@ import type {
   StreamReport,
 } from '../edge/types.ts';
 
-/** What a call's media needs of the edge. */
-export interface MediaEdge {
+/** What the edge knows, read without asking it. An order that is under way may show already, or not yet. Errors: EDGE_FAILED. */
+export interface EdgeReads {
   pickShard(): number;
   relayAddress(shard: number): SocketAddress;
   legAddress(
@@ -21,25 +22,36 @@ export interface MediaEdge {
     streamIndex: number,
     family: 4 | 6,
   ): { readonly rtp: SocketAddress; readonly rtcp: SocketAddress };
-  openPort(options: OpenPortOptions): OpenedPort;
-  setRemote(portId: number, remote: PortRemote): void;
-  /** Together: no packet comes between them. */
-  setRoutes(routes: readonly RoutedPort[]): void;
   /** Ports that go around mediasoup without having been told to. */
   relayStalls(): readonly RelayStall[];
-  closePort(portId: number): StreamReport;
   streamReports(portIds: readonly number[]): readonly StreamReport[];
   /** By port, when its newest packet came: Unix ms, 0 before there is one. */
   lastHeard(): ReadonlyMap<number, number>;
   /** Of each port, the oldest packet in its ring that arrived at or after `at`; one past the newest when none did. */
   sequencesAt(portIds: readonly number[], at: number): readonly (number | undefined)[];
-  takeStock(portIds: readonly number[], forkIds: readonly number[]): Stock;
-  addForks(options: readonly AddForkOptions[]): readonly number[];
-  setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): void;
-  pauseFork(forkId: number, from?: number): void;
-  resumeFork(forkId: number): void;
-  endForks(forkIds: readonly number[]): readonly ForkReport[];
-  removeForks(forkIds: readonly number[]): readonly ForkReport[];
   forkReports(forkIds: readonly number[]): readonly ForkReport[];
   forkSigns(): readonly ForkSigns[];
+  counters(): EdgeCounters;
 }
+
+/**
+ * What the edge is told. Orders take effect, and are answered, in the order in which they are given, whoever waits for them: each
+ * promise resolves when its order has taken effect, or rejects with why it has none (TandemError: EDGE_FAILED, NO_PORT).
+ */
+export interface EdgeOrders {
+  openPort(options: OpenPortOptions): Promise<OpenedPort>;
+  setRemote(portId: number, remote: PortRemote): Promise<void>;
+  /** Together: no packet comes between them. */
+  setRoutes(routes: readonly RoutedPort[]): Promise<void>;
+  closePort(portId: number): Promise<StreamReport>;
+  takeStock(portIds: readonly number[], forkIds: readonly number[]): Promise<Stock>;
+  addForks(options: readonly AddForkOptions[]): Promise<readonly number[]>;
+  setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): Promise<void>;
+  pauseFork(forkId: number, from?: number): Promise<void>;
+  resumeFork(forkId: number): Promise<void>;
+  endForks(forkIds: readonly number[]): Promise<readonly ForkReport[]>;
+  removeForks(forkIds: readonly number[]): Promise<readonly ForkReport[]>;
+}
+
+/** What a call's media needs of the edge. */
+export interface MediaEdge extends EdgeReads, EdgeOrders {}

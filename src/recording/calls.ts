@@ -122,6 +122,9 @@ export class Calls implements CallService {
     allocator.on('recorderAvailable', ({ recorder }) => {
       this.#tellAll({ type: 'recorder-available', recorder });
     });
+    allocator.on('recorderReports', ({ recorder, everyMs }) => {
+      this.#tellAll({ type: 'recorder-reports', recorder, everyMs });
+    });
     this.#mediaWatch.start();
     this.#scheduleSweep();
   }

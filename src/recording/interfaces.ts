@@ -125,7 +125,11 @@ export interface ForksStart {
   readonly keptOut?: Partial<Readonly<Record<Party, readonly Range[]>>>;
 }
 
-/** A call's pinned media. Errors: SDP_*, NO_PORT, WORKER_LOST, EDGE_FAILED, CALL_NOT_FOUND. */
+/**
+ * A call's pinned media. What is asked for with a promise takes effect in the order in which it is asked for, and has taken effect
+ * when the promise resolves; all else is read at once, and shows what is so now. Whatever concerns a call or a recording session that
+ * is not there (any more) is done. Errors: SDP_*, NO_PORT, WORKER_LOST, EDGE_FAILED, CALL_NOT_FOUND.
+ */
 export interface Bridge {
   /** Pins both parties' ports. Resolves to the offer for party b. */
   openCall(request: OpenCallRequest): Promise<{ offer: string }>;
@@ -135,8 +139,8 @@ export interface Bridge {
   reofferCall(callId: string, party: Party, offer: string): Promise<{ offer: string }>;
   /** The other party will not have it: all stays as it was. Errors: CALL_STATE when no re-offer waits for an answer. */
   cancelReoffer(callId: string): Promise<void>;
-  /** Idempotent. Frees ports; returns the last account of both streams, undefined if there was no such call. */
-  closeCall(callId: string): CallMedia | undefined;
+  /** Idempotent. Frees ports; resolves to the last account of both streams, undefined if there was no such call. */
+  closeCall(callId: string): Promise<CallMedia | undefined>;
   describeCall(callId: string): CallMedia;
   /** Any number of calls with few visits to the edge: in their order, undefined where there is no such call (any more). */
   describeCalls(callIds: readonly string[]): readonly (CallMedia | undefined)[];
@@ -153,31 +157,35 @@ export interface Bridge {
   recordedStreams(callId: string): readonly RecordedStream[];
   /** Where this call's copies leave from and where the recorder's RTCP must come back to, by party. */
   legAddresses(callId: string, family: 4 | 6): Readonly<Record<Party, MediaAddress>>;
-  /** In the order of the requests, at most 16; undefined where there is no such call (any more). */
-  takeStock(requests: readonly StockRequest[]): readonly (CallStock | undefined)[];
-  /** At most 16. Each by itself: what stands in its place is why it has no fork, undefined if all is well. */
-  startForks(starts: readonly ForksStart[]): readonly unknown[];
+  /** In the order of the requests, at most 16; undefined where there is no such call (any more). The account is of after the stop. */
+  takeStock(requests: readonly StockRequest[]): Promise<readonly (CallStock | undefined)[]>;
+  /**
+   * At most 16. Each by itself: what stands in its place is why it has no fork, undefined if all is well. A session that was started
+   * before is left as it is.
+   */
+  startForks(starts: readonly ForksStart[]): Promise<readonly unknown[]>;
   /** The recorder moved its media. Adds (beginning at `from`) or removes single streams as `to` says. */
   retargetForks(
     recordId: string,
     to: Partial<Readonly<Record<Party, MediaAddress>>>,
     from: Partial<Readonly<Record<Party, ForkStart>>>,
     keptOut?: Partial<Readonly<Record<Party, readonly Range[]>>>,
-  ): void;
+  ): Promise<void>;
   /**
-   * When this returns nothing more is sent (fail closed), but for what a copy that is behind has still to send of packets
+   * When this resolves nothing more is sent (fail closed), but for what a copy that is behind has still to send of packets
    * before `from` (extended sequence number, by party). Absent: not even that.
    */
-  pauseForks(recordId: string, from?: Partial<Readonly<Record<Party, number>>>): void;
-  resumeForks(recordId: string): void;
+  pauseForks(recordId: string, from?: Partial<Readonly<Record<Party, number>>>): Promise<void>;
+  resumeForks(recordId: string): Promise<void>;
+  /** When this resolves nothing more is sent, and the recorder has been told so (RTCP BYE). Resolves to what was sent. Idempotent. */
+  endForks(recordId: string): Promise<Partial<Record<Party, ForkReport>>>;
   /**
-   * When this returns nothing more is sent, and the recorder has been told so (RTCP BYE). Resolves when it has reported all
-   * that it received of every stream that it was sent, or when the forks are stopped; a recorder that dies meanwhile, or never
-   * reports, reports nothing. Idempotent.
+   * After `endForks`: resolves when the recorder has reported all that it received of every stream that it was sent, or when the
+   * forks are stopped; a recorder that dies meanwhile, or never reports, reports nothing.
    */
-  endForks(recordId: string): Promise<void>;
-  /** Idempotent: undefined when there are none. */
-  stopForks(recordId: string): Partial<Record<Party, ForkReport>> | undefined;
+  finalReports(recordId: string): Promise<void>;
+  /** The account is of after the stop. Idempotent: undefined when there are none. */
+  stopForks(recordId: string): Promise<Partial<Record<Party, ForkReport>> | undefined>;
   forkReports(recordId: string): Partial<Record<Party, ForkReport>>;
   /** Of any number of recording sessions with few visits to the edge: in their order. */
   allForkReports(recordIds: readonly string[]): readonly Partial<Record<Party, ForkReport>>[];
@@ -207,7 +215,7 @@ export interface Place {
 export interface Allocation extends Place {
   readonly recordId: string;
   readonly uri: string;
-  /** How often this recorder reports on what it receives, in ms, as far as known: what is expected and stays out is a sign. 0: it does not report. */
+  /** How often this recorder reports on what it receives, in ms, as far as known: what is expected and stays out is a sign. 0: it does not report. What is found out later is told by `recorderReports`. */
   readonly reportsEveryMs?: number;
 }
 
@@ -257,6 +265,8 @@ export interface AllocatorEvents {
   recorderDraining: [{ recorder: string }];
   /** A recorder can take sessions that could not before. */
   recorderAvailable: [{ recorder: string }];
+  /** What is known of how it reports (`reportsEveryMs` in `Allocation`) counts from now on for the sessions on it, too. */
+  recorderReports: [{ recorder: string; everyMs: number }];
   /** A standby recorder was put to work, because no other could take this session. */
   recorderPromoted: [{ recorder: string; recordId: string; callId: string; leg: 1 | 2 }];
 }

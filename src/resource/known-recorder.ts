@@ -75,8 +75,13 @@ export function withoutPid({ pid: _, ...definition }: RecorderDefinition): Recor
   return definition;
 }
 
-function reportsEvery({ definition, reporting }: KnownRecorder): { reportsEveryMs?: number } {
+/** As in `Allocation`. */
+export function reportsEveryMs({ definition, reporting }: KnownRecorder): number | undefined {
   const { reports = 'auto', reportsEveryMs: knownMs } = definition;
-  const everyMs = reporting.everyMs(reports, knownMs);
+  return reporting.everyMs(reports, knownMs);
+}
+
+function reportsEvery(recorder: KnownRecorder): { reportsEveryMs?: number } {
+  const everyMs = reportsEveryMs(recorder);
   return everyMs === undefined ? {} : { reportsEveryMs: everyMs };
 }

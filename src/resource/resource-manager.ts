@@ -16,6 +16,7 @@ import type {
 import { HealthRecord, type HealthSettings, type ProbeOutcome } from './health.ts';
 import {
   allocationOf,
+  reportsEveryMs,
   takesSessions,
   viewOf,
   withoutPid,
@@ -192,8 +193,10 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
   noteReports(recorderId: string, habit: ReportingHabit): void {
     const recorder = this.#recorders.get(recorderId);
     if (recorder === undefined) return;
+    const before = reportsEveryMs(recorder);
     recorder.reporting.note(habit);
     recorder.willingness.tookMedia(habit.sentMs);
+    this.#tellReports(recorder, before);
   }
 
   zoneOf(recorderId: string): string | undefined {
@@ -239,11 +242,15 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
       return this.#viewOf(this.#add(definition, definition.state));
     }
     const before = known.definition;
+    const reportedEveryMs = reportsEveryMs(known);
     const pid = definition.pid ?? before.pid;
     known.definition = pid === undefined ? definition : { ...definition, pid };
     const isAnother = before.uri !== definition.uri || before.pid !== pid;
     if (isAnother) Object.assign(known, this.#cleanSlate());
-    if (change.reports !== before.reports) known.reporting = new ReportingRecord();
+    if (change.reports !== before.reports) {
+      known.reporting = new ReportingRecord();
+      if (!isAnother) this.#tellReports(known, reportedEveryMs);
+    }
     this.#move(known, isAnother ? 'answered' : 'assigned');
     this.#prober.watch(definition.id, definition.uri);
     return this.#viewOf(known);
@@ -342,6 +349,13 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
   #stopWaiting(recorder: KnownRecorder): void {
     if (recorder.busyTimer !== undefined) this.#clock.clearTimeout(recorder.busyTimer);
     recorder.busyTimer = undefined;
+  }
+
+  /** Whether it reports, when that is found out: sessions that run learn the distance by themselves. */
+  #tellReports(recorder: KnownRecorder, beforeMs: number | undefined): void {
+    const everyMs = reportsEveryMs(recorder);
+    if (everyMs === undefined || (beforeMs !== undefined && everyMs > 0 === beforeMs > 0)) return;
+    this.emit('recorderReports', { recorder: recorder.definition.id, everyMs });
   }
 
   #observe(recorderId: string, outcome: ProbeOutcome): void {

@@ -16,10 +16,10 @@ const environment = readEnvironment();
 const { media } = parseConfig({
   media: { ports: { min: 21_000, max: 21_399 }, workers: 1, threads: 1 },
 });
-const closers: (() => void)[] = [];
+const closers: (() => Promise<void> | void)[] = [];
 
-afterEach(() => {
-  for (const close of closers.splice(0).reverse()) close();
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
 });
 
 async function start(
@@ -50,9 +50,7 @@ async function start(
     logger: pino({ level: 'silent' }),
     observer: { fellBack: () => (fallbacks += 1), workerHung: () => (hung += 1) },
   });
-  closers.push(() => {
-    bridge.close();
-  });
+  closers.push(() => bridge.close());
   bridges.push(bridge);
   return { bridge, edge, fellBack: () => fallbacks, hung: () => hung };
 }
@@ -275,12 +273,12 @@ describe('when a mediasoup worker is killed', () => {
     const portIds = [...edge.lastHeard().keys()];
     const kept = await callOf(bridge, { callId: 'kept', formats: '0' });
     await talk(lost, [0]);
-    for (const portId of portIds) edge.closePort(portId);
+    for (const portId of portIds) await edge.closePort(portId);
     const told = once(bridge, 'callLost');
     const back = once(bridge, 'interrupted');
     process.kill(bridge.workers()[0]!.pid, 'SIGKILL');
     expect(await told).toMatchObject([{ callId: 'lost' }]);
-    expect(bridge.closeCall('lost')).toBeUndefined();
+    expect(await bridge.closeCall('lost')).toBeUndefined();
     expect(await back).toMatchObject([{ callId: 'kept' }]);
     await talk(kept, [0, 0]);
   });
@@ -332,7 +330,7 @@ describe('forks', () => {
     const call = await callOf(bridge, { formats: '0' });
     const recorders = await Promise.all([newParty(1), newParty(2)]);
     await talk(call, repeat([0], 5));
-    const errors = bridge.startForks(
+    const errors = await bridge.startForks(
       recorders.map((recorder, index) => ({
         callId: 'c1',
         recordId: `r${index}`,
@@ -353,12 +351,12 @@ describe('forks', () => {
     expect(one.raw).toEqual(two.raw);
     expect(one.received.every(({ ssrc }) => ssrc === one.received[0]!.ssrc)).toBe(true);
     expect(one.received[0]!.ssrc).toBe(bridge.recordedStreams('c1')[0]!.ssrc);
-    const [stock] = bridge.takeStock([{ callId: 'c1', retired: 'r0' }]);
+    const [stock] = await bridge.takeStock([{ callId: 'c1', retired: 'r0' }]);
     expect(stock).toMatchObject({
       streams: { a: { packets: 25 }, b: { packets: 5 } },
       forks: { a: { sentPackets: 25 } },
     });
-    expect(bridge.stopForks('r0')).toBeUndefined();
+    expect(await bridge.stopForks('r0')).toBeUndefined();
   });
 
   it('tell when a recorder\u2019s ports are closed', async () => {
@@ -367,7 +365,7 @@ describe('forks', () => {
     const gone = await RtpParty.create(3);
     const to = { a: targetOf(gone), b: targetOf(gone) };
     gone.close();
-    bridge.startForks([{ callId: 'c1', recordId: 'r1', to, from: {}, paused: false }]);
+    await bridge.startForks([{ callId: 'c1', recordId: 'r1', to, from: {}, paused: false }]);
     const told: string[] = [];
     bridge.on('forkRefused', ({ recordId }) => told.push(recordId));
     const refused = once(bridge, 'forkRefused');
@@ -381,13 +379,13 @@ describe('forks', () => {
     const call = await callOf(bridge, { formats: '0', path: 'direct' });
     const recorder = await newParty(4);
     const to = { a: targetOf(recorder) };
-    bridge.startForks([{ callId: 'c1', recordId: 'r1', to, from: {}, paused: false }]);
+    await bridge.startForks([{ callId: 'c1', recordId: 'r1', to, from: {}, paused: false }]);
     await talk(call, repeat([0], 5));
     await recorder.gets(5);
-    bridge.pauseForks('r1');
+    await bridge.pauseForks('r1');
     await talk(call, repeat([0], 5));
     expect(recorder.received).toHaveLength(5);
-    bridge.resumeForks('r1');
+    await bridge.resumeForks('r1');
     await talk(call, repeat([0], 5));
     await recorder.gets(10);
     expect(bridge.forkReports('r1').a?.withheld).toHaveLength(1);

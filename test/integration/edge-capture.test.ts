@@ -239,7 +239,7 @@ describe('RTCP on a leg', () => {
   beforeEach(async () => {
     rig = new EdgeRig('127.0.0.1', { rtcpIntervalMs: 60 });
     party = await rig.peer();
-    port = rig.port(party);
+    port = await rig.port(party);
   });
 
   it('brings sender reports, a CNAME and a BYE to a recorder, and its reception back', async () => {
@@ -252,7 +252,7 @@ describe('RTCP on a leg', () => {
       streams: [{ label: '1', remote: leg, clockRates: { 0: 8_000 } }],
     });
     const { rtp: toRtp, rtcp: toRtcp } = opened.streams[0]!;
-    const fork = rig.fork(port, toRtp, { rtcp: toRtcp });
+    const fork = await rig.fork(port, toRtp, { rtcp: toRtcp });
     // Two packets are lost before us.
     await party.send(port.rtp, ...rtpRun(1, 20), ...rtpRun(23, 20));
     const report = await rig.until(
@@ -266,7 +266,7 @@ describe('RTCP on a leg', () => {
     expect(report.receiverReports).toBeGreaterThanOrEqual(1);
     expect(rig.edge.captureReport(opened.captureId).streams[0]!.lostPackets).toBe(2);
 
-    rig.removeFork(fork);
+    await rig.removeFork(fork);
     rig.edge.closeCapture(opened.captureId);
     const rows = await tsharkFields(file, {
       decode: { [toRtp.port]: 'rtp', [toRtcp.port]: 'rtcp' },
@@ -297,7 +297,7 @@ describe('RTCP on a leg', () => {
 
   it('maps NTP to RTP time within the stream', async () => {
     const recorder = await rig.peer();
-    rig.fork(port, recorder.address);
+    await rig.fork(port, recorder.address);
     const before = processNow();
     await party.send(port.rtp, rtp({ sequence: 1, timestamp: 0xffff_ff00 }));
     const after = processNow();
@@ -320,11 +320,11 @@ describe('RTCP on a leg', () => {
 
   it('says nothing on a paused fork', async () => {
     const [paused, live] = [await rig.peer(), await rig.peer()];
-    const fork = rig.fork(port, paused.address);
-    rig.fork(port, live.address);
+    const fork = await rig.fork(port, paused.address);
+    await rig.fork(port, live.address);
     await party.send(port.rtp, rtp({ sequence: 1 }));
     await paused.getsRtcp(1);
-    rig.edge.pauseFork(fork);
+    await rig.edge.pauseFork(fork);
     const before = live.rtcp.length;
     const beforePaused = paused.rtcp.length;
     await live.getsRtcp(before + 3);
@@ -333,7 +333,7 @@ describe('RTCP on a leg', () => {
 
   it('reads receiver reports of a recorder that muxes, and no one else’s', async () => {
     const [recorder, other] = [await rig.peer(), await rig.peer()];
-    const fork = rig.fork(port, recorder.address);
+    const fork = await rig.fork(port, recorder.address);
     await party.send(port.rtp, ...rtpRun(65_530, 10));
     await recorder.gets(10);
     const leg = rig.edge.legAddress(0, 0, 4);

@@ -19,7 +19,7 @@ describe.each([11_000, -11_000, 3_600_000, -3_600_000])(
       rig = new EdgeRig();
       party = await rig.peer();
       recorder = await rig.peer();
-      port = rig.port(party);
+      port = await rig.port(party);
     });
     afterEach(async () => {
       step(-stepped);
@@ -48,14 +48,14 @@ describe.each([11_000, -11_000, 3_600_000, -3_600_000])(
       const times = [before, firstAt, lastAt, systemClock.now()];
       // Two readings of one clock, in a double: to a microsecond.
       expect(times.every((at, i) => i === 0 || at >= times[i - 1]! - 0.01)).toBe(true);
-      rig.fork(port, recorder.address, { from: { kind: 'oldest' } });
+      await rig.fork(port, recorder.address, { from: { kind: 'oldest' } });
       expect((await recorder.gets(10)).map(sequenceOf)).toEqual(
         Array.from({ length: 10 }, (_, i) => 100 + i),
       );
     });
 
     it('does not put the step into a stream that starts anew', async () => {
-      rig.fork(port, recorder.address);
+      await rig.fork(port, recorder.address);
       await party.send(port.rtp, ...rtpRun(100, 3));
       await packets(3);
       step(stepMs);
@@ -94,10 +94,10 @@ describe.each([11_000, -11_000, 3_600_000, -3_600_000])(
 );
 
 describe('an edge asked which packet was there', () => {
-  it('knows none before the first', () => {
+  it('knows none before the first', async () => {
     const rig = new EdgeRig();
-    const { portId } = rig.edge.openPort({ shard: 0, host: '127.0.0.1', latch: 'any' });
+    const { portId } = await rig.edge.openPort({ shard: 0, host: '127.0.0.1', latch: 'any' });
     expect(rig.edge.sequencesAt([portId], systemClock.now())).toEqual([undefined]);
-    return rig.close();
+    await rig.close();
   });
 });

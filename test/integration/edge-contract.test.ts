@@ -45,7 +45,7 @@ class NativeRig implements ContractRig {
 
   async port(): Promise<ContractPort> {
     const party = await this.#rig.peer();
-    const { portId, rtp, ssrc } = this.#rig.port(party);
+    const { portId, rtp, ssrc } = await this.#rig.port(party);
     let sent = 0;
     const say = async (first: number, count: number, from = 1): Promise<void> => {
       // One after the other: datagrams that are sent at once may be read in any order.

@@ -20,7 +20,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
   beforeEach(async () => {
     rig = new EdgeRig(ip);
     party = await rig.peer();
-    port = rig.port(party);
+    port = await rig.port(party);
   });
   afterEach(() => rig.close());
 
@@ -34,7 +34,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
 
   it('brings the identical stream to both legs, from the announced leg address', async () => {
     const [one, two] = [await rig.peer(), await rig.peer()];
-    const forks = [rig.fork(port, one.address), rig.fork(port, two.address)];
+    const forks = [await rig.fork(port, one.address), await rig.fork(port, two.address)];
     for (let i = 0; i < 20; ++i) await party.send(port.rtp, ...rtpRun(1 + i * 10, 10));
     const first = await one.gets(200);
     const second = await two.gets(200);
@@ -55,16 +55,16 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
 
   it('sends nothing after pause has returned, and goes on with the next live packet', async () => {
     const recorder = await rig.peer();
-    const fork = rig.fork(port, recorder.address);
+    const fork = await rig.fork(port, recorder.address);
     await party.send(port.rtp, ...rtpRun(1, 10));
     await recorder.gets(10);
-    rig.edge.pauseFork(fork);
+    await rig.edge.pauseFork(fork);
     await party.send(port.rtp, ...rtpRun(11, 10));
     await arrived(20);
-    rig.edge.resumeFork(fork);
+    await rig.edge.resumeFork(fork);
     await party.send(port.rtp, ...rtpRun(21, 10));
     expect((await recorder.gets(20)).map(sequenceOf)).toEqual([...from(1, 10), ...from(21, 10)]);
-    const report = rig.removeFork(fork);
+    const report = await rig.removeFork(fork);
     expect(bounds(report.sent)).toEqual([
       [1, 10],
       [21, 30],
@@ -78,7 +78,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     await party.send(port.rtp, ...rtpRun(1, 40));
     await arrived(40);
     const { first } = rig.streamReport(port.portId).received[0]!;
-    const fork = rig.fork(port, recorder.address, {
+    const fork = await rig.fork(port, recorder.address, {
       from: { kind: 'oldest' },
       paused: true,
       pausedFrom: first + 30,
@@ -90,10 +90,10 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     );
     await party.send(port.rtp, ...rtpRun(41, 10));
     await arrived(50);
-    rig.edge.resumeFork(fork);
+    await rig.edge.resumeFork(fork);
     await party.send(port.rtp, ...rtpRun(51, 10));
     expect((await recorder.gets(40)).map(sequenceOf)).toEqual([...from(1, 30), ...from(51, 10)]);
-    expect(bounds(rig.removeFork(fork).withheld)).toEqual([[31, 50]]);
+    expect(bounds((await rig.removeFork(fork)).withheld)).toEqual([[31, 50]]);
   });
 
   it('never sends what is kept out, however far back it begins', async () => {
@@ -101,7 +101,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     await party.send(port.rtp, ...rtpRun(1, 40));
     await arrived(40);
     const { first } = rig.streamReport(port.portId).received[0]!;
-    const fork = rig.fork(port, recorder.address, {
+    const fork = await rig.fork(port, recorder.address, {
       from: { kind: 'oldest' },
       keptOut: [
         { first, last: first + 4 },
@@ -111,7 +111,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     await rig.event('fork-live', ({ forkId }) => forkId === fork);
     await party.send(port.rtp, ...rtpRun(41, 5));
     expect((await recorder.gets(30)).map(sequenceOf)).toEqual([...from(6, 15), ...from(31, 15)]);
-    expect(bounds(rig.removeFork(fork).withheld)).toEqual([
+    expect(bounds((await rig.removeFork(fork)).withheld)).toEqual([
       [1, 5],
       [21, 30],
     ]);
@@ -126,15 +126,15 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     }
     await arrived(40);
     const { first } = rig.streamReport(port.portId).received[0]!;
-    const fork = rig.fork(port, recorder.address, { from: { kind: 'oldest' } });
-    rig.edge.pauseFork(fork, first + 40);
+    const fork = await rig.fork(port, recorder.address, { from: { kind: 'oldest' } });
+    await rig.edge.pauseFork(fork, first + 40);
     await party.send(port.rtp, ...rtpRun(41, 10));
     await arrived(50);
-    rig.edge.resumeFork(fork);
+    await rig.edge.resumeFork(fork);
     expect(rig.forkReport(fork).state).toBe('catching-up');
     await party.send(port.rtp, ...rtpRun(51, 10));
     expect((await recorder.gets(50)).map(sequenceOf)).toEqual([...from(1, 40), ...from(51, 10)]);
-    const report = rig.removeFork(fork);
+    const report = await rig.removeFork(fork);
     expect(bounds(report.withheld)).toEqual([[41, 50]]);
     expect(report.overrun).toEqual([]);
   });
@@ -150,7 +150,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     };
     await speak(60);
     await arrived(60);
-    const fork = rig.fork(port, recorder.address, { from: { kind: 'oldest' } });
+    const fork = await rig.fork(port, recorder.address, { from: { kind: 'oldest' } });
     expect(rig.forkReport(fork).state).toBe('catching-up');
     const speaking = speak(60);
     await rig.event('fork-live', ({ forkId }) => forkId === fork);
@@ -175,24 +175,24 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     await party.send(port.rtp, ...rtpRun(21, 20));
     await arrived(40);
     const [atThatTime = 0] = rig.edge.sequencesAt([port.portId], at);
-    rig.fork(port, bySequence.address, { from: { kind: 'sequence', sequence: 65_536 + 31 } });
-    rig.fork(port, byTime.address, { from: { kind: 'sequence', sequence: atThatTime } });
+    await rig.fork(port, bySequence.address, { from: { kind: 'sequence', sequence: 65_536 + 31 } });
+    await rig.fork(port, byTime.address, { from: { kind: 'sequence', sequence: atThatTime } });
     expect((await bySequence.gets(10)).map(sequenceOf)).toEqual(from(31, 10));
     expect((await byTime.gets(20)).map(sequenceOf)).toEqual(from(21, 20));
   });
 
   it('feeds the old recorder and the new one at once, for make before break', async () => {
     const [before, after] = [await rig.peer(), await rig.peer()];
-    const old = rig.fork(port, before.address);
+    const old = await rig.fork(port, before.address);
     await party.send(port.rtp, ...rtpRun(1, 20));
     await before.gets(20);
-    const next = rig.fork(port, after.address, {
+    const next = await rig.fork(port, after.address, {
       from: { kind: 'sequence', sequence: 65_536 + 11 },
     });
     await rig.event('fork-live', ({ forkId }) => forkId === next);
     await party.send(port.rtp, ...rtpRun(21, 5));
     await before.gets(25);
-    rig.removeFork(old);
+    await rig.removeFork(old);
     await party.send(port.rtp, ...rtpRun(26, 5));
     const got = await after.gets(20);
     expect(got.map(sequenceOf)).toEqual(from(11, 20));
@@ -202,7 +202,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     await rig.close();
     rig = new EdgeRig(ip, { ring: { seconds: 10, bytes: 0 } });
     party = await rig.peer();
-    port = rig.port(party);
+    port = await rig.port(party);
     const recorder = await rig.peer();
     const payload = Buffer.alloc(1_000);
     for (let i = 0; i < 40; ++i) {
@@ -211,7 +211,9 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
     }
     const { ringFirst } = await arrived(400);
     expect(ringFirst).toBeGreaterThan(65_536 + 1);
-    const fork = rig.fork(port, recorder.address, { from: { kind: 'sequence', sequence: 65_537 } });
+    const fork = await rig.fork(port, recorder.address, {
+      from: { kind: 'sequence', sequence: 65_537 },
+    });
     const lost = ringFirst! - 65_537;
     expect(await rig.event('fork-overrun')).toMatchObject({ forkId: fork, packets: lost });
     const report = await forkUntil(fork, ({ state }) => state === 'live');
@@ -221,7 +223,7 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
 
   it('tells of a closed port once, with the first packet that was refused', async () => {
     const address = await closedAddress(ip);
-    const fork = rig.fork(port, address);
+    const fork = await rig.fork(port, address);
     for (const packet of rtpRun(40, 10)) await party.send(port.rtp, packet);
     const event = await rig.event('fork-refused');
     expect(event.forkId).toBe(fork);
@@ -235,13 +237,13 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
   it('loses no packet of healthy recorders while half of the ports are closed', async () => {
     const recorders = await Promise.all(from(0, 4).map(() => rig.peer()));
     const ports = [port];
-    for (let i = 1; i < 8; ++i) ports.push(rig.port(party));
+    for (let i = 1; i < 8; ++i) ports.push(await rig.port(party));
     const refused: number[] = [];
     const healthy: number[] = [];
     const closed = await closedAddresses(8, ip);
     for (const [i, each] of ports.entries()) {
-      refused.push(rig.fork(each, closed[i]!));
-      if (i < 4) healthy.push(rig.fork(each, recorders[i]!.address));
+      refused.push(await rig.fork(each, closed[i]!));
+      if (i < 4) healthy.push(await rig.fork(each, recorders[i]!.address));
     }
     const packets = 2_000;
     for (let i = 0; i < packets; i += 5) {
@@ -269,10 +271,10 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
 
   it('follows a recorder that moves its media address', async () => {
     const [before, after] = [await rig.peer(), await rig.peer()];
-    const fork = rig.fork(port, before.address);
+    const fork = await rig.fork(port, before.address);
     await party.send(port.rtp, ...rtpRun(1, 5));
     await before.gets(5);
-    rig.edge.setForkTarget(fork, after.address, after.address);
+    await rig.edge.setForkTarget(fork, after.address, after.address);
     await party.send(port.rtp, ...rtpRun(6, 5));
     expect((await after.gets(5)).map(sequenceOf)).toEqual(from(6, 5));
     expect(before.received).toHaveLength(5);
@@ -280,19 +282,19 @@ describe.each(['127.0.0.1', '::1'])('forks on %s', (ip) => {
 
   it('refuses two forks to one destination, and more forks than a port may have', async () => {
     const recorder = await rig.peer();
-    const fork = rig.fork(port, recorder.address);
-    expect(() => rig.fork(port, recorder.address)).toThrow(/another fork goes to/);
-    for (let i = 1; i < 8; ++i) rig.fork(port, (await rig.peer()).address);
+    const fork = await rig.fork(port, recorder.address);
+    await expect(rig.fork(port, recorder.address)).rejects.toThrow(/another fork goes to/);
+    for (let i = 1; i < 8; ++i) await rig.fork(port, (await rig.peer()).address);
     const ninth = await rig.peer();
-    expect(() => rig.fork(port, ninth.address)).toThrow(/at most 8 forks/);
-    rig.removeFork(fork);
-    rig.fork(port, recorder.address);
+    await expect(rig.fork(port, ninth.address)).rejects.toThrow(/at most 8 forks/);
+    await rig.removeFork(fork);
+    await rig.fork(port, recorder.address);
   });
 
   it('ends its forks with the port', async () => {
     const recorder = await rig.peer();
-    const fork = rig.fork(port, recorder.address);
-    rig.edge.closePort(port.portId);
+    const fork = await rig.fork(port, recorder.address);
+    await rig.edge.closePort(port.portId);
     expect(() => rig.forkReport(fork)).toThrow(/no fork/);
     expect(rig.edge.counters()).toMatchObject({ ports: 0, forks: 0 });
   });

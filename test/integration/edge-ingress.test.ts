@@ -14,8 +14,8 @@ describe.each(['127.0.0.1', '::1'])('a port on %s', (ip) => {
     rig = new EdgeRig(ip);
     party = await rig.peer();
     recorder = await rig.peer();
-    port = rig.port(party);
-    rig.fork(port, recorder.address);
+    port = await rig.port(party);
+    await rig.fork(port, recorder.address);
   });
   afterEach(() => rig.close());
 
@@ -127,7 +127,7 @@ describe.each(['127.0.0.1', '::1'])('a port on %s', (ip) => {
   it('judges packets that are read together one after the other', async () => {
     const first = await rig.peer();
     for (let round = 1; round <= 30; round += 1) {
-      const { rtp: to, portId } = rig.port(party);
+      const { rtp: to, portId } = await rig.port(party);
       await first.send(to, rtp({ sequence: 5_000, ssrc: 99 }));
       await rig.event('latched', (event) => event.portId === portId);
       // Nothing is waited for in between: the edge finds both when it wakes up, as a rule.
@@ -192,7 +192,7 @@ describe.each(['127.0.0.1', '::1'])('a port on %s', (ip) => {
     await party.send(port.rtp, rtp({ sequence: 1 }));
     await packets(1);
     const next = await rig.peer();
-    rig.edge.setRemote(port.portId, {
+    await rig.edge.setRemote(port.portId, {
       rtp: next.address,
       rtcp: next.address,
       send: true,
@@ -247,7 +247,7 @@ describe.each(['127.0.0.1', '::1'])('a port on %s', (ip) => {
     await party.send(port.rtp, rtp({ sequence: 1 }));
     await packets(1);
     const next = await rig.peer();
-    rig.edge.setRemote(port.portId, {
+    await rig.edge.setRemote(port.portId, {
       rtp: next.address,
       rtcp: next.address,
       send: true,
@@ -291,8 +291,8 @@ describe.each(['127.0.0.1', '::1'])('a port on %s', (ip) => {
     ['oversize', Buffer.concat([rtp({ sequence: 1 }), Buffer.alloc(20_000)])],
   ])('counts %s and forwards nothing of it', async (reason, datagram) => {
     const peer = await rig.peer();
-    const other = rig.port(peer);
-    rig.edge.setRoute(port.portId, { kind: 'direct', peerPortId: other.portId });
+    const other = await rig.port(peer);
+    await rig.edge.setRoute(port.portId, { kind: 'direct', peerPortId: other.portId });
     await party.send(port.rtp, datagram, rtp({ sequence: 2 }));
     const report = await packets(1);
     expect(report.refused).toEqual({ [reason]: 1 });
@@ -319,13 +319,13 @@ describe.each(['127.0.0.1', '::1'])('a port on %s', (ip) => {
   });
 
   it('is not ready for anyone before the party has been announced', async () => {
-    port = rig.edge.openPort({ shard: 0, host: ip, latch: 'announced' });
+    port = await rig.edge.openPort({ shard: 0, host: ip, latch: 'announced' });
     await party.send(port.rtp, rtp({ sequence: 1 }));
     expect((await refusals(1)).refused).toEqual({ not_ready: 1 });
   });
 
   it('takes whoever comes first when the call says so, even before the answer', async () => {
-    port = rig.edge.openPort({ shard: 0, host: ip, latch: 'any' });
+    port = await rig.edge.openPort({ shard: 0, host: ip, latch: 'any' });
     await party.send(port.rtp, rtp({ sequence: 1 }));
     expect((await packets(1)).latched).toEqual(party.address);
   });
@@ -336,7 +336,7 @@ describe('a port with several addresses about', () => {
     const rig = new EdgeRig();
     const party = await rig.peer();
     const stranger = await rig.peer('127.0.0.2');
-    const closed = rig.port(party);
+    const closed = await rig.port(party);
     await stranger.send(closed.rtp, rtp({ sequence: 1 }));
     const refused = await rig.until(
       () => rig.streamReport(closed.portId).refused,
@@ -344,7 +344,7 @@ describe('a port with several addresses about', () => {
     );
     expect(refused).toEqual({ stranger: 1 });
 
-    const open = rig.edge.openPort({ shard: 0, host: '127.0.0.1', latch: 'any' });
+    const open = await rig.edge.openPort({ shard: 0, host: '127.0.0.1', latch: 'any' });
     await party.send(open.rtp, rtp({ sequence: 1 }));
     await rig.event('latched', ({ portId }) => portId === open.portId);
     await stranger.send(open.rtp, rtp({ sequence: 900, ssrc: 7 }));

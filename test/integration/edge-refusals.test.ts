@@ -13,7 +13,7 @@ let port: OpenedPort;
 beforeEach(async () => {
   rig = new EdgeRig();
   party = await rig.peer();
-  port = rig.port(party);
+  port = await rig.port(party);
 });
 afterEach(() => rig.close());
 
@@ -26,7 +26,7 @@ describe.skipIf(!maySendIcmp)('ICMP that somebody forged', () => {
     ['a packet that was never sent', () => rtp({ sequence: 3_000, ssrc: port.ssrc })],
   ])('is a doubt, no proof, if it quotes %s', async (_, quote) => {
     const recorder = await rig.peer();
-    const forkId = rig.fork(port, recorder.address);
+    const forkId = await rig.fork(port, recorder.address);
     await party.send(port.rtp, ...rtpRun(1, 20));
     await recorder.gets(20);
     const leg = rig.edge.legAddress(0, 0, 4).rtp;
@@ -47,7 +47,7 @@ describe.skipIf(!maySendIcmp)('ICMP that somebody forged', () => {
 
   it('is proof if it quotes a packet of this stream that was sent just now', async () => {
     const recorder = await rig.peer();
-    const forkId = rig.fork(port, recorder.address);
+    const forkId = await rig.fork(port, recorder.address);
     await party.send(port.rtp, ...rtpRun(1, 20));
     await recorder.gets(20);
     const { rtp: leg } = rig.edge.legAddress(0, 0, 4);
@@ -58,7 +58,7 @@ describe.skipIf(!maySendIcmp)('ICMP that somebody forged', () => {
 
   it('in a flood holds up no packet of a healthy recorder', async () => {
     const recorder = await rig.peer();
-    const forkId = rig.fork(port, recorder.address);
+    const forkId = await rig.fork(port, recorder.address);
     await party.send(port.rtp, rtp({ sequence: 1 }));
     await recorder.gets(1);
     const { rtp: leg } = rig.edge.legAddress(0, 0, 4);
@@ -77,11 +77,11 @@ describe.skipIf(!maySendIcmp)('ICMP that somebody forged', () => {
 });
 
 it('stays told in the signs that a port is closed, until the recorder has moved its media', async () => {
-  const forkId = rig.fork(port, await closedAddress());
+  const forkId = await rig.fork(port, await closedAddress());
   const other = await rig.peer();
   await party.send(port.rtp, ...rtpRun(1, 2));
   const { at } = await rig.event('fork-refused');
   expect(rig.forkSigns(forkId).refusedAt).toBe(at);
-  rig.edge.setForkTarget(forkId, other.address, other.address);
+  await rig.edge.setForkTarget(forkId, other.address, other.address);
   expect(rig.forkSigns(forkId).refusedAt).toBe(0);
 });

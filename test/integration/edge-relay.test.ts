@@ -23,7 +23,7 @@ let portB: OpenedPort;
 let transportA: UdpPeer;
 let transportB: UdpPeer;
 
-const route = (payloadTypes = [0]) => {
+const route = (payloadTypes = [0]): Promise<void> =>
   rig.edge.setRoutes([
     {
       portId: portA.portId,
@@ -40,7 +40,6 @@ const route = (payloadTypes = [0]) => {
       },
     },
   ]);
-};
 
 beforeEach(async () => {
   rig = new EdgeRig();
@@ -50,9 +49,9 @@ beforeEach(async () => {
     await rig.peer(),
     await rig.peer(),
   ];
-  portA = rig.port(a);
-  portB = rig.port(b);
-  route();
+  portA = await rig.port(a);
+  portB = await rig.port(b);
+  await route();
 });
 afterEach(() => rig.close());
 
@@ -74,12 +73,11 @@ async function talkUntil(
 /** By their payloads, the numbers under which they were sent. */
 const saidIn = ({ received }: UdpPeer): number[] => received.map((packet) => packet[12]!);
 
-const bypass = () => {
+const bypass = (): Promise<void> =>
   rig.edge.setRoutes([
     { portId: portA.portId, route: { kind: 'bypass', peerPortId: portB.portId } },
     { portId: portB.portId, route: { kind: 'bypass', peerPortId: portA.portId } },
   ]);
-};
 
 const goesAround = () => rig.edge.relayStalls().length > 0;
 
@@ -106,7 +104,7 @@ describe('media that does not come back out of mediasoup', () => {
     await a.send(portA.rtp, ...rtpRun(next, 3));
     const got = await b.gets(heardBefore + 3);
     expect(got.map(sequenceOf)).toEqual(got.map((_, index) => heard + index));
-    route();
+    await route();
     expect(rig.edge.relayStalls()).toEqual([]);
     const before = transportA.received.length;
     await a.send(portA.rtp, rtp({ sequence: next + 3 }));
@@ -119,7 +117,7 @@ describe('media that does not come back out of mediasoup', () => {
     await transportA.gets(2);
     await transportB.send(relay, ...rtpRun(100, 2, { ssrc: 55 }));
     const [first] = await b.gets(2);
-    bypass();
+    await bypass();
     await a.send(portA.rtp, ...rtpRun(502, 2, { ssrc: 7 }));
     const got = await b.gets(4);
     expect(new Set(got.map(ssrcOf)).size).toBe(1);
@@ -158,7 +156,7 @@ describe('media that does not come back out of mediasoup', () => {
     const inside = await transportA.gets(4);
     const given = inside.filter((packet) => back.includes(packet[12]!));
     await transportB.send(rig.edge.relayAddress(0), ...given);
-    bypass();
+    await bypass();
     await transportB.send(rig.edge.relayAddress(0), ...inside);
     await a.send(portA.rtp, rtp({ sequence: 5 }));
     const got = await b.gets(heard.length + 1);
@@ -182,7 +180,7 @@ describe('media that does not come back out of mediasoup', () => {
 
   it('does not outlive the other port', async () => {
     await talkUntil(goesAround);
-    rig.edge.closePort(portB.portId);
+    await rig.edge.closePort(portB.portId);
     const { packets } = rig.streamReport(portA.portId);
     await a.send(portA.rtp, rtp({ sequence: 900 }));
     await rig.until(

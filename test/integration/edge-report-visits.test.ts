@@ -12,7 +12,7 @@ let ports: OpenedPort[];
 beforeEach(async () => {
   rig = new EdgeRig();
   const party = await rig.peer();
-  ports = [rig.port(party), rig.port(party)];
+  ports = [await rig.port(party), await rig.port(party)];
   for (const { portId, rtp: to } of ports) {
     for (let sent = 0; sent < ranges; sent += batch) {
       const numbers = Array.from({ length: batch }, (_, i) => 2 * (sent + i));
@@ -26,12 +26,12 @@ beforeEach(async () => {
 });
 afterEach(() => rig.close());
 
-it('streams full of gaps are reported in visits of few, between which the parties are heard', () => {
+it('streams full of gaps are reported in visits of few, between which the parties are heard', async () => {
   const portIds = ports.map(({ portId }) => portId);
   const before = rig.edge.counters().wakeups;
   const reports = rig.edge.streamReports(portIds);
   const one = rig.edge.counters().wakeups;
-  const { streams } = rig.edge.takeStock(portIds, []);
+  const { streams } = await rig.edge.takeStock(portIds, []);
   const two = rig.edge.counters().wakeups;
   for (const list of [reports, streams]) {
     expect(list.map(({ received }) => received.length > ranges)).toEqual([true, true]);

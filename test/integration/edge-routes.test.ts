@@ -29,10 +29,10 @@ afterEach(() => rig.close());
 describe.each(['127.0.0.1', '::1'])('the direct path on %s', (ip) => {
   beforeEach(async () => {
     await call(ip);
-    portA = rig.port(a);
-    portB = rig.port(b);
-    rig.edge.setRoute(portA.portId, { kind: 'direct', peerPortId: portB.portId });
-    rig.edge.setRoute(portB.portId, { kind: 'direct', peerPortId: portA.portId });
+    portA = await rig.port(a);
+    portB = await rig.port(b);
+    await rig.edge.setRoute(portA.portId, { kind: 'direct', peerPortId: portB.portId });
+    await rig.edge.setRoute(portB.portId, { kind: 'direct', peerPortId: portA.portId });
   });
 
   it('brings every packet to the other party bit for bit, from its own port', async () => {
@@ -74,8 +74,8 @@ describe.each(['127.0.0.1', '::1'])('the direct path on %s', (ip) => {
   it('relays RTCP from port to port when it is not muxed', async () => {
     const [rtcpA, rtcpB] = [await rig.peer(), await rig.peer()];
     const remote = { send: true, clockRates: {} };
-    rig.edge.setRemote(portA.portId, { ...remote, rtp: a.address, rtcp: rtcpA.address });
-    rig.edge.setRemote(portB.portId, { ...remote, rtp: b.address, rtcp: rtcpB.address });
+    await rig.edge.setRemote(portA.portId, { ...remote, rtp: a.address, rtcp: rtcpA.address });
+    await rig.edge.setRemote(portB.portId, { ...remote, rtp: b.address, rtcp: rtcpB.address });
     const report = receiverReport(1, { ssrc: 2 });
     await rtcpA.send(portA.rtcp, report);
     expect(await rtcpB.getsRtcp(1)).toEqual([report]);
@@ -84,25 +84,25 @@ describe.each(['127.0.0.1', '::1'])('the direct path on %s', (ip) => {
 
   it('sends nothing to a party on hold, and records it all the same', async () => {
     const recorder = await rig.peer();
-    rig.fork(portA, recorder.address);
+    await rig.fork(portA, recorder.address);
     const remote = { rtp: b.address, rtcp: b.address, clockRates: {} };
-    rig.edge.setRemote(portB.portId, { ...remote, send: false });
+    await rig.edge.setRemote(portB.portId, { ...remote, send: false });
     await a.send(portA.rtp, ...rtpRun(1, 5));
     await recorder.gets(5);
-    rig.edge.setRemote(portB.portId, { ...remote, send: true });
+    await rig.edge.setRemote(portB.portId, { ...remote, send: true });
     await a.send(portA.rtp, rtp({ sequence: 6 }));
     expect((await b.gets(1)).map(sequenceOf)).toEqual([6]);
   });
 
   it('goes on while a recorder refuses, without a packet lost between the parties', async () => {
-    rig.fork(portA, await closedAddress(ip));
+    await rig.fork(portA, await closedAddress(ip));
     const sent = rtpRun(1, 200);
     for (const packet of sent) await a.send(portA.rtp, packet);
     expect(await b.gets(200)).toEqual(sent);
   });
 
   it('leads nowhere once the other port is closed', async () => {
-    rig.edge.closePort(portB.portId);
+    await rig.edge.closePort(portB.portId);
     await a.send(portA.rtp, rtp({ sequence: 1 }));
     await rig.until(
       () => rig.streamReport(portA.portId).packets,
@@ -122,8 +122,8 @@ describe('the relay path', () => {
   beforeEach(async () => {
     await call();
     transport = await rig.peer();
-    portA = rig.port(a);
-    rig.edge.setRoute(portA.portId, { kind: 'relay', to: transport.address });
+    portA = await rig.port(a);
+    await rig.edge.setRoute(portA.portId, { kind: 'relay', to: transport.address });
   });
 
   it('gives the transport the normalised stream from the shared relay socket', async () => {
@@ -152,7 +152,7 @@ describe('the relay path', () => {
     await transport.send(relay, rtp({ sequence: 10, ssrc: 1 }));
     await a.gets(1);
     const next = await rig.peer();
-    rig.edge.setRoute(portA.portId, { kind: 'relay', to: next.address });
+    await rig.edge.setRoute(portA.portId, { kind: 'relay', to: next.address });
     await transport.send(relay, rtp({ sequence: 11, ssrc: 1 }));
     await next.send(relay, rtp({ sequence: 800, ssrc: 2 }));
     expect((await a.gets(2)).map(sequenceOf)).toEqual([10, 11]);
@@ -160,8 +160,8 @@ describe('the relay path', () => {
   });
 
   it('lets a dead transport hurt no other call', async () => {
-    portB = rig.port(b);
-    rig.edge.setRoute(portB.portId, { kind: 'relay', to: await closedAddress() });
+    portB = await rig.port(b);
+    await rig.edge.setRoute(portB.portId, { kind: 'relay', to: await closedAddress() });
     for (const packet of rtpRun(1, 300)) {
       await b.send(portB.rtp, packet);
       await a.send(portA.rtp, packet);
@@ -169,11 +169,10 @@ describe('the relay path', () => {
     expect((await transport.gets(300)).map(sequenceOf)).toEqual(rtpRun(1, 300).map(sequenceOf));
   });
 
-  it('gives one transport to one port only', () => {
-    portB = rig.port(b);
-    expect(() => {
-      rig.edge.setRoute(portB.portId, { kind: 'relay', to: transport.address });
-    }).toThrow(/another port is routed/);
+  it('gives one transport to one port only', async () => {
+    portB = await rig.port(b);
+    const routed = rig.edge.setRoute(portB.portId, { kind: 'relay', to: transport.address });
+    await expect(routed).rejects.toThrow(/another port is routed/);
   });
 
   it('translates the party’s RTCP for the transport', async () => {

@@ -16,7 +16,7 @@ beforeEach(async () => {
   // All that is behind is due at once.
   rig = new EdgeRig('127.0.0.1', { catchUpRate: 1_000 });
   party = await rig.peer();
-  ports = Array.from({ length: 4 }, () => rig.port(party));
+  ports = await Promise.all(Array.from({ length: 4 }, () => rig.port(party)));
   for (const port of ports) {
     for (let first = 1; first <= packets; first += 20) {
       await party.send(port.rtp, ...rtpRun(first, 20));
@@ -42,7 +42,7 @@ it('recorders that catch up are served in slices, and each has its share', async
     paused: false,
   }));
   const before = rig.edge.counters();
-  const ids = rig.edge.addForks(options);
+  const ids = await rig.edge.addForks(options);
   // All at one moment.
   const progress = () => rig.edge.forkReports(ids).map(({ sentPackets }) => sentPackets);
   let furthest = 0;
@@ -62,7 +62,7 @@ it('a recorder whose share is still to come does not count as level', async () =
     Array.from({ length: ports.length * forksPerPort }, () => rig.peer()),
   );
   for (let round = 0; round < 20; round += 1) {
-    const ids = rig.edge.addForks(
+    const ids = await rig.edge.addForks(
       recorders.map((recorder, index) => ({
         portId: ports[index % ports.length]!.portId,
         streamIndex: 0,
@@ -76,7 +76,7 @@ it('a recorder whose share is still to come does not count as level', async () =
     for (const port of ports) void party.send(port.rtp, ...rtpRun(first, 40));
     const portIds = ports.map(({ portId }) => portId);
     // Whenever it is looked at: of one moment.
-    const { streams, forks } = rig.edge.takeStock(portIds, ids);
+    const { streams, forks } = await rig.edge.takeStock(portIds, ids);
     for (const [index, fork] of forks.entries()) {
       const newest = streams[index % ports.length]!.received.at(-1)!.last;
       const sent = fork.sent.at(-1)?.last ?? newest;

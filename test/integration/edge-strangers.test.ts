@@ -13,11 +13,11 @@ describe('RTCP at a leg socket', () => {
 
   it('is late where its fork has gone, and refused where none ever was', async () => {
     const [party, recorder, stranger] = [await rig.peer(), await rig.peer(), await rig.peer()];
-    const port = rig.port(party);
-    const forkId = rig.fork(port, recorder.address);
+    const port = await rig.port(party);
+    const forkId = await rig.fork(port, recorder.address);
     await party.send(port.rtp, rtp({ sequence: 1 }));
     await recorder.gets(1);
-    rig.removeFork(forkId);
+    await rig.removeFork(forkId);
     const leg = rig.edge.legAddress(0, 0, 4);
     await recorder.send(leg.rtcp, receiverReport(7, { ssrc: port.ssrc, highestSequence: 1 }));
     await rig.until(

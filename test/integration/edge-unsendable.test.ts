@@ -12,7 +12,7 @@ let port: OpenedPort;
 beforeEach(async () => {
   rig = new EdgeRig();
   party = await rig.peer();
-  port = rig.port(party);
+  port = await rig.port(party);
 });
 afterEach(() => rig.close());
 
@@ -22,7 +22,7 @@ const forbidden = { ip: '255.255.255.255', port: 9_000 };
 
 describe('packets that the kernel does not take', () => {
   it('are told as long as that is so, and stay in the ring', async () => {
-    const forkId = rig.fork(port, forbidden);
+    const forkId = await rig.fork(port, forbidden);
     await party.send(port.rtp, ...rtpRun(1, 20));
     const { unsendable } = await rig.until(
       () => rig.forkReport(forkId),
@@ -39,7 +39,7 @@ describe('packets that the kernel does not take', () => {
     expect(later.unsendable).toMatchObject({ at: unsendable!.at, sequence: 65_537 });
 
     const recorder = await rig.peer();
-    rig.edge.setForkTarget(forkId, recorder.address, recorder.address);
+    await rig.edge.setForkTarget(forkId, recorder.address, recorder.address);
     expect((await recorder.gets(40)).map(sequenceOf)).toEqual(from(1, 40));
     await rig.event('fork-live', (event) => event.forkId === forkId);
     expect(rig.forkReport(forkId).unsendable).toBeUndefined();
@@ -48,8 +48,8 @@ describe('packets that the kernel does not take', () => {
 
   it('keep no other recorder from its own', async () => {
     const recorder = await rig.peer();
-    rig.fork(port, forbidden);
-    const healthy = rig.fork(port, recorder.address);
+    await rig.fork(port, forbidden);
+    const healthy = await rig.fork(port, recorder.address);
     for (let i = 0; i < 20; ++i) await party.send(port.rtp, ...rtpRun(1 + 10 * i, 10));
     expect((await recorder.gets(200)).map(sequenceOf)).toEqual(from(1, 200));
     expect(rig.forkReport(healthy)).toMatchObject({
@@ -63,8 +63,8 @@ describe('packets that the kernel does not take', () => {
     await rig.close();
     rig = new EdgeRig('127.0.0.1', { ring: { seconds: 10, bytes: 0 } });
     party = await rig.peer();
-    port = rig.port(party);
-    const forkId = rig.fork(port, forbidden);
+    port = await rig.port(party);
+    const forkId = await rig.fork(port, forbidden);
     const payload = Buffer.alloc(1_000);
     for (let i = 0; i < 20; ++i) await party.send(port.rtp, ...rtpRun(1 + 10 * i, 10, { payload }));
     await rig.event('fork-overrun', (event) => event.forkId === forkId);
@@ -79,7 +79,7 @@ describe('packets that the kernel does not take', () => {
       const recorder = await rig.peer('127.66.77.88');
       const route = (action: string) =>
         execFileSync('ip', ['route', action, 'unreachable', recorder.address.ip, 'table', 'local']);
-      const forkId = rig.fork(port, recorder.address);
+      const forkId = await rig.fork(port, recorder.address);
       await party.send(port.rtp, ...rtpRun(1, 10));
       await recorder.gets(10);
       route('add');
@@ -141,7 +141,7 @@ describe.skipIf(!canLink)('packets that are dropped on the way out of the host',
     link = new Link();
     rig = new EdgeRig('127.0.0.1', { legHosts: [link.host] });
     party = await rig.peer();
-    port = rig.port(party);
+    port = await rig.port(party);
   });
   afterEach(() => {
     link.close();
@@ -149,9 +149,9 @@ describe.skipIf(!canLink)('packets that are dropped on the way out of the host',
 
   it('are told when that lasts, and sent when it is over; no other recorder lacks any', async () => {
     link.drop(true);
-    const forkId = rig.fork(port, { ip: link.far, port: 9_000 });
+    const forkId = await rig.fork(port, { ip: link.far, port: 9_000 });
     const recorder = await rig.peer();
-    rig.fork(port, recorder.address);
+    await rig.fork(port, recorder.address);
     for (let i = 0; i < 20; ++i) await party.send(port.rtp, ...rtpRun(1 + 10 * i, 10));
     expect((await recorder.gets(200)).map(sequenceOf)).toEqual(from(1, 200));
     const { unsendable } = await rig.until(
@@ -175,7 +175,7 @@ describe.skipIf(!canLink)('packets that are dropped on the way out of the host',
 describe('the signs of a fork', () => {
   it('say since when media is sent, and not while it is held', async () => {
     const recorder = await rig.peer();
-    const forkId = rig.fork(port, recorder.address);
+    const forkId = await rig.fork(port, recorder.address);
     expect(rig.forkSigns(forkId)).toMatchObject({ sendingSince: 0, live: true, settled: false });
     await party.send(port.rtp, ...rtpRun(1, 5));
     await recorder.gets(5);

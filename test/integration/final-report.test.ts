@@ -25,7 +25,7 @@ beforeEach(async () => {
   // Recorders report when they hear of the first packets, and then not before the end.
   rig = new EdgeRig('127.0.0.1', { rtcpIntervalMs: 60_000 });
   party = await rig.peer();
-  port = rig.port(party);
+  port = await rig.port(party);
 });
 afterEach(async () => {
   await rig.close();
@@ -46,7 +46,7 @@ async function record(fateOf: (passing: Passing) => Fate, reportRanges = true) {
     streams: [{ label: '1', remote: { ...path.address, reportRanges }, clockRates: { 0: 8_000 } }],
   });
   path.recorder = streams[0];
-  const forkId = rig.fork(port, path.address.rtp, { rtcp: path.address.rtcp });
+  const forkId = await rig.fork(port, path.address.rtp, { rtcp: path.address.rtcp });
   return { path, forkId, captureId };
 }
 
@@ -68,7 +68,7 @@ async function talk(...legs: readonly { path: LossyPath; forkId: number }[]): Pr
 
 async function ended(forkId: number): Promise<ForkReport> {
   await rig.event('fork-ended', (event) => event.forkId === forkId);
-  return rig.removeFork(forkId);
+  return await rig.removeFork(forkId);
 }
 
 const count = (ranges: readonly SequenceRange[]): number =>
@@ -87,7 +87,7 @@ describe('the loss that a recorder reports when its media ends', () => {
     });
     const { path, forkId } = leg;
     await talk(leg);
-    const [before] = rig.edge.endForks([forkId]);
+    const [before] = await rig.edge.endForks([forkId]);
     expect(saidLost(before!)).toBeLessThan(19);
     const report = await ended(forkId);
     expect(path.lostPackets).toBe(20);
@@ -112,7 +112,7 @@ describe('the loss that a recorder reports when its media ends', () => {
     });
     const { path, forkId } = leg;
     await talk(leg);
-    rig.edge.endForks([forkId]);
+    await rig.edge.endForks([forkId]);
     const report = await ended(forkId);
     // More, when the third was so slow that the BYE was repeated meanwhile.
     expect(answers).toBeGreaterThanOrEqual(3);
@@ -137,7 +137,7 @@ describe('the loss that a recorder reports when its media ends', () => {
     });
     const { forkId } = leg;
     await talk(leg);
-    rig.edge.endForks([forkId]);
+    await rig.edge.endForks([forkId]);
     const report = await ended(forkId);
     expect(answers).toBeGreaterThanOrEqual(2);
     expect(report.receiverReport).toMatchObject({
@@ -167,7 +167,7 @@ describe('the loss that a recorder reports when its media ends', () => {
     );
     const forkIds = legs.map(({ forkId }) => forkId);
     await talk(...legs);
-    rig.edge.endForks(forkIds);
+    await rig.edge.endForks(forkIds);
     for (const { path, forkId } of legs) {
       const report = await ended(forkId);
       expect(path.lostPackets).toBeGreaterThan(8);
@@ -196,7 +196,7 @@ describe('a fork that was ended', () => {
     });
     const { forkId } = leg;
     await talk(leg);
-    rig.edge.endForks([forkId]);
+    await rig.edge.endForks([forkId]);
     await party.send(port.rtp, rtp({ sequence: packets + 1 }));
     await rig.until(
       () => rig.streamReport(port.portId),
@@ -225,33 +225,36 @@ describe('a fork that was ended', () => {
 
   it('gives a recorder up that is silent, after four times', async () => {
     const recorder = await rig.peer();
-    const forkId = rig.fork(port, recorder.address);
+    const forkId = await rig.fork(port, recorder.address);
     await party.send(port.rtp, rtp({ sequence: 1 }));
     await recorder.gets(1);
-    rig.edge.endForks([forkId]);
-    rig.edge.endForks([forkId]);
+    await rig.edge.endForks([forkId]);
+    await rig.edge.endForks([forkId]);
     await rig.until(
       () => recorder.rtcp.filter(isBye).length,
       (count) => count === 4,
     );
     // What it tells on another fork takes longer than one more BYE would.
     const other = await rig.peer();
-    const next = rig.fork(port, other.address);
+    const next = await rig.fork(port, other.address);
     await party.send(port.rtp, rtp({ sequence: 2 }));
     await other.gets(1);
-    rig.edge.endForks([next]);
+    await rig.edge.endForks([next]);
     await rig.until(
       () => other.rtcp.filter(isBye).length,
       (count) => count === 4,
     );
-    expect(rig.removeFork(forkId).receiverReport).toBeUndefined();
+    expect((await rig.removeFork(forkId)).receiverReport).toBeUndefined();
     expect(recorder.rtcp.filter(isBye)).toHaveLength(4);
     expect(rig.events.filter(({ type }) => type === 'fork-ended')).toEqual([]);
   });
 
-  it('that has sent nothing has nothing to say', () => {
-    const forkId = rig.fork(port, { ip: '127.0.0.1', port: 9 });
-    expect(rig.edge.endForks([forkId])[0]).toMatchObject({ state: 'ended', sentPackets: 0 });
-    expect(rig.removeFork(forkId)).toMatchObject({ state: 'ended', sentPackets: 0 });
+  it('that has sent nothing has nothing to say', async () => {
+    const forkId = await rig.fork(port, { ip: '127.0.0.1', port: 9 });
+    expect((await rig.edge.endForks([forkId]))[0]).toMatchObject({
+      state: 'ended',
+      sentPackets: 0,
+    });
+    expect(await rig.removeFork(forkId)).toMatchObject({ state: 'ended', sentPackets: 0 });
   });
 });

@@ -77,8 +77,11 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
   readonly #ringMs: number;
   /** Who is to send by what the next answer negotiates, in all calls. */
   negotiates: Record<Party, boolean> = { a: true, b: true };
-  /** Holds `openCall` back until called. */
+  /** Holds `openCall` back. */
   opening: Promise<void> = Promise.resolve();
+  /** Holds back what the edge is told. */
+  obeying: Promise<void> = Promise.resolve();
+  #obeyed: Promise<unknown> = Promise.resolve();
 
   constructor(
     clock: Clock,
@@ -115,11 +118,13 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     return Promise.resolve();
   }
 
-  closeCall(callId: string): CallMedia | undefined {
-    if (!this.calls.has(callId)) return undefined;
-    const media = this.describeCall(callId);
-    this.calls.delete(callId);
-    return media;
+  closeCall(callId: string): Promise<CallMedia | undefined> {
+    return this.#obey(() => {
+      if (!this.calls.has(callId)) return undefined;
+      const media = this.describeCall(callId);
+      this.calls.delete(callId);
+      return media;
+    });
   }
 
   describeCall(callId: string): CallMedia {
@@ -161,19 +166,23 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     return { a: mediaAddress('192.0.2.1'), b: mediaAddress('192.0.2.1') };
   }
 
-  takeStock(requests: readonly StockRequest[]): (CallStock | undefined)[] {
-    return requests.map(({ callId, retired }) => {
-      if (!this.calls.has(callId)) return undefined;
-      const { a, b } = this.describeCall(callId).parties;
-      const forks = retired === undefined ? undefined : this.stopForks(retired);
-      return { streams: { a: a.report, b: b.report }, forks };
-    });
+  takeStock(requests: readonly StockRequest[]): Promise<(CallStock | undefined)[]> {
+    return this.#obey(() =>
+      requests.map(({ callId, retired }) => {
+        if (!this.calls.has(callId)) return undefined;
+        const { a, b } = this.describeCall(callId).parties;
+        const forks = retired === undefined ? undefined : this.#stop(retired);
+        return { streams: { a: a.report, b: b.report }, forks };
+      }),
+    );
   }
 
-  startForks(starts: readonly ForksStart[]): unknown[] {
-    return starts.map((start) => {
-      this.#start(start);
-    });
+  startForks(starts: readonly ForksStart[]): Promise<unknown[]> {
+    return this.#obey(() =>
+      starts.map((start) => {
+        this.#start(start);
+      }),
+    );
   }
 
   #start(start: ForksStart): void {
@@ -188,7 +197,13 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     }
   }
 
-  retargetForks(...[recordId, to, from, keptOut = {}]: Parameters<Bridge['retargetForks']>): void {
+  retargetForks(...order: Parameters<Bridge['retargetForks']>): Promise<void> {
+    return this.#obey(() => {
+      this.#retarget(...order);
+    });
+  }
+
+  #retarget(...[recordId, to, from, keptOut = {}]: Parameters<Bridge['retargetForks']>): void {
     const set = this.forkSets.get(recordId);
     if (set === undefined) return;
     set.keptOut = keptOut;
@@ -206,24 +221,39 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     }
   }
 
-  pauseForks(recordId: string, from: ByParty<number> = {}): void {
-    this.log.push('edge paused');
-    const set = this.forkSets.get(recordId);
-    if (set === undefined) return;
-    set.paused = true;
-    for (const fork of forksOf(set)) this.#pause(set, fork, from[fork.party]);
+  pauseForks(recordId: string, from: ByParty<number> = {}): Promise<void> {
+    return this.#obey(() => {
+      this.log.push('edge paused');
+      const set = this.forkSets.get(recordId);
+      if (set === undefined) return;
+      set.paused = true;
+      for (const fork of forksOf(set)) this.#pause(set, fork, from[fork.party]);
+    });
   }
 
-  resumeForks(recordId: string): void {
-    this.log.push('edge resumed');
-    const set = this.forkSets.get(recordId);
-    if (set === undefined) return;
-    for (const fork of forksOf(set)) this.#resume(set, fork);
-    set.paused = false;
+  resumeForks(recordId: string): Promise<void> {
+    return this.#obey(() => {
+      this.log.push('edge resumed');
+      const set = this.forkSets.get(recordId);
+      if (set === undefined) return;
+      for (const fork of forksOf(set)) this.#resume(set, fork);
+      set.paused = false;
+    });
+  }
+
+  endForks(recordId: string): Promise<ByParty<ForkReport>> {
+    return this.#obey(() => {
+      this.#end(recordId);
+      return this.forkReports(recordId);
+    });
+  }
+
+  finalReports(): Promise<void> {
+    return Promise.resolve();
   }
 
   /** A recorder that is well and reports does so at once. */
-  endForks(recordId: string): Promise<void> {
+  #end(recordId: string): void {
     const set = this.forkSets.get(recordId);
     for (const fork of set === undefined ? [] : forksOf(set)) {
       fork.state = 'ended';
@@ -236,10 +266,13 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
       fork.report = { at, highestSequence, fractionLost: 0, jitterMs: 0, final: true };
       fork.reports += 1;
     }
-    return Promise.resolve();
   }
 
-  stopForks(recordId: string): ByParty<ForkReport> | undefined {
+  stopForks(recordId: string): Promise<ByParty<ForkReport> | undefined> {
+    return this.#obey(() => this.#stop(recordId));
+  }
+
+  #stop(recordId: string): ByParty<ForkReport> | undefined {
     const set = this.forkSets.get(recordId);
     if (set === undefined) return undefined;
     this.log.push(`stop ${this.#nameOf({ a: forksOf(set)[0]?.to })}`);
@@ -401,6 +434,13 @@ export class BridgeStub extends EventEmitter<BridgeEvents> implements Bridge {
     this.#withhold(set, fork);
     fork.stopsAt = Infinity;
     fork.state = 'live';
+  }
+
+  /** In the order in which it is told. */
+  #obey<T>(order: () => T): Promise<T> {
+    const done = this.#obeyed.then(() => this.obeying).then(order);
+    this.#obeyed = done.catch(() => undefined);
+    return done;
   }
 
   #report(stream: Stream): StreamReport {

@@ -61,9 +61,13 @@ export class EdgeRig extends EventEmitter<{ event: [EdgeEvent] }> {
   }
 
   /** A port whose party is `party`, RTCP muxed unless `rtcp` is given. */
-  port(party: UdpPeer, rtcp: SocketAddress = party.address, remote: Partial<PortRemote> = {}) {
-    const port = this.edge.openPort({ shard: 0, host: this.ip, latch: 'announced' });
-    this.edge.setRemote(port.portId, {
+  async port(
+    party: UdpPeer,
+    rtcp: SocketAddress = party.address,
+    remote: Partial<PortRemote> = {},
+  ): Promise<OpenedPort> {
+    const port = await this.edge.openPort({ shard: 0, host: this.ip, latch: 'announced' });
+    await this.edge.setRemote(port.portId, {
       rtp: party.address,
       rtcp,
       send: true,
@@ -73,7 +77,7 @@ export class EdgeRig extends EventEmitter<{ event: [EdgeEvent] }> {
     return port;
   }
 
-  fork(
+  async fork(
     port: OpenedPort,
     rtp: SocketAddress,
     options: {
@@ -83,8 +87,8 @@ export class EdgeRig extends EventEmitter<{ event: [EdgeEvent] }> {
       keptOut?: { first: number; last: number }[];
       rtcp?: SocketAddress;
     } = {},
-  ): number {
-    const [forkId] = this.edge.addForks([
+  ): Promise<number> {
+    const [forkId] = await this.edge.addForks([
       {
         portId: port.portId,
         streamIndex: 0,
@@ -111,8 +115,8 @@ export class EdgeRig extends EventEmitter<{ event: [EdgeEvent] }> {
     return this.edge.forkSigns().find((signs) => signs.forkId === forkId)!;
   }
 
-  removeFork(forkId: number): ForkReport {
-    return this.edge.removeForks([forkId])[0]!;
+  async removeFork(forkId: number): Promise<ForkReport> {
+    return (await this.edge.removeForks([forkId]))[0]!;
   }
 
   /** The first event of that type, past or to come, that `matches`. */

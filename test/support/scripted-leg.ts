@@ -3,9 +3,14 @@ import type { ForkReport } from '../../src/edge/types.ts';
 import type { RecordingSessionStateName } from '../../src/recording/call-state.ts';
 import type { LegData } from '../../src/recording/leg/leg-data.ts';
 import { newLeg } from '../../src/recording/leg/leg-data.ts';
-import type { LegEffect, LegEvent, TimerName } from '../../src/recording/leg/leg-events.ts';
+import type {
+  ForkOrder,
+  LegEffect,
+  LegEvent,
+  TimerName,
+} from '../../src/recording/leg/leg-events.ts';
 import { retiredBy, step } from '../../src/recording/leg/leg-step.ts';
-import { nameOf } from '../../src/recording/leg/leg-view.ts';
+import { isSettled, isStopped, nameOf } from '../../src/recording/leg/leg-view.ts';
 import type { CallStock, FailureReason, RecorderMedia } from '../../src/recording/interfaces.ts';
 import { mediaAddress } from './bridge-stub.ts';
 import { recordingSettings as settings } from './recording-world.ts';
@@ -28,7 +33,7 @@ interface Fate {
   invited: boolean;
   /** Of its dialog: abandoned, or told goodbye. */
   over: number;
-  forks: 'none' | 'sent' | 'paused' | 'stopped';
+  forks: 'none' | 'starting' | 'sent' | 'paused' | 'stopped';
 }
 
 interface Due {
@@ -49,7 +54,9 @@ export class ScriptedLeg {
   readonly passed: (readonly [RecordingSessionStateName, RecordingSessionStateName])[] = [];
   readonly #random: Random;
   readonly #due: Due[] = [];
-  #order = 0;
+  #dues = 0;
+  #obeysAt = 0;
+  #answersAt = 0;
   #hasStreams = true;
   #planned: Extract<LegEffect, { do: 'start-forks' }>['start'] | undefined;
 
@@ -90,6 +97,7 @@ export class ScriptedLeg {
     this.passed.push([nameOf(this.leg), nameOf(state)]);
     this.leg = state;
     for (const effect of effects) this.#carryOut(effect);
+    this.#stopsOnBoth();
     this.#judge();
   }
 
@@ -109,7 +117,7 @@ export class ScriptedLeg {
   }
 
   #at(at: number, happen: () => void): Due {
-    const due = { at, order: (this.#order += 1), happen };
+    const due = { at, order: (this.#dues += 1), happen };
     this.#due.push(due);
     return due;
   }
@@ -151,6 +159,7 @@ export class ScriptedLeg {
       { type: 'media-well', recordId },
       { type: 'recorder-draining', recorder },
       { type: 'recorder-available', recorder },
+      { type: 'recorder-reports', recorder, everyMs: random.pick([0, 500, 5_000]) },
       {
         ...{ type: 'recorder-down', recorder, at: this.now, probeWindowMs: 1_000 },
         reason: random.pick(accusations),
@@ -205,13 +214,20 @@ export class ScriptedLeg {
         this.#planned = effect.start;
         return;
       case 'retarget-forks':
-        this.#fateOf(effect.recordId);
-        return;
       case 'pause-forks':
-        this.#pauseForks(effect.recordId, 'paused');
-        return;
       case 'resume-forks':
-        this.#pauseForks(effect.recordId, 'sent');
+        this.#order(effect);
+        return;
+      case 'drop-forks':
+        this.#edge(
+          () => {
+            this.#stopForks(effect.recordId);
+          },
+          () => {
+            const why = { reason: 'sip_error', message: 'not wanted any more' } as const;
+            this.tell({ type: 'not-taken', recordId: effect.recordId, why });
+          },
+        );
         return;
       case 'look': {
         const { recordId } = effect;
@@ -227,8 +243,14 @@ export class ScriptedLeg {
       }
       case 'retire': {
         const { recordId } = effect;
-        this.#stopForks(recordId);
-        this.#answer(5, () => ({ type: 'retired', recordId, stock }));
+        this.#edge(
+          () => {
+            this.#stopForks(recordId);
+          },
+          () => {
+            this.#answer(5, () => ({ type: 'retired', recordId, stock }));
+          },
+        );
         return;
       }
       case 'finish':
@@ -302,33 +324,94 @@ export class ScriptedLeg {
 
   #startMedia(recordId: string): void {
     this.#later(0, 5, () => {
+      this.tell({ type: 'stocking', recordId });
       const retired = retiredBy(this.leg);
-      if (retired !== undefined) this.#stopForks(retired.recordId);
-      this.#planned = undefined;
-      this.tell({ type: 'stocked', recordId, stock, live: {} });
-      const planned = this.#planned as { paused: boolean } | undefined;
-      if (planned === undefined || this.#random.chance(0.1)) {
-        this.#tellIf(this.#notTaken(recordId));
-        return;
-      }
-      this.#fateOf(recordId).forks = planned.paused ? 'paused' : 'sent';
-      this.#answer(5, () => ({ type: 'begun', recordId }));
+      this.#edge(
+        () => {
+          if (retired !== undefined) this.#stopForks(retired.recordId);
+        },
+        () => {
+          this.#stocked(recordId);
+        },
+      );
     });
+  }
+
+  #stocked(recordId: string): void {
+    if (this.#random.chance(0.05)) {
+      this.#tellIf(this.#notTaken(recordId));
+      return;
+    }
+    this.#planned = undefined;
+    this.tell({ type: 'stocked', recordId, stock, live: {} });
+    const planned = this.#planned as { paused: boolean } | undefined;
+    if (planned === undefined) return;
+    const isRefused = this.#random.chance(0.1);
+    const fate = this.#fateOf(recordId);
+    fate.forks = 'starting';
+    this.#edge(
+      () => {
+        fate.forks = isRefused ? 'none' : planned.paused ? 'paused' : 'sent';
+      },
+      () => {
+        if (isRefused) this.#tellIf(this.#notTaken(recordId));
+        else this.#answer(0, () => ({ type: 'begun', recordId }));
+      },
+    );
   }
 
   #finish(recordId: string, reason: string): void {
-    this.#stopForks(recordId);
-    this.#later(0, 2, () => {
-      this.tell({ type: 'finishing', recordId, reason, forks: {}, streams });
-      this.#later(0, settings.finalReportMs, () => {
-        this.tell({ type: 'finished', recordId, forks: undefined });
-      });
+    this.#edge(
+      () => {
+        this.#stopForks(recordId);
+      },
+      () => {
+        this.tell({ type: 'finishing', recordId, reason, forks: {}, streams });
+        this.#later(0, settings.finalReportMs, () => {
+          this.tell({ type: 'finished', recordId, forks: undefined });
+        });
+      },
+    );
+  }
+
+  #order({ do: what, recordId, order }: ForkOrder): void {
+    const fails = this.#random.chance(0.05);
+    this.#edge(
+      () => {
+        if (fails || what === 'retarget-forks') return;
+        const fate = this.#fateOf(recordId);
+        if (fate.forks !== 'sent' && fate.forks !== 'paused') return;
+        fate.forks = what === 'pause-forks' ? 'paused' : 'sent';
+      },
+      () => {
+        if (fails) this.tell({ type: 'not-obeyed', recordId, order, what });
+        else this.#answer(20, () => ({ type: 'obeyed', recordId, order }));
+      },
+    );
+  }
+
+  /** It obeys, and answers, in the order in which it is told. */
+  #edge(obey: () => void, answer: () => void): void {
+    const random = this.#random;
+    const [takesMs, answerMs] = [random.pick([0, 0, 1, 60]), random.pick([0, 0, 5])];
+    this.#obeysAt = Math.max(this.#obeysAt, this.now + takesMs);
+    this.#answersAt = Math.max(this.#answersAt, this.#obeysAt + answerMs);
+    const answersAt = this.#answersAt;
+    this.#at(this.#obeysAt, () => {
+      obey();
+      this.#judge();
+      this.#at(answersAt, answer);
     });
   }
 
-  #pauseForks(recordId: string, forks: 'paused' | 'sent'): void {
-    const fate = this.#fateOf(recordId);
-    if (fate.forks === 'sent' || fate.forks === 'paused') fate.forks = forks;
+  /** Of the call's other leg the edge stops at any time. */
+  #stopsOnBoth(): void {
+    const mayBe = (): boolean =>
+      this.leg.phase !== 'ended' && this.leg.awaitsStop === true && isStopped(this.leg);
+    if (!mayBe()) return;
+    this.#later(0, 20, () => {
+      if (mayBe()) this.tell({ type: 'stopped' });
+    });
   }
 
   /** Idempotent in the edge; a leg that forgot would not do it at all. */
@@ -373,9 +456,11 @@ export class ScriptedLeg {
 
   /** Holds at any time. */
   #judge(): void {
-    const { live, desired, phase, sessions, failovers, recentFailures } = this.leg;
-    const forks = live && this.fates.get(live.recordId)?.forks;
-    this.#check(!(desired.paused && forks === 'sent'), 'it is sent to in a pause');
+    const { desired, phase, sessions, failovers, recentFailures } = this.leg;
+    const isSent = [...this.fates.values()].some(({ forks }) => forks === 'sent');
+    this.#check(!(desired.paused && isStopped(this.leg) && isSent), 'it has not stopped');
+    const isPaused = desired.paused && phase === 'running' && isSettled(this.leg);
+    this.#check(!(isPaused && isSent), 'it is sent to in a pause');
     this.#check(phase !== 'ended' || this.sending.length === 0, 'it is sent to after the end');
     const open = sessions.filter(({ endedAt }) => endedAt === undefined);
     this.#check(open.length <= 2, `${open.length} sessions at a time`);

@@ -19,12 +19,12 @@ const edge = Edge.create(
   },
   () => undefined,
 );
-const port = edge.openPort({ shard: 0, host: '127.0.0.1', latch: 'announced' });
+const port = await edge.openPort({ shard: 0, host: '127.0.0.1', latch: 'announced' });
 
-function answer(question: StallingEdgeQuestion): StallingEdgeAnswer {
+async function answer(question: StallingEdgeQuestion): Promise<StallingEdgeAnswer> {
   if (question === 'report') return edge.streamReports([port.portId])[0] ?? edge.closePort(0);
   if (question === 'close') return edge.closePort(port.portId);
-  edge.setRemote(port.portId, {
+  await edge.setRemote(port.portId, {
     rtp: question.open,
     rtcp: question.open,
     send: false,
@@ -34,7 +34,7 @@ function answer(question: StallingEdgeQuestion): StallingEdgeAnswer {
 }
 
 process.on('message', (question: StallingEdgeQuestion) => {
-  process.send?.(answer(question));
+  void answer(question).then((answered) => process.send?.(answered));
 });
 process.on('disconnect', () => {
   process.exit();

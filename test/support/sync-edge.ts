@@ -6,6 +6,7 @@ import type { EdgeProcessOptions } from '../../src/edge/edge-process-types.ts';
 import type { Edge } from '../../src/edge/edge.ts';
 import type { EdgeEvent, EdgeOptions } from '../../src/edge/types.ts';
 import { type ErrorCode, TandemError } from '../../src/errors.ts';
+import type { EdgeOrders } from '../../src/media/media-edge.ts';
 
 export interface SyncQuestion {
   readonly method: string;
@@ -22,6 +23,19 @@ export interface SyncWorkerData {
 }
 
 const patienceMs = 30_000;
+const orders: ReadonlySet<string> = new Set<keyof EdgeOrders>([
+  'openPort',
+  'setRemote',
+  'setRoutes',
+  'closePort',
+  'takeStock',
+  'addForks',
+  'setForkTarget',
+  'pauseFork',
+  'resumeFork',
+  'endForks',
+  'removeForks',
+]);
 
 /**
  * An edge in a process of its own, with the face of the one in this process: a thread beside this one is its control, and this one waits
@@ -58,7 +72,15 @@ export function createSyncEdge(edge: EdgeOptions, onEvent: (event: EdgeEvent) =>
     rmSync(stateDir, { recursive: true, force: true });
   };
   return new Proxy(Object.create(null) as Edge, {
-    get: (_target, name) =>
-      name === 'close' ? close : (...args: unknown[]) => ask(String(name), args),
+    get: (_target, name) => {
+      if (name === 'close') return close;
+      const method = String(name);
+      if (!orders.has(method)) return (...args: unknown[]) => ask(method, args);
+      // As the one in this process answers: at once, and by a promise.
+      return (...args: unknown[]) =>
+        new Promise((resolve) => {
+          resolve(ask(method, args));
+        });
+    },
   });
 }

@@ -27,14 +27,20 @@ export class ToldEdge extends SimEdge {
   readonly signs = new Map<number, Partial<ForkSigns>>();
   /** How many ids each visit for stream reports was for. */
   readonly visits: number[] = [];
+  readonly #slowness: { takesMs: number[] };
 
   constructor(onEvent: (event: EdgeEvent) => void = () => undefined) {
     const clock = new SimClock();
     const network = new SimNetwork(clock, new Random('told'));
     const limits: Limits = { portsMax: Infinity, forksMax: Infinity };
+    const slowness = { takesMs: [] as number[] };
     super({
       ...{ clock, network, onEvent, host: '127.0.0.1' },
       ...{ ringMs: 10_000, catchUpRate: 4, rtcpIntervalMs: 60_000, straggleMs: 50 },
+      orderMs: () => {
+        const takesMs = slowness.takesMs.shift();
+        return takesMs === undefined ? undefined : [takesMs, 1];
+      },
       get portsMax() {
         return limits.portsMax;
       },
@@ -45,6 +51,12 @@ export class ToldEdge extends SimEdge {
     this.clock = clock;
     this.network = network;
     this.limits = limits;
+    this.#slowness = slowness;
+  }
+
+  /** So long each of the next orders takes; those after them none. */
+  slow(takesMs: readonly number[]): void {
+    this.#slowness.takesMs = [...takesMs];
   }
 
   async pass(ms: number): Promise<void> {
@@ -57,14 +69,14 @@ export class ToldEdge extends SimEdge {
     this.receive(portId, { ssrc: 1, sequence, timestamp, payloadType: 0, id: sequence });
   }
 
-  override setRemote(portId: number, remote: PortRemote): void {
-    super.setRemote(portId, remote);
+  override setRemote(portId: number, remote: PortRemote): Promise<void> {
     this.remotes.set(portId, remote);
+    return super.setRemote(portId, remote);
   }
 
-  override setRoutes(routes: readonly RoutedPort[]): void {
-    super.setRoutes(routes);
+  override setRoutes(routes: readonly RoutedPort[]): Promise<void> {
     for (const { portId, route } of routes) this.routes.set(portId, route);
+    return super.setRoutes(routes);
   }
 
   override streamReports(portIds: readonly number[]): StreamReport[] {

@@ -27,7 +27,7 @@ export interface Asked {
 
 /** What is being done, and what is waited for. */
 export interface Doing extends Asked {
-  readonly stage: 'reserving' | 'media' | 'settling' | 'resuming' | 'stopping';
+  readonly stage: 'reserving' | 'media' | 'settling' | 'resuming' | 'stopping' | 'closing';
 }
 
 /** A recording of the call; one that was stopped and started again is a new one. */
@@ -37,6 +37,8 @@ export interface RecordingData {
   readonly phase: 'reserved' | 'running' | 'stopping' | 'ended';
   readonly startedAt: number;
   readonly window: WindowRecord;
+  /** A pause for which the edge has not stopped on all legs yet: no recorder is told of it. */
+  readonly isPausing?: boolean;
 }
 
 export interface CallData {
@@ -62,6 +64,8 @@ export interface LegSummary {
   readonly looks: boolean;
   /** A recorder is held for it. */
   readonly reserved: boolean;
+  /** The edge sends nothing of what comes now. */
+  readonly stopped: boolean;
   /** Edge and recorder do as the last pause or resume wants. */
   readonly settled: boolean;
   readonly ended: boolean;

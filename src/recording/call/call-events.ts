@@ -15,6 +15,8 @@ export type CallEvent =
       readonly sends: Readonly<Record<Party, boolean>>;
     }
   | { readonly type: 'media-failed'; readonly error: unknown }
+  /** Its ports are closed, or it cannot be helped. */
+  | { readonly type: 'media-closed' }
   /** Of the newest recording. */
   | { readonly type: 'legs'; readonly legs: readonly LegSummary[] };
 

@@ -21,7 +21,7 @@ import type { LegData } from '../leg/leg-data.ts';
 import { LegRunner } from '../leg/leg-runner.ts';
 import type { LegServices } from '../leg/leg-runner.ts';
 import { reportHabitOf } from '../leg/leg-turn.ts';
-import { booksOf, isSettled, legState, placesOf } from '../leg/leg-view.ts';
+import { booksOf, isSettled, isStopped, legState, placesOf } from '../leg/leg-view.ts';
 import { newCall } from './call-data.ts';
 import type { Ask, CallData, LegSummary } from './call-data.ts';
 import type { CallEffect, CallEvent, Reply } from './call-events.ts';
@@ -173,7 +173,7 @@ export class CallRunner {
         this.#follow(bridge.cancelReoffer(id).then(() => ''));
         return;
       case 'close-media':
-        this.#media = bridge.closeCall(id) ?? this.#media;
+        void this.#closeMedia();
         return;
       case 'account':
         this.#account(effect.recording);
@@ -200,6 +200,15 @@ export class CallRunner {
         this.#post({ type: 'media-failed', error });
       },
     );
+  }
+
+  async #closeMedia(): Promise<void> {
+    try {
+      this.#media = (await this.#services.bridge.closeCall(this.id)) ?? this.#media;
+    } catch (error) {
+      this.#logger.error({ error: messageOf(error) }, 'its ports could not be closed');
+    }
+    this.#post({ type: 'media-closed' });
   }
 
   #marks(): Marks {
@@ -252,7 +261,8 @@ export class CallRunner {
     const event = this.#events.shift();
     if (event !== undefined || !this.#legsToSee) return event;
     this.#legsToSee = false;
-    if (this.#data.doing === undefined) return undefined;
+    const isPausing = this.#data.recordings.at(-1)?.isPausing === true;
+    if (this.#data.doing === undefined && !isPausing) return undefined;
     return { type: 'legs', legs: this.legs.map(({ data }) => summaryOf(data)) };
   }
 
@@ -385,6 +395,7 @@ function summaryOf(data: LegData): LegSummary {
     leg: data.leg,
     looks: data.search.stage === 'allocating',
     reserved: data.search.stage === 'reserved',
+    stopped: isStopped(data),
     settled: isSettled(data),
     ended: data.phase === 'ended',
   };

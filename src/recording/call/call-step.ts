@@ -61,7 +61,11 @@ function take(turn: Turn, event: CallEvent): void {
     case 'media-failed':
       if (doing?.stage === 'media') mediaFailed(turn, doing, event.error);
       return;
+    case 'media-closed':
+      if (doing?.stage === 'closing') closed(turn);
+      return;
     case 'legs':
+      tellStopped(turn, event.legs);
       if (doing !== undefined) legsChanged(turn, doing, event.legs);
       return;
     default:
@@ -281,11 +285,11 @@ function tell(turn: Turn, recording: RecordingData, action: RecordingAction, mar
       return;
     case 'pause':
       // Marked first: what is withheld from then on is of the pause.
-      change(turn, { window: pauseWindow(window, marks) });
+      change(turn, { window: pauseWindow(window, marks), isPausing: true });
       legs(turn, { type: 'pause' });
       return;
     case 'resume':
-      change(turn, { window: resumeWindow(window, marks) });
+      change(turn, { window: resumeWindow(window, marks), isPausing: false });
       legs(turn, { type: 'resume' });
       return;
     case 'stop':
@@ -298,8 +302,16 @@ function tell(turn: Turn, recording: RecordingData, action: RecordingAction, mar
 
 /** What is in the ring still reaches the recorders. */
 function tellStop(turn: Turn, { window }: RecordingData, reason: string, marks: Marks): void {
-  change(turn, { phase: 'stopping', window: endWindow(window, marks) });
+  change(turn, { phase: 'stopping', window: endWindow(window, marks), isPausing: false });
   legs(turn, { type: 'stop', reason });
+}
+
+/** No recorder is told of a pause before nothing goes to the other, either. */
+function tellStopped(turn: Turn, all: readonly LegSummary[]): void {
+  const recording = turn.call.recordings.at(-1);
+  if (recording?.isPausing !== true || !all.every(({ stopped }) => stopped)) return;
+  change(turn, { isPausing: false });
+  legs(turn, { type: 'stopped' });
 }
 
 function resumed(turn: Turn, marks: Marks): void {
@@ -319,9 +331,13 @@ function end(turn: Turn, { marks }: Doing, reason: string): void {
 }
 
 function close(turn: Turn): void {
-  turn.call.state = 'ended';
   turn.call.endedAt = turn.now;
+  waitFor(turn, 'closing');
   turn.effects.push({ do: 'close-media' });
+}
+
+function closed(turn: Turn): void {
+  turn.call.state = 'ended';
   reply(turn, {});
 }
 
@@ -350,6 +366,7 @@ function legsChanged(turn: Turn, doing: Doing, all: readonly LegSummary[]): void
       return;
     case 'media':
     case 'resuming':
+    case 'closing':
       return;
     default:
       doing.stage satisfies never;

@@ -52,7 +52,11 @@ export type Search =
         readonly streams: Streams;
         readonly media: RecorderMedia;
         readonly paused: boolean;
+        /** First packets of the first pause that came after the edge was told: it begins what is to be withheld. */
+        readonly pausedSince?: Readonly<Record<Party, number>>;
       };
+      /** Session whose copies stop as those of this one begin: the edge was told so. */
+      readonly retires?: string;
     } & Attempt)
   /** Nobody takes it: again later. */
   | { readonly stage: 'waiting' };
@@ -72,6 +76,11 @@ export interface LiveSession {
   readonly tellDelayMs: number;
   /** What the edge was told. */
   readonly forksPaused: boolean;
+  /** Orders to the edge about its copies, by number: the newest that was given, and up to which all have taken effect. */
+  readonly ordered: number;
+  readonly obeyed: number;
+  /** Order by which even what came before the pause is withheld: nothing is left to be sent when it is obeyed. */
+  readonly cutOff?: number;
   /** All that came before the pause, or the end, is sent, or was given up. */
   readonly drained: boolean;
   readonly drainUntil: number;
@@ -99,6 +108,8 @@ export interface LegData {
   /** Is to begin as soon as there is something to record. */
   readonly isDue?: boolean;
   readonly desired: Described;
+  /** Of a pause no recorder is told before the edge has stopped on all legs of the call. */
+  readonly awaitsStop?: boolean;
   readonly search: Search;
   readonly sessions: readonly SessionRecord[];
   readonly live?: LiveSession;
@@ -112,6 +123,8 @@ export interface LegData {
   /** It was told that there is no recorder. */
   readonly unrecordedTold: boolean;
   readonly failovers: readonly FailoverRecord[];
+  /** Session whose copies the edge is taking away: nothing brings it back. */
+  readonly retiring?: string;
   /** Sessions that were said goodbye to, of whose recorders the last report or the answer to BYE is awaited. */
   readonly finishing: readonly string[];
   readonly stop?: { readonly reason: string; readonly until: number };

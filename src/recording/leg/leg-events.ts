@@ -22,7 +22,7 @@ export interface NotTaken extends SessionNotTaken {
   readonly message: string;
 }
 
-export type TimerName = 'retry' | 'doubt' | 'drain' | 'media' | 'tell' | 'stop';
+export type TimerName = 'retry' | 'doubt' | 'drain' | 'media' | 'tell' | 'order' | 'stop';
 
 /** All that can happen to a leg. What names a recordId that is not the leg's any more means nothing. */
 export type LegEvent =
@@ -30,6 +30,8 @@ export type LegEvent =
   | { readonly type: 'reserve' }
   | { readonly type: 'begin' }
   | { readonly type: 'pause' }
+  /** The edge has stopped on all legs of the call: recorders may be told of the pause. */
+  | { readonly type: 'stopped' }
   | { readonly type: 'resume' }
   /** The call's streams are described otherwise now (codec, hold). */
   | { readonly type: 'describe' }
@@ -45,6 +47,8 @@ export type LegEvent =
       readonly offered: readonly Party[];
     }
   | { readonly type: 'not-taken'; readonly recordId: string; readonly why: NotTaken }
+  /** The edge is told now to take stock, and to stop what is retired by it. */
+  | { readonly type: 'stocking'; readonly recordId: string }
   /** What there is to send now; `live`: of the session that the leg has still. */
   | {
       readonly type: 'stocked';
@@ -53,6 +57,14 @@ export type LegEvent =
       readonly live: Forks;
     }
   | { readonly type: 'begun'; readonly recordId: string }
+  /** This order of the leg to the edge has taken effect, and so have all before it. */
+  | { readonly type: 'obeyed'; readonly recordId: string; readonly order: number }
+  | {
+      readonly type: 'not-obeyed';
+      readonly recordId: string;
+      readonly order: number;
+      readonly what: ForkOrder['do'];
+    }
   | {
       readonly type: 'looked';
       readonly recordId: string;
@@ -112,10 +124,25 @@ export type LegEvent =
       readonly probeWindowMs: number;
     }
   | { readonly type: 'recorder-draining'; readonly recorder: string }
-  | { readonly type: 'recorder-available'; readonly recorder: string };
+  | { readonly type: 'recorder-available'; readonly recorder: string }
+  /** As in `Allocation`: found out, or changed, after sessions were put on it. */
+  | { readonly type: 'recorder-reports'; readonly recorder: string; readonly everyMs: number };
+
+/** Orders to the edge about a session's copies; `order`: its number, by which it is answered. */
+export type ForkOrder = { readonly recordId: string; readonly order: number } & (
+  | {
+      readonly do: 'retarget-forks';
+      readonly to: ByParty<MediaAddress>;
+      readonly from: ByParty<ForkStart>;
+      readonly keptOut: Readonly<Record<Party, readonly Range[]>>;
+    }
+  | { readonly do: 'pause-forks'; readonly from?: Readonly<Record<Party, number>> }
+  | { readonly do: 'resume-forks' }
+);
 
 /** What is to be done about it, in this order. */
 export type LegEffect =
+  | ForkOrder
   | {
       readonly do: 'allocate';
       readonly exclude: readonly string[];
@@ -131,19 +158,8 @@ export type LegEffect =
   /** Takes stock, stopping the forks of the session that is `retiredBy` it, and starts what `stocked` answers with. */
   | { readonly do: 'start-media'; readonly recordId: string }
   | { readonly do: 'start-forks'; readonly start: Omit<ForksStart, 'callId'> }
-  | {
-      readonly do: 'retarget-forks';
-      readonly recordId: string;
-      readonly to: ByParty<MediaAddress>;
-      readonly from: ByParty<ForkStart>;
-      readonly keptOut: Readonly<Record<Party, readonly Range[]>>;
-    }
-  | {
-      readonly do: 'pause-forks';
-      readonly recordId: string;
-      readonly from?: Readonly<Record<Party, number>>;
-    }
-  | { readonly do: 'resume-forks'; readonly recordId: string }
+  /** Of a session that nobody wants any more: it is not taken when its copies are there no more. */
+  | { readonly do: 'drop-forks'; readonly recordId: string }
   | { readonly do: 'look'; readonly recordId: string }
   /** Of a recorder that is gone: its forks stop. */
   | { readonly do: 'retire'; readonly recordId: string; readonly at: number }

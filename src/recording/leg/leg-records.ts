@@ -1,6 +1,6 @@
 import type { FailoverRecord } from '../account/failovers.ts';
 import type { ByParty, Forks, SessionRecord, Streams } from '../account/records.ts';
-import { currentSession, endSession, settleSession } from '../account/sessions.ts';
+import { endSession, settleSession } from '../account/sessions.ts';
 import type { CallStock, ReportingHabit } from '../interfaces.ts';
 import type { LegEvent } from './leg-events.ts';
 import { clearTimer, dropDoubt, replace } from './leg-turn.ts';
@@ -51,13 +51,15 @@ export function noteRecorded({ leg, effects }: Turn): void {
   leg.unrecordedTold = false;
 }
 
-export function retire(turn: Turn, { recordId }: SessionRecord, at: number): void {
-  turn.effects.push({ do: 'retire', recordId, at });
+export function retire({ leg, effects }: Turn, { recordId }: SessionRecord, at: number): void {
+  if (leg.retiring === recordId) return;
+  leg.retiring = recordId;
+  effects.push({ do: 'retire', recordId, at });
 }
 
 export function retired(turn: Turn, recordId: string, stock: CallStock): void {
-  const session = currentSession(turn.leg.sessions);
-  if (session?.recordId !== recordId) return;
+  const session = turn.leg.sessions.find((one) => one.recordId === recordId);
+  if (session === undefined || session.endedAt !== undefined) return;
   close(turn, session, session.failure?.reason ?? turn.leg.stop?.reason ?? 'failed', stock);
 }
 
@@ -78,9 +80,10 @@ function account(
   replace(leg, endSession(session, { at: now, ...end }));
   if (leg.live?.recordId === recordId) {
     delete leg.live;
-    for (const name of ['drain', 'tell', 'media'] as const) clearTimer(turn, name);
+    for (const name of ['drain', 'tell', 'order', 'media'] as const) clearTimer(turn, name);
+    dropDoubt(turn);
   }
-  dropDoubt(turn);
+  if (leg.retiring === recordId) delete leg.retiring;
   effects.push({ do: 'release', recordId });
   effects.push({ do: 'note-habit', recorder, habit: habitOf(end.forks) });
 }

@@ -25,7 +25,7 @@ import { within } from '../within.ts';
 import { failureReason, isOfRecorder, refusalOf } from './evidence.ts';
 import { newLeg } from './leg-data.ts';
 import type { LegData } from './leg-data.ts';
-import type { LegEffect, LegEvent, TimerName } from './leg-events.ts';
+import type { ForkOrder, LegEffect, LegEvent, TimerName } from './leg-events.ts';
 import type { RecordingSettings } from './leg-settings.ts';
 import { retiredBy, step } from './leg-step.ts';
 import { isMoving } from './leg-view.ts';
@@ -172,19 +172,24 @@ export class LegRunner {
         this.#planned.push(effect.start);
         return;
       case 'retarget-forks':
-        this.#retarget(effect);
+        this.#order(effect, () =>
+          bridge.retargetForks(effect.recordId, effect.to, effect.from, effect.keptOut),
+        );
         return;
       case 'pause-forks':
-        bridge.pauseForks(effect.recordId, effect.from);
+        this.#order(effect, () => bridge.pauseForks(effect.recordId, effect.from));
         return;
       case 'resume-forks':
-        bridge.resumeForks(effect.recordId);
+        this.#order(effect, () => bridge.resumeForks(effect.recordId));
+        return;
+      case 'drop-forks':
+        void this.#drop(effect.recordId);
         return;
       case 'look':
         this.#look(effect.recordId);
         return;
       case 'retire':
-        this.#retire(effect);
+        void this.#retire(effect);
         return;
       case 'finish':
         void this.#finish(effect);
@@ -327,6 +332,7 @@ export class LegRunner {
     const begin = this.#services.starts.add({
       callId,
       retired: () => {
+        this.post({ type: 'stocking', recordId });
         const session = retiredBy(this.#data);
         return session && { recordId: session.recordId, at: session.failure?.deadAt ?? 0 };
       },
@@ -336,8 +342,7 @@ export class LegRunner {
         const isKept = currentSession(this.#data.sessions)?.failure === undefined;
         this.post({ type: 'stocked', recordId, stock, live: isKept ? this.liveForks() : {} });
         const start = this.#planned.pop();
-        if (start === undefined) throw endedAtOnce();
-        return { callId, ...start };
+        return start && { callId, ...start };
       },
       begun: () => {
         this.post({ type: 'begun', recordId });
@@ -365,26 +370,37 @@ export class LegRunner {
     }
   }
 
-  #retire({ recordId, at }: Effect<'retire'>): void {
+  async #retire({ recordId, at }: Effect<'retire'>): Promise<void> {
     const { callId, streams } = this.#options;
     let stock: CallStock | undefined;
     try {
-      [stock] = this.#services.bridge.takeStock([{ callId, retired: recordId, at }]);
+      [stock] = await this.#services.bridge.takeStock([{ callId, retired: recordId, at }]);
     } catch (error) {
       this.#logger.error({ recordId, error: messageOf(error) }, 'its last account is not known');
     }
     this.post({ type: 'retired', recordId, stock: stock ?? lastStock(streams()) });
   }
 
-  /** What was to go elsewhere, and does not, is not being recorded. */
-  #retarget({ recordId, to, from, keptOut }: Effect<'retarget-forks'>): void {
-    const { bridge, clock } = this.#services;
+  #order({ do: what, recordId, order }: ForkOrder, give: () => Promise<void>): void {
+    Promise.try(give).then(
+      () => {
+        this.post({ type: 'obeyed', recordId, order });
+      },
+      (error: unknown) => {
+        this.#logger.error({ recordId, what, error: messageOf(error) }, 'the edge did not do it');
+        this.post({ type: 'not-obeyed', recordId, order, what });
+      },
+    );
+  }
+
+  async #drop(recordId: string): Promise<void> {
     try {
-      bridge.retargetForks(recordId, to, from, keptOut);
+      await this.#services.bridge.stopForks(recordId);
     } catch (error) {
-      this.#logger.error({ recordId, error: messageOf(error) }, 'its media could not be followed');
-      this.post({ type: 'media-lost', recordId, reason: 'unsendable', since: clock.now() });
+      this.#logger.error({ recordId, error: messageOf(error) }, 'its copies could not be stopped');
     }
+    const why = { reason: 'sip_error', message: 'not wanted any more' } as const;
+    this.post({ type: 'not-taken', recordId, why });
   }
 
   async #finish({ recordId, reason }: Effect<'finish'>): Promise<void> {
@@ -392,15 +408,15 @@ export class LegRunner {
     let forks: Forks | undefined;
     try {
       const isSilent = this.#data.reportsEveryMs === 0;
-      const reported = bridge.endForks(recordId);
+      const last = await bridge.endForks(recordId);
       const streams = this.#options.streams();
-      const last = bridge.forkReports(recordId);
       const reports = !isSilent || Object.values(last).some((fork) => fork.receiverReports > 0);
       this.post({ type: 'finishing', recordId, reason, forks: last, streams });
       if (settings.finalReportMs > 0 && reports) {
+        const reported = bridge.finalReports(recordId);
         await within(clock, settings.finalReportMs, reported).catch(() => undefined);
       }
-      forks = bridge.stopForks(recordId);
+      forks = await bridge.stopForks(recordId);
     } catch (error) {
       this.#logger.error({ recordId, error: messageOf(error) }, 'its last account is not known');
       const streams = this.#options.streams();
@@ -413,8 +429,6 @@ export class LegRunner {
   async #tell({ recordId, paused }: Effect<'tell'>): Promise<void> {
     const { bridge, client, clock, settings } = this.#services;
     const askedAt = clock.now();
-    // The edge stops on both legs before either recorder is told.
-    await Promise.resolve();
     try {
       const streams = bridge.recordedStreams(this.#options.callId);
       const told = client.update(recordId, { streams, paused });
@@ -468,10 +482,6 @@ export class LegRunner {
 /** The call is gone: what was seen of its streams last. */
 function lastStock(streams: Streams): CallStock {
   return { streams, forks: undefined };
-}
-
-function endedAtOnce(): TandemError {
-  return new TandemError('SESSION_CANCELLED', 'the session was over before it began');
 }
 
 /** Host names are taken for IPv4; recorders over IPv6 are named by address. */

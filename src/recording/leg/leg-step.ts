@@ -17,6 +17,7 @@ import type {
   Allocation,
   CallStock,
   FailureReason,
+  Party,
   RecorderMedia,
   SessionRefusal,
 } from '../interfaces.ts';
@@ -41,6 +42,7 @@ import {
   clearTimer,
   dropDoubt,
   reportHabitOf,
+  isObeyed,
   isSame,
   isWell,
   log,
@@ -67,6 +69,8 @@ const drainPollMs = 20;
 /** Hundreds of legs may doubt at a time, and each look is a visit to the edge. */
 const doubtMsMax = 500;
 const lookAgainMs = 1_000;
+/** What the edge has not done is asked of it again. */
+const orderAgainMs = 1_000;
 const tellDelayMsMin = 1_000;
 const tellDelayMsMax = 30_000;
 
@@ -88,11 +92,17 @@ function take(turn: Turn, event: LegEvent): void {
       return;
     case 'pause':
       turn.leg.desired = { ...turn.leg.desired, paused: true };
-      pause(turn);
+      turn.leg.awaitsStop = true;
+      pause(turn, pausedFrom(turn.context.window));
+      workOff(turn);
+      return;
+    case 'stopped':
+      turn.leg.awaitsStop = false;
       workOff(turn);
       return;
     case 'resume':
       turn.leg.desired = { ...turn.leg.desired, paused: false };
+      turn.leg.awaitsStop = false;
       workOff(turn);
       return;
     case 'describe':
@@ -122,11 +132,20 @@ function take(turn: Turn, event: LegEvent): void {
     case 'not-taken':
       notTaken(turn, event.recordId, event.why);
       return;
+    case 'stocking':
+      stocking(turn, event.recordId);
+      return;
     case 'stocked':
       stocked(turn, event.recordId, event.stock, event.live);
       return;
     case 'begun':
       begun(turn, event.recordId);
+      return;
+    case 'obeyed':
+      if (turn.leg.live?.recordId === event.recordId) obeyed(turn, event.order);
+      return;
+    case 'not-obeyed':
+      if (turn.leg.live?.recordId === event.recordId) notObeyed(turn, event);
       return;
     case 'looked':
       if (turn.leg.live?.recordId === event.recordId) looked(turn, event.forks, event.streams);
@@ -181,6 +200,9 @@ function take(turn: Turn, event: LegEvent): void {
       return;
     case 'recorder-available':
       recorderAvailable(turn, event.recorder);
+      return;
+    case 'recorder-reports':
+      recorderReports(turn, event.recorder, event.everyMs);
       return;
     default:
       event satisfies never;
@@ -275,9 +297,19 @@ function answered(
 
 /** The session whose copies stop as the next one's begin. */
 export function retiredBy({ search, sessions }: LegData): SessionRecord | undefined {
-  if (search.stage !== 'starting' || isOff(search)) return undefined;
   const session = currentSession(sessions);
-  return session?.failure === undefined ? undefined : session;
+  if (search.stage !== 'starting' || session === undefined) return undefined;
+  return search.retires === session.recordId ? session : undefined;
+}
+
+/** From here on what has failed does not come back, though the edge may be at it still. */
+function stocking({ leg }: Turn, recordId: string): void {
+  const { search } = leg;
+  if (search.stage !== 'starting' || search.allocation.recordId !== recordId) return;
+  const session = currentSession(leg.sessions);
+  if (session?.failure === undefined || leg.retiring === session.recordId || isOff(search)) return;
+  leg.retiring = session.recordId;
+  leg.search = { ...search, retires: session.recordId };
 }
 
 /** It is over before it began: then nothing is retired for it, either. */
@@ -290,9 +322,18 @@ function stocked(turn: Turn, recordId: string, stock: CallStock, live: Forks): v
   const { leg, effects, context } = turn;
   const { search } = leg;
   if (search.stage !== 'starting' || search.allocation.recordId !== recordId) return;
-  if (isOff(search)) return;
-  const failed = currentSession(leg.sessions);
-  if (failed?.failure !== undefined) close(turn, failed, failed.failure.reason, stock);
+  const retired = retiredBy(leg);
+  if (retired !== undefined) close(turn, retired, retired.failure?.reason ?? 'failed', stock);
+  if (isOff(search)) {
+    const reason = search.ended ?? 'sip_error';
+    notTaken(turn, recordId, { reason, message: 'the session was over before it began' });
+    return;
+  }
+  if (currentSession(leg.sessions)?.failure !== undefined) {
+    // It failed while stock was being taken: its copies are there still, and where the next one begins is not known.
+    effects.push({ do: 'start-media', recordId });
+    return;
+  }
   const from = beginnings(turn, stock.streams, live);
   const { media } = search;
   // What is said after the end is no more for it than what is said in a pause.
@@ -333,13 +374,19 @@ function begun(turn: Turn, recordId: string): void {
   if (search.stage !== 'starting' || search.allocation.recordId !== recordId) return;
   const { allocation, offered, plan } = search;
   if (plan === undefined) return;
+  if (search.aborted === true) {
+    effects.push({ do: 'drop-forks', recordId });
+    return;
+  }
   const { recorder, zone } = allocation;
   const before = leg.sessions.at(-1);
   const left = currentSession(leg.sessions);
   if (left !== undefined) {
     const { done } = leg.failovers.at(-1) ?? { done: true };
     if (done !== undefined) noteFailover(turn, recorderLeft(turn, left));
-    finish(turn, left, leg.leaving?.reason ?? 'operator');
+    // It may have failed meanwhile.
+    if (left.failure === undefined) finish(turn, left, leg.leaving?.reason ?? 'operator');
+    else retire(turn, left, left.failure.deadAt);
   }
   const session: SessionRecord = { recordId, recorder, zone, startedAt: now, from: plan.from };
   leg.sessions = [...leg.sessions, session];
@@ -353,11 +400,13 @@ function begun(turn: Turn, recordId: string): void {
     told: { paused: false, streams: search.streams },
     tellDelayMs: tellDelayMsMin,
     forksPaused: plan.paused,
+    ordered: 0,
+    obeyed: 0,
     drained: !plan.paused,
     drainUntil: now + turn.context.settings.drainMs,
   };
   dropDoubt(turn);
-  for (const name of ['retry', 'media', 'tell', 'drain'] as const) clearTimer(turn, name);
+  for (const name of ['retry', 'media', 'tell', 'order', 'drain'] as const) clearTimer(turn, name);
   if (leg.leaving?.recorder !== recorder) delete leg.leaving;
   effects.push({ do: 'praise', recorder, recordId, setupMs: now - search.askedAt });
   noteRecorded(turn);
@@ -380,7 +429,7 @@ function begun(turn: Turn, recordId: string): void {
 
 /** What came in while its copies were being started. */
 function catchUp(turn: Turn, { media, ended }: Starting, plan: Plan): void {
-  if (turn.leg.desired.paused) pause(turn);
+  if (plan.pausedSince !== undefined) pause(turn, plan.pausedSince);
   if (media !== plan.media) follow(turn, media);
   if (ended !== undefined) sessionEnded(turn, turn.leg.live?.recordId ?? '', ended);
 }
@@ -391,6 +440,8 @@ function notTaken(turn: Turn, recordId: string, why: NotTaken): void {
   const isAsked = search.stage === 'inviting' || search.stage === 'starting';
   if (!isAsked || search.allocation.recordId !== recordId) return;
   const { recorder } = search.allocation;
+  // Stock could not be taken: what it was to stop is still to be stopped.
+  if (search.stage === 'starting' && leg.retiring === search.retires) delete leg.retiring;
   effects.push({ do: 'release', recordId }, { do: 'abandon', recordId });
   if (search.aborted === true) {
     leg.search = { stage: 'none' };
@@ -490,16 +541,57 @@ function abort(turn: Turn, reason?: FailureReason): void {
 
 // ---- what is wanted, and what the recorder was told ----
 
-/** The edge stops at once, but for what came before: that would be lost else, as nothing goes back behind a pause. */
-function pause(turn: Turn): void {
+/**
+ * The edge stops at once, but for what came before: that would be lost else, as nothing goes back behind a pause. What it is about to
+ * begin stops when it has begun.
+ */
+function pause(turn: Turn, from: Readonly<Record<Party, number>>): void {
   const { leg, now, effects, context } = turn;
-  const { live } = leg;
+  const { live, search } = leg;
+  if (search.stage === 'starting' && search.plan?.paused === false) {
+    leg.search = { ...search, plan: { pausedSince: from, ...search.plan } };
+  }
   if (live === undefined || live.forksPaused) return;
-  const { recordId } = live;
+  const { cutOff: _cutOff, ...rest } = live;
+  const order = live.ordered + 1;
   const drainUntil = now + context.settings.drainMs;
-  leg.live = { ...live, forksPaused: true, drained: false, drainUntil };
-  effects.push({ do: 'pause-forks', recordId, from: pausedFrom(context.window) });
-  effects.push({ do: 'look', recordId });
+  leg.live = { ...rest, forksPaused: true, ordered: order, drained: false, drainUntil };
+  effects.push({ do: 'pause-forks', recordId: live.recordId, order, from });
+}
+
+/** What is seen of the copies from now on is of after it. */
+function obeyed({ leg, effects }: Turn, order: number): void {
+  const { live } = leg;
+  if (live === undefined || order <= live.obeyed) return;
+  leg.live = { ...live, obeyed: order };
+  if (!isObeyed(leg.live)) return;
+  if (!live.drained || live.mediaToFollow !== undefined) {
+    effects.push({ do: 'look', recordId: live.recordId });
+  }
+}
+
+/** Until it is done, what was asked for is not acknowledged: it is asked for again. */
+function notObeyed(turn: Turn, { order, what }: Extract<LegEvent, { type: 'not-obeyed' }>): void {
+  const { leg, now } = turn;
+  const { live } = leg;
+  if (live === undefined || order <= live.obeyed) return;
+  if (what === 'retarget-forks') {
+    // What was to go elsewhere, and does not, is not being recorded.
+    mediaLost(turn, 'unsendable', now);
+    obeyed(turn, order);
+    return;
+  }
+  leg.live = { ...live, ordered: live.ordered + 1 };
+  setTimer(turn, 'order', orderAgainMs);
+}
+
+function orderAgain({ leg, effects, context }: Turn): void {
+  const { live } = leg;
+  if (live === undefined || isObeyed(live)) return;
+  const { recordId, ordered: order } = live;
+  if (!live.forksPaused) effects.push({ do: 'resume-forks', recordId, order });
+  else if (live.cutOff !== undefined) effects.push({ do: 'pause-forks', recordId, order });
+  else effects.push({ do: 'pause-forks', recordId, order, from: pausedFrom(context.window) });
 }
 
 /** Tells the recorder what it does not know yet, one thing at a time; the edge goes on when it knows. */
@@ -511,7 +603,8 @@ function workOff(turn: Turn): void {
   // One that is lost is told nothing, though it may still receive.
   const knows =
     !isWell(leg) || isSame(said, desired) || (untold !== undefined && isSame(untold, desired));
-  if (!knows && (live.drained || !desired.paused)) {
+  const mayBeTold = !desired.paused || (live.drained && leg.awaitsStop !== true);
+  if (!knows && mayBeTold) {
     leg.live = { ...live, telling: desired };
     clearTimer(turn, 'tell');
     effects.push({ do: 'tell', recordId, paused: desired.paused });
@@ -519,8 +612,10 @@ function workOff(turn: Turn): void {
   }
   const follows = live.mediaToFollow === undefined;
   if (!desired.paused && live.forksPaused && knows && follows) {
-    leg.live = { ...live, forksPaused: false, drained: true };
-    effects.push({ do: 'resume-forks', recordId });
+    const { cutOff: _cutOff, ...rest } = live;
+    const order = live.ordered + 1;
+    leg.live = { ...rest, forksPaused: false, ordered: order, drained: true };
+    effects.push({ do: 'resume-forks', recordId, order });
     judgeMedia(turn);
   }
 }
@@ -602,10 +697,12 @@ function judgeMedia(turn: Turn): void {
 function looked(turn: Turn, forks: Forks, streams: Streams): void {
   const { leg, effects, context } = turn;
   const books = booksOf(turn, streams, forks);
-  if (leg.live?.mediaToFollow !== undefined) {
+  // Which copies there are is known when the edge is done with what it was told before.
+  if (leg.live?.mediaToFollow !== undefined && isObeyed(leg.live)) {
     const { mediaToFollow: to, ...live } = leg.live;
     const { recordId } = live;
-    leg.live = live;
+    const order = live.ordered + 1;
+    leg.live = { ...live, ordered: order };
     const added: ByParty<ForkStart> = Object.fromEntries(
       parties
         .filter((party) => to[party] !== undefined && forks[party] === undefined)
@@ -617,6 +714,7 @@ function looked(turn: Turn, forks: Forks, streams: Streams): void {
     effects.push({
       do: 'retarget-forks',
       recordId,
+      order,
       to,
       from: added,
       keptOut: keptOut(context.window),
@@ -652,12 +750,19 @@ function notLooked(turn: Turn): void {
 function lookForDrained(turn: Turn, behind: boolean): void {
   const { leg, now, effects } = turn;
   const { live } = leg;
-  if (live === undefined || live.drained) return;
-  if (behind && now < live.drainUntil && isWell(leg)) {
-    setTimer(turn, 'drain', drainPollMs);
-    return;
+  if (live === undefined || live.drained || !isObeyed(live)) return;
+  if (behind && live.cutOff === undefined) {
+    if (now < live.drainUntil && isWell(leg)) {
+      setTimer(turn, 'drain', drainPollMs);
+      return;
+    }
+    if (live.forksPaused) {
+      const order = live.ordered + 1;
+      leg.live = { ...live, ordered: order, cutOff: order };
+      effects.push({ do: 'pause-forks', recordId: live.recordId, order });
+      return;
+    }
   }
-  if (behind && live.forksPaused) effects.push({ do: 'pause-forks', recordId: live.recordId });
   leg.live = { ...live, drained: true };
   workOff(turn);
   const session = currentSession(leg.sessions);
@@ -747,6 +852,7 @@ function mediaWell(turn: Turn): void {
   const { leg } = turn;
   const session = currentSession(leg.sessions);
   const reason = session?.failure?.reason;
+  if (session !== undefined && leg.retiring === session.recordId) return;
   if (session !== undefined && reason !== undefined && mayReceive(reason)) {
     const { failure: _failure, ...well } = session;
     leg.sessions = [...leg.sessions.slice(0, -1), well];
@@ -866,6 +972,16 @@ function recorderAvailable(turn: Turn, recorder: string): void {
   else seek(turn);
 }
 
+/** One that began before it was known is watched like one that begins now. */
+function recorderReports({ leg }: Turn, recorder: string, everyMs: number): void {
+  const { search } = leg;
+  if ('allocation' in search && search.allocation.recorder === recorder) {
+    const allocation = { ...search.allocation, reportsEveryMs: everyMs };
+    leg.search = { ...search, allocation };
+  }
+  if (leg.sessions.at(-1)?.recorder === recorder) leg.reportsEveryMs = everyMs;
+}
+
 function leaveReserved(turn: Turn, recorder: string): void {
   const { search } = turn.leg;
   if (search.stage !== 'reserved' || search.allocation.recorder !== recorder) return;
@@ -950,19 +1066,18 @@ function drain(turn: Turn): void {
   withholdRest(turn);
   if (leg.live === undefined) return;
   leg.live = { ...leg.live, drained: false, drainUntil: leg.stop?.until ?? turn.now };
-  effects.push({ do: 'look', recordId: leg.live.recordId });
+  // Else it is looked at when the edge has obeyed.
+  if (isObeyed(leg.live)) effects.push({ do: 'look', recordId: leg.live.recordId });
 }
 
 /** Of what comes after the end nothing is sent, however long the ring takes to be emptied. */
 function withholdRest({ leg, effects, context }: Turn): void {
   const { live } = leg;
   if (live === undefined || live.forksPaused || context.window.to === undefined) return;
-  leg.live = { ...live, forksPaused: true };
-  effects.push({
-    do: 'pause-forks',
-    recordId: live.recordId,
-    from: pausedFrom(context.window),
-  });
+  const order = live.ordered + 1;
+  leg.live = { ...live, forksPaused: true, ordered: order };
+  const { recordId } = live;
+  effects.push({ do: 'pause-forks', recordId, order, from: pausedFrom(context.window) });
 }
 
 /** There is no more time, or nobody to wait for. */
@@ -979,8 +1094,9 @@ function endIfDone(turn: Turn): void {
   const { leg } = turn;
   if (leg.phase !== 'stopping' || leg.search.stage !== 'none') return;
   if (currentSession(leg.sessions) !== undefined || leg.finishing.length > 0) return;
+  if (leg.retiring !== undefined) return;
   leg.phase = 'ended';
-  for (const name of ['retry', 'doubt', 'drain', 'media', 'tell', 'stop'] as const) {
+  for (const name of ['retry', 'doubt', 'drain', 'media', 'tell', 'order', 'stop'] as const) {
     clearTimer(turn, name);
   }
 }
@@ -1006,6 +1122,9 @@ function timer(turn: Turn, name: TimerName): void {
         leg.live = live;
         workOff(turn);
       }
+      return;
+    case 'order':
+      orderAgain(turn);
       return;
     case 'stop':
       giveUp(turn);

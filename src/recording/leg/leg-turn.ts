@@ -39,6 +39,11 @@ export function isWell({ live, sessions }: Pick<LegData, 'live' | 'sessions'>): 
   return live !== undefined && currentSession(sessions)?.failure === undefined;
 }
 
+/** The edge has done all that it was told of the session's copies. */
+export function isObeyed({ ordered, obeyed }: LiveSession): boolean {
+  return obeyed >= ordered;
+}
+
 export function isSame(left: LegData['desired'], right: LegData['desired']): boolean {
   return left.paused === right.paused && left.streams === right.streams;
 }

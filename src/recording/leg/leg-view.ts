@@ -6,7 +6,7 @@ import { sessionState } from '../account/shown.ts';
 import type { LegState, LegStreamState, RecordingSessionStateName } from '../call-state.ts';
 import type { Place } from '../interfaces.ts';
 import type { LegData } from './leg-data.ts';
-import { isWell, takesAll } from './leg-turn.ts';
+import { isObeyed, isWell, takesAll } from './leg-turn.ts';
 
 /** What a leg shows of itself. Pure. */
 
@@ -42,10 +42,33 @@ export function isMoving({ phase, search, sessions }: LegData): boolean {
   return phase !== 'ended' && sessions.length > 0 && looks;
 }
 
+/** The edge has stopped for a pause, as it has said: nothing of what comes in it is sent, or will be. */
+export function isStopped(leg: LegData): boolean {
+  const { live, search } = leg;
+  const begins = search.stage === 'starting' && search.plan?.paused === false;
+  if (begins || isTakenAway(leg)) return false;
+  return live === undefined || (live.forksPaused && isObeyed(live));
+}
+
+/** Copies of a session that is over, or about to be, are still to be stopped: the edge was told, and has not answered. */
+function isTakenAway({ sessions, finishing, retiring }: LegData): boolean {
+  if (retiring !== undefined) return true;
+  return sessions.some(
+    ({ recordId, endedAt }) => endedAt === undefined && finishing.includes(recordId),
+  );
+}
+
 /** Both the edge and the recorder do as the last pause or resume wants, or the recorder was asked and will not. */
 export function isSettled(leg: LegData): boolean {
-  const { live, desired } = leg;
-  if (live === undefined || leg.phase !== 'running' || !isWell(leg)) return true;
+  const { live, desired, search } = leg;
+  if (leg.phase !== 'running') return true;
+  if (search.stage === 'starting' && search.plan !== undefined) {
+    const { paused, pausedSince } = search.plan;
+    if (paused !== desired.paused || pausedSince !== undefined) return false;
+  }
+  if (live !== undefined && !isObeyed(live)) return false;
+  if (desired.paused && isTakenAway(leg)) return false;
+  if (live === undefined || !isWell(leg)) return true;
   if (live.telling !== undefined || live.forksPaused !== desired.paused || !live.drained)
     return false;
   const { told, untold } = live;

@@ -2,8 +2,10 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { parseConfig } from '../../../src/config.ts';
 import type { EdgeEvent } from '../../../src/edge/types.ts';
+import type { TandemError } from '../../../src/errors.ts';
 import { MediaBridge } from '../../../src/media/bridge.ts';
 import { parseOffer } from '../../../src/media/sdp.ts';
+import { settle } from '../../support/manual-clock.ts';
 import { plainSdp, asteriskOffer, linphoneOffer } from '../../support/sdp-samples.ts';
 import { ToldEdge } from '../../support/told-edge.ts';
 
@@ -137,8 +139,9 @@ describe('a call', () => {
 
   it('ends once, with the last account, and frees its ports', async () => {
     await answeredCall();
-    expect(bridge.closeCall('c1')).toMatchObject({ callId: 'c1', parties: { a: {}, b: {} } });
-    expect(bridge.closeCall('c1')).toBeUndefined();
+    const [media, again] = await Promise.all([bridge.closeCall('c1'), bridge.closeCall('c1')]);
+    expect(media).toMatchObject({ callId: 'c1', parties: { a: {}, b: {} } });
+    expect(again).toBeUndefined();
     expect(edge.ports).toBe(0);
   });
 });
@@ -166,9 +169,20 @@ describe('a call that cannot be', () => {
     expect(edge.ports).toBe(2);
   });
 
-  it('is refused beyond the most that are carried', async () => {
-    for (const id of ['c1', 'c2', 'c3']) await openCall(id);
-    await expect(openCall('c4')).rejects.toMatchObject({ code: 'CALL_LIMIT' });
+  it('is refused beyond the most that are carried, those that are being opened counted', async () => {
+    const opened = ['c1', 'c2', 'c3', 'c3', 'c4'].map((id) => openCall(id));
+    const codes = (await Promise.allSettled(opened)).map((one) =>
+      one.status === 'rejected' ? (one.reason as TandemError).code : 'opened',
+    );
+    expect(codes).toEqual(['opened', 'opened', 'opened', 'CALL_EXISTS', 'CALL_LIMIT']);
+    expect(edge.ports).toBe(6);
+  });
+
+  it('frees what it took when it is closed while its ports are being opened', async () => {
+    const opened = openCall();
+    expect(await bridge.closeCall('c1')).toBeUndefined();
+    await expect(opened).rejects.toMatchObject({ code: 'CALL_NOT_FOUND' });
+    expect(edge.ports).toBe(0);
   });
 
   it('can still be answered after an answer that was refused', async () => {
@@ -265,8 +279,8 @@ describe('forks', () => {
     await answeredCall();
   });
 
-  it('copies each party\u2019s stream to where the recorder wants it', () => {
-    start('r1');
+  it('copies each party\u2019s stream to where the recorder wants it', async () => {
+    await start('r1');
     expect(edge.forks).toMatchObject([
       { ...portOf('a'), streamIndex: 0, rtp: { port: 7_000 }, state: 'live' },
       { ...portOf('b'), streamIndex: 1, rtp: { port: 7_002 }, state: 'live' },
@@ -274,19 +288,19 @@ describe('forks', () => {
     expect(Object.keys(bridge.forkReports('r1'))).toEqual(['a', 'b']);
   });
 
-  it('starts all or none', () => {
+  it('starts all or none', async () => {
     edge.limits.forksMax = 1;
-    expect(start('r1')).toEqual([expect.objectContaining({ code: 'EDGE_FAILED' })]);
+    expect(await start('r1')).toEqual([expect.objectContaining({ code: 'EDGE_FAILED' })]);
     expect(edge.forks).toEqual([]);
     edge.limits.forksMax = 2;
-    expect(start('r1')).toEqual([undefined]);
+    expect(await start('r1')).toEqual([undefined]);
   });
 
-  it('starts the forks of many sessions, and says which it could not', () => {
-    start('r1');
+  it('starts the forks of many sessions, each once, and says which it could not', async () => {
+    await start('r1');
     edge.limits.forksMax = 5;
     const only = { ...forks('r4'), to: { b: target(7_102) } };
-    const errors = bridge.startForks([
+    const errors = await bridge.startForks([
       forks('r1'),
       { ...forks('r2'), to: { a: target(7_200), b: target(7_202) } },
       { ...forks('r3'), callId: 'none' },
@@ -294,7 +308,7 @@ describe('forks', () => {
       { ...forks('r5'), to: { a: target(7_300), b: target(7_302) } },
     ]);
     expect(errors).toMatchObject([
-      { code: 'CALL_STATE' },
+      undefined,
       undefined,
       { code: 'CALL_NOT_FOUND' },
       undefined,
@@ -306,12 +320,12 @@ describe('forks', () => {
     expect(bridge.forkReports('r5')).toEqual({});
   });
 
-  it('takes stock of many calls: their streams, and what was stopped', () => {
-    start('r1');
-    bridge.startForks([{ ...forks('r2'), to: { b: target(7_102) } }]);
+  it('takes stock of many calls: their streams, and what was stopped', async () => {
+    await start('r1');
+    await bridge.startForks([{ ...forks('r2'), to: { b: target(7_102) } }]);
     const ssrc = { a: 1_000 + portId.a, b: 1_000 + portId.b };
     const streams = { a: { ssrc: ssrc.a }, b: { ssrc: ssrc.b } };
-    const [first, second, third, fourth] = bridge.takeStock([
+    const [first, second, third, fourth] = await bridge.takeStock([
       { callId: 'c1', retired: 'r1' },
       { callId: 'none', retired: undefined },
       { callId: 'c1', retired: 'r2' },
@@ -330,7 +344,7 @@ describe('forks', () => {
       edge.hear(portId.a, sequence);
       await edge.pass(20);
     }
-    const [at, never, none] = bridge.takeStock([
+    const [at, never, none] = await bridge.takeStock([
       { callId: 'c1', retired: undefined, at: begin + 20 },
       { callId: 'c1', retired: undefined, at: begin + 41 },
       { callId: 'c1', retired: undefined },
@@ -340,8 +354,8 @@ describe('forks', () => {
     expect(none).not.toHaveProperty('arrivedAt');
   });
 
-  it('show the signs of each of a session\u2019s streams', () => {
-    start('r1');
+  it('show the signs of each of a session\u2019s streams', async () => {
+    await start('r1');
     const [a, b] = [forkOf(7_000), forkOf(7_002)];
     edge.signs.set(a, { reportedAt: 5, receiverReports: 2, sentSinceReport: 9, sendingSince: 40 });
     edge.signs.set(b, { reportedAt: 8, fractionLost: 0.5, sendingSince: 30, doubtedAt: 7 });
@@ -364,42 +378,42 @@ describe('forks', () => {
     });
   });
 
-  it('hold nothing against a recorder for a stream that it does not want', () => {
-    start('r1');
+  it('hold nothing against a recorder for a stream that it does not want', async () => {
+    await start('r1');
     edge.signs.set(forkOf(7_000), { refusedAt: 6, sendingSince: 10 });
-    bridge.retargetForks('r1', { b: target(7_002) }, {});
+    await bridge.retargetForks('r1', { b: target(7_002) }, {});
     expect(bridge.mediaSigns().get('r1')).toEqual({
       streams: { b: expect.any(Object) as object },
       ...{ refusedAt: 0, doubtedAt: 0, unsendableAt: 0 },
     });
   });
 
-  it('follows a recorder that moves one stream and refuses the other', () => {
-    start('r1');
-    bridge.retargetForks('r1', { b: target(7_102) }, {});
+  it('follows a recorder that moves one stream and refuses the other', async () => {
+    await start('r1');
+    await bridge.retargetForks('r1', { b: target(7_102) }, {});
     expect(edge.forks).toMatchObject([
       { ...portOf('a'), state: 'paused' },
       { ...portOf('b'), rtp: { port: 7_102 }, state: 'live' },
     ]);
-    bridge.retargetForks('r1', { a: target(7_200), b: target(7_102) }, {});
+    await bridge.retargetForks('r1', { a: target(7_200), b: target(7_102) }, {});
     expect(edge.forks).toMatchObject([
       { ...portOf('a'), rtp: { port: 7_200 }, state: 'live' },
       { ...portOf('b'), state: 'live' },
     ]);
   });
 
-  it('keeps a stream that comes in later as paused as the rest', () => {
-    start('r1');
-    bridge.pauseForks('r1');
-    bridge.retargetForks('r1', { a: target(7_000) }, {});
-    bridge.retargetForks('r1', { a: target(7_000), b: target(7_002) }, {});
+  it('keeps a stream that comes in later as paused as the rest', async () => {
+    await start('r1');
+    await bridge.pauseForks('r1');
+    await bridge.retargetForks('r1', { a: target(7_000) }, {});
+    await bridge.retargetForks('r1', { a: target(7_000), b: target(7_002) }, {});
     expect(edge.forks.map(({ state }) => state)).toEqual(['paused', 'paused']);
-    bridge.resumeForks('r1');
+    await bridge.resumeForks('r1');
     expect(edge.forks.map(({ state }) => state)).toEqual(['live', 'live']);
   });
 
   it('tells of a refusal once a recording session', async () => {
-    start('r1');
+    await start('r1');
     const told: unknown[] = [];
     bridge.on('forkRefused', (event) => told.push(event));
     // Nobody is there.
@@ -413,18 +427,19 @@ describe('forks', () => {
     expect((told[0] as { at: number }).at).toBeLessThan(at);
   });
 
-  it('end once, with their reports', () => {
-    start('r1');
-    expect(Object.keys(bridge.stopForks('r1') ?? {})).toEqual(['a', 'b']);
-    expect(bridge.stopForks('r1')).toBeUndefined();
+  it('end once, with their reports', async () => {
+    await start('r1');
+    expect(Object.keys((await bridge.stopForks('r1')) ?? {})).toEqual(['a', 'b']);
+    expect(await bridge.stopForks('r1')).toBeUndefined();
     expect(bridge.forkReports('r1')).toEqual({});
   });
 
   describe('that are ended', () => {
     const endAll = async (): Promise<() => boolean> => {
       let isOver = false;
-      void bridge.endForks('r1').then(() => (isOver = true));
-      await Promise.resolve();
+      await bridge.endForks('r1');
+      void bridge.finalReports('r1').then(() => (isOver = true));
+      await settle();
       return () => isOver;
     };
     /** The recorder's last report of one packet that the party said. */
@@ -438,14 +453,14 @@ describe('forks', () => {
     };
 
     it('wait for no recorder that was sent nothing', async () => {
-      start('r1');
-      await bridge.endForks('r1');
-      const { a, b } = bridge.forkReports('r1');
+      await start('r1');
+      const { a, b } = await bridge.endForks('r1');
+      await bridge.finalReports('r1');
       expect([a?.state, b?.state]).toEqual(['ended', 'ended']);
     });
 
     it('wait for the final reports of those that were sent something', async () => {
-      start('r1');
+      await start('r1');
       edge.hear(portId.a, 1);
       edge.hear(portId.b, 1);
       const isOver = await endAll();
@@ -456,7 +471,7 @@ describe('forks', () => {
     });
 
     it('wait for them also when the edge\u2019s event is lost', async () => {
-      start('r1');
+      await start('r1');
       edge.hear(portId.a, 1);
       tell = () => undefined;
       const isOver = await endAll();
@@ -472,20 +487,89 @@ describe('forks', () => {
 
     it('wait no more when they are stopped, or their call is closed', async () => {
       for (const stop of [() => bridge.stopForks('r1'), () => bridge.closeCall('c1')]) {
-        start('r1');
+        await start('r1');
         edge.hear(portId.a, 1);
         const isOver = await endAll();
         expect(isOver()).toBe(false);
-        stop();
-        await Promise.resolve();
+        await stop();
+        await settle();
         expect(isOver()).toBe(true);
       }
     });
   });
 
-  it('end with their call', () => {
-    start('r1');
-    bridge.closeCall('c1');
-    expect(bridge.stopForks('r1')).toBeUndefined();
+  it('end with their call', async () => {
+    await start('r1');
+    await bridge.closeCall('c1');
+    expect(await bridge.stopForks('r1')).toBeUndefined();
+  });
+
+  describe('of an edge that takes its time', () => {
+    const told = (orders: readonly Promise<unknown>[]): string[] => {
+      const answers: string[] = [];
+      for (const [index, order] of orders.entries()) {
+        order.then(
+          () => answers.push(`${index}`),
+          () => answers.push(`${index} failed`),
+        );
+      }
+      return answers;
+    };
+
+    beforeEach(() => {
+      edge.slow([10, 10, 10, 10, 10, 10, 10, 10]);
+    });
+
+    it('are ordered about while it is at it, in the order of the orders', async () => {
+      const answers = told([
+        start('r1'),
+        bridge.pauseForks('r1'),
+        bridge.resumeForks('r1'),
+        bridge.retargetForks('r1', { b: target(7_102) }, {}),
+        bridge.pauseForks('r1'),
+        bridge.endForks('r1'),
+        bridge.stopForks('r1'),
+      ]);
+      await edge.pass(1_000);
+      expect([...answers].sort()).toEqual(['0', '1', '2', '3', '4', '5', '6']);
+      expect(edge.forks).toEqual([]);
+    });
+
+    it('are as the last order wants that came while they were being started', async () => {
+      const orders = [start('r1'), bridge.pauseForks('r1'), bridge.resumeForks('r1')];
+      const answers = told([...orders, bridge.pauseForks('r1')]);
+      await edge.pass(1_000);
+      expect(answers).toEqual(['0', '1', '2', '3']);
+      expect(edge.forks.map(({ state }) => state)).toEqual(['paused', 'paused']);
+    });
+
+    it('are stopped though they are only being started', async () => {
+      const started = start('r1');
+      const stopped = bridge.stopForks('r1');
+      await edge.pass(1_000);
+      expect(await started).toEqual([undefined]);
+      expect(Object.keys((await stopped) ?? {})).toEqual(['a', 'b']);
+      expect([edge.forks, bridge.forkReports('r1')]).toEqual([[], {}]);
+    });
+
+    it('are not there after their call was closed while they were being started', async () => {
+      const answers = told([start('r1'), bridge.closeCall('c1'), bridge.pauseForks('r1')]);
+      await edge.pass(1_000);
+      expect([...answers].sort()).toEqual(['0', '1', '2']);
+      expect([edge.forks, edge.ports]).toEqual([[], 0]);
+    });
+
+    it('have stopped for good when a pause is answered that came after it', async () => {
+      const started = start('r1');
+      await edge.pass(100);
+      await started;
+      const order: string[] = [];
+      void bridge.takeStock([{ callId: 'c1', retired: 'r1' }]).then(() => order.push('stopped'));
+      void bridge.pauseForks('r1').then(() => order.push('paused'));
+      await settle();
+      expect(order).toEqual([]);
+      await edge.pass(1_000);
+      expect(order).toEqual(['stopped', 'paused']);
+    });
   });
 });

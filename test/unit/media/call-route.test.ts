@@ -72,7 +72,7 @@ beforeEach(async () => {
     },
   };
   const port = { shard: 0, host: '127.0.0.1', latch: 'announced' } as const;
-  const opened = { a: edge.openPort(port), b: edge.openPort(port) };
+  const opened = { a: await edge.openPort(port), b: await edge.openPort(port) };
   route = new CallRoute({
     ...{ edge, opened, clock, wanted: 'mediasoup', logger: pino({ level: 'silent' }) },
     pool: pool as unknown as WorkerPool,
@@ -80,7 +80,7 @@ beforeEach(async () => {
     relayPorts: { min: 1, max: 2 },
     onFallback: () => (fallbacks += 1),
   });
-  await route.carry([pcmu], () => undefined);
+  await route.carry([pcmu], () => Promise.resolve());
 });
 
 describe('a call that mediasoup does not forward', () => {
@@ -130,9 +130,51 @@ describe('a call that mediasoup does not forward', () => {
 
   it('is brought back by a re-offer, too', async () => {
     route.stall(stall());
-    await route.carry([pcmu], () => undefined);
+    await route.carry([pcmu], () => Promise.resolve());
     expect([route.path, route.isAway, worker.routers]).toEqual(['mediasoup', false, 2]);
     expect(await route.recover()).toBeUndefined();
+  });
+});
+
+describe('while the edge turns to mediasoup', () => {
+  const turning = (): Promise<number | undefined> => {
+    route.stall(stall());
+    edge.slow([50]);
+    return route.recover();
+  };
+
+  it('what it says of stalls is of before', async () => {
+    const back = turning();
+    await settle();
+    expect(route.stall(stall())).toBeUndefined();
+    await edge.pass(100);
+    expect(await back).toBe(160);
+    expect(route.stall(stall())).toBe(slot);
+  });
+
+  it('a worker may die, and the way around it is the last that the edge is told', async () => {
+    const back = turning();
+    await settle();
+    expect(route.lose(slot, clock.now())).toBe(true);
+    await edge.pass(100);
+    await back;
+    await settle();
+    expect(kinds()).toEqual(['bypass', 'bypass']);
+    expect(route.isAway).toBe(true);
+  });
+
+  it('the call may be closed: no Router is left', async () => {
+    route.stall(stall());
+    await route.recover();
+    route.stall(stall());
+    edge.slow([50]);
+    // A Router of its own this time.
+    const back = route.recover();
+    await settle();
+    route.close();
+    await edge.pass(100);
+    await back;
+    expect(slot.calls).toBe(0);
   });
 });
 
@@ -163,7 +205,10 @@ it('asks whether a worker is there that makes nothing, and does not wait for it 
   worker.answers = false;
   let switched = false;
   const opus = { payloadType: 111, encodingName: 'opus', clockRate: 48_000, channels: 2 };
-  const carried = route.carry([opus], () => (switched = true));
+  const carried = route.carry([opus], () => {
+    switched = true;
+    return Promise.resolve();
+  });
   await settle();
   await clock.advance(299);
   expect(examined).toBe(0);

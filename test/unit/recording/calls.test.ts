@@ -142,6 +142,28 @@ describe('a recorder that dies under many calls', () => {
   });
 });
 
+describe('a recorder that receives nothing of a call from the beginning', () => {
+  it('is left as soon as other calls have shown that it reports', async () => {
+    const { allocator, bridge, clock } = await start();
+    await world.place('c1');
+    const { recordId, recorder } = world.leg('c1', 1);
+    const unheard = { reportedAt: 0, receiverReports: 0, fractionLost: 0, sentSinceReport: 1_000 };
+    const stream = { ...unheard, sendingSince: clock.now() };
+    bridge.signs.set(recordId, {
+      ...{ refusedAt: 0, doubtedAt: 0, unsendableAt: 0 },
+      streams: { a: stream, b: stream },
+    });
+    await world.talk(8_000);
+    expect(world.leg('c1', 1).recorder).toBe(recorder);
+    allocator.noteReports(recorder ?? '', { reports: 10, sentMs: 10_000 });
+    await world.talk(500);
+    expect(world.leg('c1', 1).recorder).not.toBe(recorder);
+    expect(world.calls.get('c1').failovers).toMatchObject([
+      { from: recorder, reason: 'rtcp_silence' },
+    ]);
+  });
+});
+
 describe('the list of calls', () => {
   it('takes few visits to the edge, however many calls there are', async () => {
     await start();

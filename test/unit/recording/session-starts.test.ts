@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import type { CallStock, ForksStart } from '../../../src/recording/interfaces.ts';
 import { SessionStarts } from '../../../src/recording/session-starts.ts';
 import type { SessionStart } from '../../../src/recording/session-starts.ts';
+import { settle } from '../../support/manual-clock.ts';
 import { streamReport } from '../../support/reports.ts';
 
 const stock: CallStock = {
@@ -15,11 +16,13 @@ function world() {
   const starts = new SessionStarts({
     takeStock: (requests) => {
       log.push(`stock ${requests.map(({ callId, retired }) => retired ?? callId).join(' ')}`);
-      return requests.map(() => stock);
+      return Promise.resolve(requests.map(() => stock));
     },
     startForks: (all) => {
       log.push(`forks ${all.map(({ recordId }) => recordId).join(' ')}`);
-      return all.map(({ recordId }) => (refused.has(recordId) ? new Error(recordId) : undefined));
+      return Promise.resolve(
+        all.map(({ recordId }) => (refused.has(recordId) ? new Error(recordId) : undefined)),
+      );
     },
   });
   const start = (id: string, over: Partial<SessionStart> = {}): SessionStart => ({
@@ -91,14 +94,37 @@ it('gives all of them up when the edge does not answer, and goes on', async () =
   let closed = true;
   const starts = new SessionStarts({
     takeStock: (requests) => {
-      if (closed) throw new Error('closed');
-      return requests.map(() => stock);
+      if (closed) return Promise.reject(new Error('closed'));
+      return Promise.resolve(requests.map(() => stock));
     },
-    startForks: (all) => all.map(() => undefined),
+    startForks: (all) => Promise.resolve(all.map(() => undefined)),
   });
   const all = await Promise.allSettled([starts.add(start('c1')), starts.add(start('c2'))]);
   expect(all.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
   closed = false;
   await starts.add(start('c3'));
   expect(log).toEqual(['begun c3']);
+});
+
+it('does not wait for the edge to tell it of those that come later', async () => {
+  const { log, start } = world();
+  const answer = Promise.withResolvers<CallStock[]>();
+  const starts = new SessionStarts({
+    takeStock: (requests) => {
+      log.push(`stock ${requests.length}`);
+      return answer.promise;
+    },
+    startForks: (all) => Promise.resolve(all.map(() => undefined)),
+  });
+  const all = Array.from({ length: 20 }, (_, index) => starts.add(start(`c${index}`)));
+  await settle();
+  expect(log).toEqual(['stock 16', 'stock 4']);
+  answer.resolve(Array.from({ length: 16 }, () => stock));
+  await Promise.all(all);
+});
+
+it('begins nothing where nothing is to begin', async () => {
+  const { log, starts, start } = world();
+  await Promise.all([starts.add(start('c1', { plan: () => undefined })), starts.add(start('c2'))]);
+  expect(log).toEqual(['stock c1 c2', 'forks c2', 'begun c2']);
 });

@@ -354,6 +354,33 @@ describe('reports of recorders', () => {
     expect(manager.list()[0]).toMatchObject({ reports: 'auto', reportsEveryMs: 1_000 });
   });
 
+  it('says when it is found out whether one reports, for sessions that it has already', async () => {
+    const manager = await start([recorder('r1'), recorder('r2')]);
+    const told: unknown[] = [];
+    manager.on('recorderReports', (event) => told.push(event));
+    manager.noteReports('r1', { reports: 0, sentMs: 40 });
+    expect(told).toEqual([]);
+    manager.noteReports('r1', { reports: 10, sentMs: 10_000 });
+    expect(told.splice(0)).toEqual([{ recorder: 'r1', everyMs: 1_000 }]);
+    manager.noteReports('r1', { reports: 20, sentMs: 10_000 });
+    for (let n = 0; n < 5; n += 1) manager.noteReports('r2', { reports: 0, sentMs: 9_000 });
+    expect(told.splice(0)).toEqual([{ recorder: 'r2', everyMs: 0 }]);
+    manager.noteReports('r2', { reports: 10, sentMs: 10_000 });
+    manager.put({ ...recorder('r1'), reports: 'none' });
+    expect(told).toEqual([
+      { recorder: 'r2', everyMs: 1_000 },
+      { recorder: 'r1', everyMs: 0 },
+    ]);
+  });
+
+  it('says nothing of it for sessions on another recorder that had the name before', async () => {
+    const manager = await start([recorder('r1')]);
+    const told: unknown[] = [];
+    manager.on('recorderReports', (event) => told.push(event));
+    manager.put({ ...recorder('r1'), uri: 'sip:elsewhere.test', reports: 'expected' });
+    expect(told).toEqual([]);
+  });
+
   it('learns anew of another recorder at the same name', async () => {
     const manager = await start([recorder('r1')]);
     manager.noteReports('r1', { reports: 10, sentMs: 10_000 });

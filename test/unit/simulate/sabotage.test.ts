@@ -14,6 +14,8 @@ const found: Readonly<Record<SabotageName, string>> = {
   'releases nothing': 'nothing left behind',
   'says no BYE': 'nothing left behind',
   'acknowledges a pause early': 'pause is kept',
+  'answers before it obeys': 'pause is kept',
+  'lets a pause be overtaken': 'pause is kept',
   'replays what was kept out': 'pause is kept',
   'closes no ports': 'nothing left behind',
   'gives a leg up': 'leg is recorded',

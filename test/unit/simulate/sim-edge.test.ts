@@ -44,11 +44,12 @@ class SimRig implements ContractRig {
     return this.#clock.now();
   }
 
-  port(): Promise<ContractPort> {
-    const { portId, ssrc } = this.edge.openPort({ shard: 0, host: '10.0.0.1', latch: 'announced' });
+  async port(): Promise<ContractPort> {
+    const options = { shard: 0, host: '10.0.0.1', latch: 'announced' } as const;
+    const { portId, ssrc } = await this.edge.openPort(options);
     const party = { ip: '192.0.2.1', port: 4_000 };
     const clockRates = { 0: 8_000 };
-    this.edge.setRemote(portId, { rtp: party, rtcp: party, send: true, clockRates });
+    await this.edge.setRemote(portId, { rtp: party, rtcp: party, send: true, clockRates });
     const say = async (first: number, count: number, from = 1): Promise<void> => {
       for (let sequence = first; sequence < first + count; sequence += 1) {
         this.#id += 1;
@@ -58,7 +59,7 @@ class SimRig implements ContractRig {
         await this.pass(1);
       }
     };
-    return Promise.resolve({ portId, ssrc, say });
+    return { portId, ssrc, say };
   }
 
   recorder(): Promise<ContractRecorder> {

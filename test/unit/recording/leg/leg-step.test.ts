@@ -5,7 +5,13 @@ import type { LegData } from '../../../../src/recording/leg/leg-data.ts';
 import { newLeg } from '../../../../src/recording/leg/leg-data.ts';
 import type { LegEffect, LegEvent } from '../../../../src/recording/leg/leg-events.ts';
 import { step } from '../../../../src/recording/leg/leg-step.ts';
-import { isMoving, isSettled, nameOf, placesOf } from '../../../../src/recording/leg/leg-view.ts';
+import {
+  isMoving,
+  isSettled,
+  isStopped,
+  nameOf,
+  placesOf,
+} from '../../../../src/recording/leg/leg-view.ts';
 import type {
   CallStock,
   FailureReason,
@@ -77,9 +83,24 @@ class Told {
 
   begin(recorder: string, media = both): this {
     const recordId = `rs-${recorder}`;
-    this.answer(recorder, media);
-    this.tell({ type: 'stocked', recordId, stock, live: {} });
+    this.answer(recorder, media).stocked(recordId);
     return this.tell({ type: 'begun', recordId });
+  }
+
+  stocked(recordId: string, taken = stock, live: Forks = {}): this {
+    this.tell({ type: 'stocking', recordId });
+    return this.tell({ type: 'stocked', recordId, stock: taken, live });
+  }
+
+  /** The edge has done all that it was told. */
+  obey(): this {
+    const { recordId = '', ordered: order = 0 } = this.leg.live ?? {};
+    return this.tell({ type: 'obeyed', recordId, order });
+  }
+
+  /** As far as the edge goes, on both legs. */
+  pause(): this {
+    return this.tell({ type: 'pause' }).obey().tell({ type: 'stopped' });
   }
 
   look(): this {
@@ -107,21 +128,22 @@ describe('what is wanted and what the recorder was told', () => {
     (type) => {
       const told = new Told().tell({ type: 'begin' }).allocate('r1').tell({ type });
       told.begin('r1');
-      if (type === 'pause') told.look();
+      if (type === 'pause') told.tell({ type: 'stopped' }).look();
       expect(told.done()).toContain('tell');
     },
   );
 
   it('a resume while the pause is being told is told after it, and the edge goes on then', () => {
-    const told = recording().tell({ type: 'pause' }).look();
+    const told = recording().pause().look();
     expect(told.done()).toEqual(['tell']);
     told.tell({ type: 'resume' });
     expect(told.done()).toEqual([]);
     told.tell({ type: 'told', recordId: 'rs-r1', media: {}, offered: ['a', 'b'] });
     expect(told.effects).toContainEqual({ do: 'tell', recordId: 'rs-r1', paused: false });
     told.tell({ type: 'told', recordId: 'rs-r1', media: both, offered: ['a', 'b'] }).look();
-    expect(told.done()).toContain('resume-forks');
-    expect(isSettled(told.leg)).toBe(true);
+    expect(told.done()).toEqual(['retarget-forks', 'resume-forks']);
+    expect(isSettled(told.leg)).toBe(false);
+    expect(isSettled(told.obey().leg)).toBe(true);
   });
 
   it('what a recorder did not answer is told again later', () => {
@@ -140,7 +162,7 @@ describe('what is wanted and what the recorder was told', () => {
 
   const refused = { type: 'not-told', recordId: 'rs-r1', kind: 'refused' } as const;
   const resumed = (): Told => {
-    const told = recording().tell({ type: 'pause' }).look();
+    const told = recording().pause().look();
     told.tell({ type: 'told', recordId: 'rs-r1', media: {}, offered: ['a', 'b'] });
     return told.tell({ type: 'resume' });
   };
@@ -175,7 +197,7 @@ describe('what is wanted and what the recorder was told', () => {
   });
 
   it('a resume reaches the edge of one that is lost and may still receive, though nobody is told', () => {
-    const told = recording().tell({ type: 'pause' }).look();
+    const told = recording().pause().look();
     told.tell({ type: 'told', recordId: 'rs-r1', media: {}, offered: ['a', 'b'] });
     told.lose('unsendable').tell({ type: 'resume' });
     expect(told.done()).toEqual(['resume-forks']);
@@ -184,7 +206,7 @@ describe('what is wanted and what the recorder was told', () => {
   });
 
   it('one that took no media in a pause and refuses the resume has as long for its media as any', () => {
-    const told = new Told().tell({ type: 'begin' }).tell({ type: 'pause' }).allocate('r1');
+    const told = new Told().tell({ type: 'begin' }).pause().allocate('r1');
     told.begin('r1', {}).look();
     told.tell({ type: 'told', recordId: 'rs-r1', media: {}, offered: ['a', 'b'] });
     told.tell({ type: 'resume' });
@@ -194,12 +216,56 @@ describe('what is wanted and what the recorder was told', () => {
   });
 
   it('a pause does not wait for ever for an edge that does not say what is sent', () => {
-    const told = recording().tell({ type: 'pause' });
+    const told = recording().pause();
     told.tell({ type: 'not-looked', recordId: 'rs-r1' });
     expect(told.timers()).toEqual(['drain']);
     told.now += settings.drainMs;
     told.tell({ type: 'not-looked', recordId: 'rs-r1' });
-    expect(told.done()).toEqual(['pause-forks', 'tell']);
+    expect(told.effects).toEqual([{ do: 'pause-forks', recordId: 'rs-r1', order: 2 }]);
+    expect(told.obey().done()).toEqual(['look']);
+    expect(told.tell({ type: 'not-looked', recordId: 'rs-r1' }).done()).toEqual(['tell']);
+  });
+
+  it('a pause is told to no recorder before the edge has stopped, on the other leg, too', () => {
+    const told = recording().tell({ type: 'pause' });
+    expect(told.done()).toEqual(['pause-forks']);
+    expect(isStopped(told.leg)).toBe(false);
+    // What is seen now is of before.
+    expect(told.look().done()).toEqual([]);
+    told.obey();
+    expect(isStopped(told.leg)).toBe(true);
+    expect(told.done()).toEqual(['look']);
+    expect(told.look().done()).toEqual([]);
+    expect(told.tell({ type: 'stopped' }).done()).toEqual(['tell']);
+  });
+
+  it('an answer to an order that is not the last one says nothing of that', () => {
+    const told = recording().pause().look();
+    told.tell({ type: 'told', recordId: 'rs-r1', media: {}, offered: ['a', 'b'] });
+    told.tell({ type: 'resume' });
+    told.tell({ type: 'told', recordId: 'rs-r1', media: both, offered: ['a', 'b'] }).look();
+    told.tell({ type: 'pause' });
+    const order = told.leg.live?.ordered ?? 0;
+    told.tell({ type: 'obeyed', recordId: 'rs-r1', order: order - 1 });
+    expect(isStopped(told.leg)).toBe(false);
+    expect(told.obey().done()).toContain('look');
+    expect(isStopped(told.leg)).toBe(true);
+  });
+
+  it('what the edge does not do is asked of it again, and is not acknowledged', () => {
+    const told = recording().tell({ type: 'pause' });
+    const failed = {
+      type: 'not-obeyed',
+      recordId: 'rs-r1',
+      order: 1,
+      what: 'pause-forks',
+    } as const;
+    expect(told.tell(failed).timers()).toEqual(['order']);
+    expect(isStopped(told.leg)).toBe(false);
+    told.tell({ type: 'timer', name: 'order' });
+    const again = { do: 'pause-forks', recordId: 'rs-r1', order: 2, from: { a: 0, b: 0 } };
+    expect(told.effects).toEqual([again]);
+    expect(isStopped(told.obey().leg)).toBe(true);
   });
 
   it('what comes in while copies are being started is caught up with', () => {
@@ -212,7 +278,8 @@ describe('what is wanted and what the recorder was told', () => {
     told.tell({ type: 'session-ended', recordId, reason: 'srs_bye' });
     told.tell({ type: 'begun', recordId });
     expect(told.done()).toEqual(expect.arrayContaining(['pause-forks', 'look', 'queue']));
-    expect(told.look().effects).toContainEqual(
+    expect(told.look().done()).not.toContain('retarget-forks');
+    expect(told.obey().look().effects).toContainEqual(
       expect.objectContaining({ do: 'retarget-forks', to: elsewhere }),
     );
     expect(told.leg.sessions[0]?.failure?.reason).toBe('srs_bye');
@@ -220,12 +287,99 @@ describe('what is wanted and what the recorder was told', () => {
 
   it('a pause is settled only when the edge has stopped, all before it is sent, and the recorder knows', () => {
     const told = recording().tell({ type: 'pause' });
-    expect(told.done()).toEqual(['pause-forks', 'look']);
+    expect(told.done()).toEqual(['pause-forks']);
     expect(isSettled(told.leg)).toBe(false);
-    told.look();
+    expect(told.obey().done()).toEqual(['look']);
+    told.tell({ type: 'stopped' }).look();
     expect(isSettled(told.leg)).toBe(false);
     told.tell({ type: 'told', recordId: 'rs-r1', media: {}, offered: ['a', 'b'] });
     expect(isSettled(told.leg)).toBe(true);
+  });
+});
+
+describe('while the edge is at it', () => {
+  const recordId = 'rs-r2';
+  /** The edge is told to stop the copies of r1, which is lost, and to say what there is. */
+  const stocking = (told: Told): Told =>
+    told.turn().allocate('r2').answer('r2').tell({ type: 'stocking', recordId });
+  const stocked = (told: Told): Told => told.tell({ type: 'stocked', recordId, stock, live: {} });
+  const starts = (told: Told): unknown[] =>
+    told.effects.flatMap((effect) => (effect.do === 'start-forks' ? [effect.start] : []));
+
+  it('a recorder whose copies it takes away does not come back', () => {
+    const told = stocking(recording().lose('rtcp_silence'));
+    told.tell({ type: 'media-well', recordId: 'rs-r1' });
+    expect(told.leg.search.stage).toBe('starting');
+    expect(starts(stocked(told))).toHaveLength(1);
+    expect(told.leg.sessions[0]?.endedAt).toBe(told.now);
+  });
+
+  it('a session that is not wanted any more begins nothing, and the one that it was to replace is closed', () => {
+    const told = stocking(recording().lose('rtcp_silence')).tell({ type: 'stop', reason: 'ended' });
+    told.tell({ type: 'timer', name: 'stop' });
+    expect(told.done()).toEqual(['cancel-invite']);
+    stocked(told);
+    expect(told.leg.search.stage).toBe('none');
+    expect(told.leg.sessions[0]?.endedAt).toBe(told.now);
+    expect(told.done()).toEqual(expect.arrayContaining(['bye', 'abandon']));
+    expect(told.done()).not.toContain('start-forks');
+  });
+
+  it('a recorder that fails then is one of which stock is taken again', () => {
+    const told = stocking(recording().drain('r1'));
+    told.tell({ type: 'fork-refused', recordId: 'rs-r1', at: told.now });
+    expect(stocked(told).done()).toEqual(['start-media']);
+    told.tell({ type: 'stocking', recordId });
+    expect(starts(stocked(told))).toHaveLength(1);
+    expect(told.leg.sessions[0]).toMatchObject({ endedAt: told.now, endReason: 'icmp' });
+  });
+
+  it('a recorder that fails while its successor begins is closed for that', () => {
+    const told = stocked(stocking(recording().drain('r1')));
+    told.tell({ type: 'fork-refused', recordId: 'rs-r1', at: told.now });
+    told.tell({ type: 'begun', recordId });
+    expect(told.effects).toContainEqual({ do: 'retire', recordId: 'rs-r1', at: told.now });
+    told.tell({ type: 'retired', recordId: 'rs-r1', stock });
+    expect(told.leg.sessions).toMatchObject([{ endReason: 'icmp' }, { recordId }]);
+    expect(told.leg.live?.recordId).toBe(recordId);
+  });
+
+  it('a session that nobody wants by the time it begins is dropped, and not before let go of', () => {
+    const told = stocked(stocking(recording().drain('r1')));
+    told.tell({ type: 'stop', reason: 'ended' });
+    told.tell({ type: 'begun', recordId });
+    expect(told.effects).toEqual([{ do: 'drop-forks', recordId }]);
+    const why = { reason: 'sip_error', message: 'not wanted any more' } as const;
+    told.tell({ type: 'not-taken', recordId, why });
+    expect(told.done()).toEqual(expect.arrayContaining(['release', 'abandon']));
+  });
+
+  it('a pause that its edge did not do holds when the recorder is left, not before', () => {
+    const told = stocking(recording().drain('r1')).tell({ type: 'pause' });
+    const failed = { order: 1, what: 'pause-forks' } as const;
+    told.tell({ type: 'not-obeyed', recordId: 'rs-r1', ...failed });
+    stocked(told).tell({ type: 'begun', recordId });
+    expect(told.leg.live).toMatchObject({ recordId, forksPaused: true });
+    expect([isStopped(told.leg), isSettled(told.leg)]).toEqual([false, false]);
+    told.tell({ type: 'finishing', recordId: 'rs-r1', reason: 'x', forks: level, streams });
+    expect(isStopped(told.leg)).toBe(true);
+  });
+
+  it('a pause holds for what begins, from its first packet, and though it is over by then', () => {
+    const told = new Told().tell({ type: 'begin' }).allocate('r2').answer('r2');
+    stocked(told);
+    told.window = { ...told.window, pauses: [{ from: { a: 7, b: 8 } }] };
+    told.tell({ type: 'pause' });
+    expect([isStopped(told.leg), isSettled(told.leg)]).toEqual([false, false]);
+    told.window = { ...told.window, pauses: [{ from: { a: 7, b: 8 }, to: { a: 9, b: 9 } }] };
+    told.tell({ type: 'resume' });
+    expect(isSettled(told.leg)).toBe(false);
+    told.tell({ type: 'begun', recordId });
+    expect(told.effects.filter((effect) => effect.do.endsWith('-forks'))).toEqual([
+      { do: 'pause-forks', recordId, order: 1, from: { a: 7, b: 8 } },
+      { do: 'resume-forks', recordId, order: 2 },
+    ]);
+    expect(isSettled(told.obey().leg)).toBe(true);
   });
 });
 
@@ -303,7 +457,7 @@ describe('a recorder that may still receive', () => {
     const allocation = { recordId: 'rs-again', recorder: 'r1', uri: 'sip:r', zone: 'z' };
     told.tell({ type: 'allocated', allocation });
     told.tell({ type: 'answered', recordId: 'rs-again', media: both, offered: ['a', 'b'] });
-    told.tell({ type: 'stocked', recordId: 'rs-again', stock, live: {} });
+    told.stocked('rs-again');
     expect(told.effects).toContainEqual({ do: 'release', recordId: 'rs-r1' });
     expect(told.effects).toContainEqual({ do: 'bye', recordId: 'rs-r1', reason: 'rtcp_silence' });
     told.tell({ type: 'begun', recordId: 'rs-again' });
@@ -403,7 +557,7 @@ describe('a recorder that is left may not have all that it was sent', () => {
     told.now = 11_000;
     told.turn().allocate('r2').answer('r2');
     const taken = { streams: sent, forks: undefined };
-    told.tell({ type: 'stocked', recordId: 'rs-r2', stock: taken, live });
+    told.stocked('rs-r2', taken, live);
     const start = told.effects.find((effect) => effect.do === 'start-forks');
     return start?.start.from;
   };
@@ -437,6 +591,25 @@ describe('a recorder that is left may not have all that it was sent', () => {
   it('by the operator, while all is well: the next one goes on with the next packet', () => {
     const live = { a: upTo(480, 10_600), b: upTo(500, 11_000) };
     expect(begins(recording().drain('r1'), live)).toEqual(from(501, 501));
+  });
+});
+
+describe('how a recorder reports, when it is found out', () => {
+  const reports = (told: Told, recorder: string): number | undefined =>
+    told.tell({ type: 'recorder-reports', recorder, everyMs: 500 }).leg.reportsEveryMs;
+
+  it('counts for the session that it has already', () => {
+    expect(reports(recording('r1'), 'r1')).toBe(500);
+  });
+
+  it('counts for the session that it is about to have', () => {
+    const told = recording('r1').drain('r1').turn().allocate('r2');
+    expect(reports(told, 'r2')).toBeUndefined();
+    expect(told.begin('r2').leg.reportsEveryMs).toBe(500);
+  });
+
+  it('says nothing of another one', () => {
+    expect(reports(recording('r1'), 'r2')).toBeUndefined();
   });
 });
 
@@ -659,9 +832,9 @@ describe('a leg that ends', () => {
     told.window = { ...told.window, to: { a: 500, b: 400 } };
     const from = { a: 500, b: 400 };
     told.tell({ type: 'stop', reason: 'ended' });
-    expect(told.effects).toContainEqual({ do: 'pause-forks', recordId: 'rs-r1', from });
+    expect(told.effects).toContainEqual({ do: 'pause-forks', recordId: 'rs-r1', order: 1, from });
     told.end('srs_bye').turn().allocate('r2').answer('r2');
-    told.tell({ type: 'stocked', recordId: 'rs-r2', stock, live: {} });
+    told.stocked('rs-r2');
     const starts = told.effects.flatMap((effect) =>
       effect.do === 'start-forks' ? [effect.start] : [],
     );

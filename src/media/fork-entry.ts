@@ -1,0 +1,106 @@
+import type { AddForkOptions, ForkReport, ForkStart } from '../edge/types.ts';
+import type { ForksStart, MediaAddress, Party } from '../recording/interfaces.ts';
+import type { Range } from '../rtp/ranges.ts';
+import { bothParties, streamIndex } from './party.ts';
+
+export type ByParty<T> = Partial<Record<Party, T>>;
+
+/** One session's forks as they are to be, of ports that are known. */
+export type ForksOfPorts = ForksStart & { readonly portIds: Readonly<Record<Party, number>> };
+
+/** The forks of one recording session, as the edge was told of them. */
+export interface ForkEntry {
+  readonly recordId: string;
+  readonly callId: string;
+  readonly portIds: Readonly<Record<Party, number>>;
+  /** As far as the edge has named them. */
+  readonly forkIds: ByParty<number>;
+  /** Forks that the recorder does not want now. */
+  readonly held: Set<number>;
+  paused: boolean;
+  /** First packet that the pause withholds. */
+  pausedFrom: ByParty<number>;
+  keptOut: Readonly<ByParty<readonly Range[]>>;
+  refusedTold: boolean;
+  /** Why it has no forks; undefined: it has. */
+  started: Promise<unknown>;
+  /** Orders that wait until the edge has named forks that are being added: those that follow wait, too. */
+  waits: Promise<void> | undefined;
+  ending: Promise<ByParty<ForkReport>> | undefined;
+  /** Set when it is ended: resolves when nothing is to be reported any more. */
+  reported: PromiseWithResolvers<void> | undefined;
+  /** Forks that ended, of whose recorder the final report is awaited. */
+  readonly unreported: Set<number>;
+}
+
+export interface Addition {
+  readonly entry: ForkEntry;
+  readonly party: Party;
+  readonly options: AddForkOptions;
+}
+
+const liveStart: ForkStart = { kind: 'live' };
+
+export function newEntry(options: ForksOfPorts): ForkEntry {
+  const { callId, recordId, portIds, paused, pausedFrom = {}, keptOut = {} } = options;
+  return {
+    recordId,
+    callId,
+    portIds,
+    forkIds: {},
+    held: new Set(),
+    paused,
+    pausedFrom,
+    keptOut,
+    refusedTold: false,
+    started: Promise.resolve(undefined),
+    waits: undefined,
+    ending: undefined,
+    reported: undefined,
+    unreported: new Set(),
+  };
+}
+
+export function additionsOf(
+  entry: ForkEntry,
+  to: Readonly<ByParty<MediaAddress>>,
+  from: Readonly<ByParty<ForkStart>>,
+): Addition[] {
+  return bothParties.flatMap((party) => {
+    const target = to[party];
+    if (target === undefined) return [];
+    const options = {
+      portId: entry.portIds[party],
+      streamIndex: streamIndex[party],
+      rtp: target.rtp,
+      rtcp: target.rtcp,
+      from: from[party] ?? liveStart,
+      paused: entry.paused,
+      ...pausedFrom(entry, party),
+      keptOut: entry.keptOut[party] ?? [],
+    };
+    return { entry, party, options };
+  });
+}
+
+export function partyOf({ forkIds }: ForkEntry, forkId: number): Party | undefined {
+  return bothParties.find((party) => forkIds[party] === forkId);
+}
+
+/** @param reports in the order of the parties */
+export function byParty(
+  forkIds: Readonly<ByParty<number>>,
+  reports: readonly ForkReport[],
+): ByParty<ForkReport> {
+  const present = bothParties.filter((party) => forkIds[party] !== undefined);
+  return Object.fromEntries(present.map((party, index) => [party, reports[index]]));
+}
+
+export function idsOf(forkIds: Readonly<ByParty<number>>): number[] {
+  return bothParties.flatMap((party) => forkIds[party] ?? []);
+}
+
+function pausedFrom(entry: ForkEntry, party: Party): { pausedFrom?: number } {
+  const from = entry.pausedFrom[party];
+  return from === undefined ? {} : { pausedFrom: from };
+}
