@@ -5,7 +5,7 @@ import { systemClock } from './clock.ts';
 import { embeddedRecorderIds, type Config, type Environment } from './config.ts';
 import { HttpServer } from './control/http.ts';
 import type { ProcessState } from './control/schemas/process.ts';
-import { Edge } from './edge/edge.ts';
+import { EdgePart } from './edge-part.ts';
 import { healthOf } from './health.ts';
 import { LedgerArchive } from './ledger-archive.ts';
 import type { Logger } from './logger.ts';
@@ -29,6 +29,8 @@ export interface AppOptions {
   readonly logger: Logger;
   /** Undefined where this process has none. */
   readonly supervisor: SupervisorLink | undefined;
+  /** It cannot go on. */
+  readonly onEnd: (reason: string) => void;
 }
 
 /** As long as a supervisor waits for them. */
@@ -80,31 +82,25 @@ export class App {
 }
 
 async function assemble(
-  { config, environment, logger, supervisor }: AppOptions,
+  { config, environment, logger, supervisor, onEnd }: AppOptions,
   parts: Part[],
   started: <P extends Part>(part: P) => P,
 ): Promise<App> {
   const { media, recording, resource, sip } = config;
   const webhookKeys = webhookKeysOf(environment.webhookSecret);
   const bridges: MediaBridge[] = [];
-  const edge = started(
-    Edge.create(
-      {
-        threads: media.threads,
-        legHosts: [media.host, ...(media.legHost === undefined ? [] : [media.legHost])],
-        ports: media.ports,
-        ring: media.ring,
-        catchUpRate: media.catchUpRate,
-        rtcpIntervalMs: media.rtcpIntervalMs,
-        cname: `tandem@${media.host}`,
-      },
-      (event) => {
+  const edgePart = started(
+    await EdgePart.create({
+      config,
+      logger: logger.child({ part: 'edge' }),
+      onEvent: (event) => {
         for (const bridge of bridges) bridge.handleEdgeEvent(event);
       },
-      environment.edgeAddon,
-    ),
+      onLost: onEnd,
+    }),
   );
-  if (media.nice < 0 && !putFirst(edge, media.nice)) {
+  const edge = edgePart.client;
+  if (media.nice < 0 && !takePrecedence(process.pid, Math.trunc(media.nice / 2))) {
     logger.warn(
       { nice: media.nice },
       'not allowed to put media before other work on this machine (CAP_SYS_NICE, LimitNICE)',
@@ -200,7 +196,7 @@ async function assemble(
   );
   const processes = new ProcessDirectory({
     self: ownView(),
-    workers: () => workersOf(bridge),
+    workers: () => [edgePart.view(), ...workersOf(bridge)],
     onUp: (recorder) => {
       resources.put({ ...recorder, weight: 1, tenants: [], sites: [], reports: 'expected' });
     },
@@ -318,11 +314,6 @@ function problemsOf(supervisor: SupervisorLink | undefined): string[] {
   return supervisor !== undefined && supervisor.supervisor === undefined
     ? ['no supervisor: a process that dies is not started again']
     : [];
-}
-
-/** Who talks waits for the edge alone; a leg that is moved waits for this thread, too. */
-function putFirst(edge: Edge, nice: number): boolean {
-  return edge.takePrecedence(nice) && takePrecedence(process.pid, Math.trunc(nice / 2));
 }
 
 function legsWithoutRecorder(calls: Calls): number {

@@ -56,7 +56,7 @@ export async function runControl(args: string[]): Promise<number> {
     values.supervisor === undefined
       ? undefined
       : superviseBy(values.supervisor, config, logger, ending.resolve);
-  const app = await createApp(config, logger, supervisor);
+  const app = await createApp(config, logger, supervisor, ending.resolve);
   if (app === undefined) return 1;
   const environment = readEnvironment();
   const manager = new ServiceManager({
@@ -103,10 +103,11 @@ async function createApp(
   config: Config,
   logger: Logger,
   supervisor: SupervisorLink | undefined,
+  onEnd: (reason: string) => void,
 ): Promise<App | undefined> {
   const environment = readEnvironment();
   try {
-    return await App.create({ config, environment, logger, supervisor });
+    return await App.create({ config, environment, logger, supervisor, onEnd });
   } catch (error) {
     const code = error instanceof TandemError ? error.code : 'INTERNAL';
     const wasTold = await supervisor?.failed(code, messageOf(error));

@@ -24,7 +24,9 @@ export type ErrorCode =
   | 'SDP_UNSUPPORTED_SRTP'
   // media
   | 'EDGE_FAILED'
+  | 'EDGE_FULL'
   | 'EDGE_LOST'
+  | 'EDGE_ORDER_REFUSED'
   | 'EDGE_VERSION'
   | 'NO_PORT'
   | 'WORKER_LOST'

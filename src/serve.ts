@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { systemClock } from './clock.ts';
 import { loadConfig } from './config.ts';
+import { endEdge } from './edge/edge-process.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { processSpecs, zoneOf } from './process-specs.ts';
 import { readyLine, type ServeReady } from './serve-ready.ts';
@@ -34,6 +35,8 @@ export async function runServe(args: string[]): Promise<number> {
       await superviseUntil(asked.promise, supervisor, logger);
     } finally {
       await supervisor.close();
+      // Control has ended it, where there was one to do so.
+      await endEdge(config.state.dir);
     }
   } finally {
     if (process.connected) process.disconnect();

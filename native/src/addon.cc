@@ -1,17 +1,23 @@
+#include <fcntl.h>
 #include <napi.h>
 
 #include <atomic>
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "clock.h"
 #include "edge.h"
 #include "error.h"
 #include "fuzz.h"
+#include "js_guard.h"
 #include "js_processes.h"
 #include "js_read.h"
+#include "js_view.h"
 #include "js_write.h"
 #include "limits.h"
 #include "precedence.h"
+#include "process_sockets.h"
 #include "tables.h"
 #include "trace_reception.h"
 #include "trace_relay.h"
@@ -57,64 +63,52 @@ class EventQueue final : public EventSink {
   std::atomic<uint64_t> dropped_{0};
 };
 
-/** Runs `body` and turns its EdgeError into a JavaScript error with a `code`. */
-template <typename Body>
-Napi::Value guarded(Napi::Env env, Body&& body) {
-  try {
-    return body();
-  } catch (const EdgeError& error) {
-    Napi::Error thrown = Napi::Error::New(env, error.what());
-    thrown.Set("code", Napi::String::New(env, error.code()));
-    throw thrown;
-  } catch (const std::bad_alloc&) {
-    throw Napi::Error::New(env, "out of memory");
-  }
-}
-
-class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
+class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon>, public ViewMethods<EdgeAddon> {
  public:
+  using Descriptor = Napi::ClassPropertyDescriptor<EdgeAddon>;
+
   static void define(Napi::Env env, Napi::Object& exports) {
-    exports.Set("Edge",
-                DefineClass(env, "Edge",
-                            {
-                                InstanceMethod<&EdgeAddon::takePrecedence>("takePrecedence"),
-                                InstanceMethod<&EdgeAddon::pickShard>("pickShard"),
-                                InstanceMethod<&EdgeAddon::relayAddress>("relayAddress"),
-                                InstanceMethod<&EdgeAddon::legAddress>("legAddress"),
-                                InstanceMethod<&EdgeAddon::openPort>("openPort"),
-                                InstanceMethod<&EdgeAddon::setRemote>("setRemote"),
-                                InstanceMethod<&EdgeAddon::setRoutes>("setRoutes"),
-                                InstanceMethod<&EdgeAddon::relayStalls>("relayStalls"),
-                                InstanceMethod<&EdgeAddon::lastHeard>("lastHeard"),
-                                InstanceMethod<&EdgeAddon::closePort>("closePort"),
-                                InstanceMethod<&EdgeAddon::streamReports>("streamReports"),
-                                InstanceMethod<&EdgeAddon::sequencesAt>("sequencesAt"),
-                                InstanceMethod<&EdgeAddon::takeStock>("takeStock"),
-                                InstanceMethod<&EdgeAddon::addForks>("addForks"),
-                                InstanceMethod<&EdgeAddon::setForkTarget>("setForkTarget"),
-                                InstanceMethod<&EdgeAddon::pauseFork>("pauseFork"),
-                                InstanceMethod<&EdgeAddon::resumeFork>("resumeFork"),
-                                InstanceMethod<&EdgeAddon::endForks>("endForks"),
-                                InstanceMethod<&EdgeAddon::removeForks>("removeForks"),
-                                InstanceMethod<&EdgeAddon::forkReports>("forkReports"),
-                                InstanceMethod<&EdgeAddon::openCapture>("openCapture"),
-                                InstanceMethod<&EdgeAddon::setCaptureRemote>("setCaptureRemote"),
-                                InstanceMethod<&EdgeAddon::closeCapture>("closeCapture"),
-                                InstanceMethod<&EdgeAddon::captureReport>("captureReport"),
-                                InstanceMethod<&EdgeAddon::forkSigns>("forkSigns"),
-                                InstanceMethod<&EdgeAddon::counters>("counters"),
-                                InstanceMethod<&EdgeAddon::close>("close"),
-                            }));
+    std::vector<Descriptor> methods = viewMethods();
+    for (const Descriptor& method : std::initializer_list<Descriptor>{
+             InstanceMethod<&EdgeAddon::takePrecedence>("takePrecedence"),
+             InstanceMethod<&EdgeAddon::pickShard>("pickShard"),
+             InstanceMethod<&EdgeAddon::memoryPath>("memoryPath"),
+             InstanceMethod<&EdgeAddon::openPort>("openPort"),
+             InstanceMethod<&EdgeAddon::setRemote>("setRemote"),
+             InstanceMethod<&EdgeAddon::setRoutes>("setRoutes"),
+             InstanceMethod<&EdgeAddon::closePort>("closePort"),
+             InstanceMethod<&EdgeAddon::takeStock>("takeStock"),
+             InstanceMethod<&EdgeAddon::addForks>("addForks"),
+             InstanceMethod<&EdgeAddon::setForkTarget>("setForkTarget"),
+             InstanceMethod<&EdgeAddon::pauseFork>("pauseFork"),
+             InstanceMethod<&EdgeAddon::resumeFork>("resumeFork"),
+             InstanceMethod<&EdgeAddon::endForks>("endForks"),
+             InstanceMethod<&EdgeAddon::removeForks>("removeForks"),
+             InstanceMethod<&EdgeAddon::openCapture>("openCapture"),
+             InstanceMethod<&EdgeAddon::setCaptureRemote>("setCaptureRemote"),
+             InstanceMethod<&EdgeAddon::closeCapture>("closeCapture"),
+             InstanceMethod<&EdgeAddon::captureReport>("captureReport"),
+             InstanceMethod<&EdgeAddon::close>("close"),
+         })
+      methods.push_back(method);
+    exports.Set("Edge", DefineClass(env, "Edge", methods));
   }
 
   explicit EdgeAddon(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
     guarded(info.Env(), [&]() -> Napi::Value {
-      const EdgeOptions options = readEdgeOptions(info[0]);
-      startClock(readSignedMs(info[2], "clockOffset"));
       if (!info[1].IsFunction()) fail("onEvent is not a function");
+      const Napi::Object options = readObject(info[0], "options");
+      const bool isAdopted = !options.Get("memory").IsUndefined();
+      const std::optional<EdgeOptions> fresh =
+          isAdopted ? std::nullopt : std::optional(readEdgeOptions(options));
       events_ = std::make_unique<EventQueue>(info.Env(), info[1].As<Napi::Function>());
       try {
-        edge_ = std::make_unique<Edge>(options, *events_);
+        if (fresh) {
+          startClock(readSignedMs(info[2], "clockOffset"));
+          edge_ = std::make_unique<Edge>(*fresh, *events_);
+        } else {
+          edge_ = adopt(options);
+        }
       } catch (...) {
         events_->close();
         throw;
@@ -128,7 +122,20 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
 
   ~EdgeAddon() override { shutDown(); }
 
+  View& view() {
+    edge().countDroppedEvents(events_->dropped());
+    return edge().view();
+  }
+
  private:
+  std::unique_ptr<Edge> adopt(const Napi::Object& options) {
+    const std::string path = readString(options.Get("memory"), "memory");
+    UniqueFd memory(open(path.c_str(), O_RDWR | O_CLOEXEC));
+    if (!memory.valid()) failErrno("open the edge's memory at " + path);
+    return std::make_unique<Edge>(std::move(memory),
+                                  takeDescriptors(options.Get("sockets"), "sockets"), *events_);
+  }
+
   static void onEnvironmentEnd(void* self) {
     auto* addon = static_cast<EdgeAddon*>(self);
     addon->hooked_ = false;
@@ -173,17 +180,6 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   Napi::Value pickShard(const Napi::CallbackInfo& info) {
     return answer(info, [](Edge& edge) { return edge.pickShard(); });
   }
-  Napi::Value relayAddress(const Napi::CallbackInfo& info) {
-    return answer(info,
-                  [&](Edge& edge) { return edge.relayAddress(readUint32(info[0], "shard")); });
-  }
-  Napi::Value legAddress(const Napi::CallbackInfo& info) {
-    return answer(info, [&](Edge& edge) {
-      const int family = readUint32(info[2], "family") == 6 ? AF_INET6 : AF_INET;
-      return edge.legAddress(readUint32(info[0], "shard"), readUint32(info[1], "streamIndex"),
-                             family);
-    });
-  }
   Napi::Value openPort(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) {
       const Napi::Object options = readObject(info[0], "options");
@@ -197,22 +193,8 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   Napi::Value setRoutes(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { edge.setRoutes(readPortRoutes(info[0])); });
   }
-  Napi::Value lastHeard(const Napi::CallbackInfo& info) {
-    return answer(info, [](Edge& edge) { return edge.lastHeard(); });
-  }
-  Napi::Value relayStalls(const Napi::CallbackInfo& info) {
-    return answer(info, [](Edge& edge) { return edge.relayStalls(); });
-  }
   Napi::Value closePort(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { return edge.closePort(id(info)); });
-  }
-  Napi::Value streamReports(const Napi::CallbackInfo& info) {
-    return answer(info, [&](Edge& edge) { return edge.streamReports(readIds(info[0])); });
-  }
-  Napi::Value sequencesAt(const Napi::CallbackInfo& info) {
-    return answer(info, [&](Edge& edge) {
-      return edge.sequencesAt(readIds(info[0]), readTime(info[1], "at"));
-    });
   }
   Napi::Value takeStock(const Napi::CallbackInfo& info) {
     return answer(info,
@@ -240,9 +222,6 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   Napi::Value removeForks(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { return edge.removeForks(readIds(info[0])); });
   }
-  Napi::Value forkReports(const Napi::CallbackInfo& info) {
-    return answer(info, [&](Edge& edge) { return edge.forkReports(readIds(info[0])); });
-  }
   Napi::Value openCapture(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { return edge.openCapture(readOpenCapture(info[0])); });
   }
@@ -258,14 +237,9 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   Napi::Value captureReport(const Napi::CallbackInfo& info) {
     return answer(info, [&](Edge& edge) { return edge.captureReport(id(info)); });
   }
-  Napi::Value forkSigns(const Napi::CallbackInfo& info) {
-    return answer(info, [](Edge& edge) { return edge.forkSigns(); });
-  }
-  Napi::Value counters(const Napi::CallbackInfo& info) {
-    return answer(info, [&](Edge& edge) {
-      Counters counters = edge.counters();
-      counters.droppedEvents = events_->dropped();
-      return counters;
+  Napi::Value memoryPath(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&]() -> Napi::Value {
+      return Napi::String::New(info.Env(), edge().memory().path());
     });
   }
   Napi::Value close(const Napi::CallbackInfo& info) {
@@ -280,6 +254,47 @@ class EdgeAddon final : public Napi::ObjectWrap<EdgeAddon> {
   bool hooked_ = false;
 };
 
+/** A view of the memory of an edge that may run in another process. */
+class ViewAddon final : public Napi::ObjectWrap<ViewAddon>, public ViewMethods<ViewAddon> {
+ public:
+  static void define(Napi::Env env, Napi::Object& exports) {
+    auto methods = viewMethods();
+    methods.push_back(InstanceMethod<&ViewAddon::startedAt>("startedAt"));
+    methods.push_back(InstanceMethod<&ViewAddon::close>("close"));
+    exports.Set("EdgeView", DefineClass(env, "EdgeView", methods));
+  }
+
+  explicit ViewAddon(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+    guarded(info.Env(), [&]() -> Napi::Value {
+      const std::string path = readString(info[0], "path");
+      UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+      if (!fd.valid()) failErrno("open the edge's memory at " + path);
+      opened_ = std::make_unique<OpenedView>(std::move(fd));
+      return info.Env().Undefined();
+    });
+  }
+
+  View& view() {
+    if (!opened_) fail("the view is closed");
+    return opened_->view();
+  }
+
+ private:
+  Napi::Value startedAt(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&]() -> Napi::Value {
+      view();
+      const auto ns = static_cast<double>(opened_->header().startedAtNs);
+      return Napi::Number::New(info.Env(), ns / kNsPerMs);
+    });
+  }
+  Napi::Value close(const Napi::CallbackInfo& info) {
+    opened_.reset();
+    return info.Env().Undefined();
+  }
+
+  std::unique_ptr<OpenedView> opened_;
+};
+
 Napi::Value fuzzWith(const Napi::CallbackInfo& info, bool (*parse)(const uint8_t*, size_t)) {
   if (!info[0].IsTypedArray()) throw Napi::TypeError::New(info.Env(), "a Uint8Array is expected");
   const auto bytes = info[0].As<Napi::Uint8Array>();
@@ -288,6 +303,7 @@ Napi::Value fuzzWith(const Napi::CallbackInfo& info, bool (*parse)(const uint8_t
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   EdgeAddon::define(env, exports);
+  ViewAddon::define(env, exports);
   exports.Set("takePrecedence", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
                 return guarded(info.Env(), [&]() -> Napi::Value {
                   const auto thread = static_cast<pid_t>(readUint32(info[0], "thread"));
@@ -302,6 +318,12 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
                 });
               }));
   defineProcesses(env, exports);
+  exports.Set("socketsOf", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
+                return guarded(info.Env(), [&]() -> Napi::Value {
+                  const auto pid = static_cast<pid_t>(readUint32(info[0], "pid"));
+                  return toJs(info.Env(), socketsOf(pid));
+                });
+              }));
   defineTables(env, exports);
   exports.Set("fuzzRtp", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
                 return fuzzWith(info, fuzzRtp);
@@ -311,6 +333,9 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
               }));
   exports.Set("fuzzChannel", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
                 return fuzzWith(info, fuzzChannel);
+              }));
+  exports.Set("fuzzMemory", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
+                return fuzzWith(info, fuzzMemory);
               }));
   exports.Set("traceReception", Napi::Function::New(env, traceReception));
   exports.Set("traceRelay", Napi::Function::New(env, traceRelay));

@@ -38,7 +38,8 @@ void CaptureStream::setReportRanges(bool wanted) {
 
 size_t CaptureStream::receive(ShardContext& context, const UdpSocket& socket, ReadState& reads) {
   const uint32_t before = reads.drops;
-  const size_t count = context.batch.receive(socket.fd.get(), reads);
+  const size_t count =
+      context.batch.receive(socket.fd.get(), reads, BatchRecord::ownerOf(SocketKind::kOther, 0));
   kernelDrops_ += reads.drops - before;
   context.counters.kernelDrops += reads.drops - before;
   return count;
@@ -80,7 +81,7 @@ void CaptureStream::takeRtp(ShardContext& context, const Datagram& datagram) {
       datagram.truncated ? Refusal::kOversize : parseRtp(datagram.data, datagram.size, header);
   if (refusal == Refusal::kNone) {
     const Kinship kinship = reception_.ssrc() == header.ssrc ? Kinship::kSsrc : Kinship::kNone;
-    refusal = source_.checkRtp(datagram.from, kinship, datagram.arrivalNs).refusal;
+    refusal = source_.checkRtp(*datagram.from, kinship, datagram.arrivalNs).refusal;
     if (refusal != Refusal::kNone && kinship == Kinship::kSsrc) ++refusedAfterLast_;
   }
   if (refusal != Refusal::kNone) {
@@ -96,7 +97,7 @@ void CaptureStream::takeRtp(ShardContext& context, const Datagram& datagram) {
   context.counters.bytesIn += datagram.size;
   logRange(context, header, datagram.arrivalNs);
   reception_.onRtp(header, datagram.arrivalNs, rates_.of(header.payloadType));
-  capture_.file().append(index_, datagram.wallNs, datagram.from, sockets_.rtp.local, datagram.data,
+  capture_.file().append(index_, datagram.wallNs, *datagram.from, sockets_.rtp.local, datagram.data,
                          datagram.size);
   capture_.markDirty(context);
 }
@@ -118,7 +119,7 @@ void CaptureStream::takeRtcp(ShardContext& context, Datagram& datagram, bool onR
   } else {
     const bool isOurs = datagram.size >= 8 && reception_.ssrc() == read32(datagram.data + 4);
     const Kinship kinship = isOurs ? Kinship::kSsrc : Kinship::kNone;
-    refusal = source_.checkRtcp(datagram.from, onRtpSocket, kinship, datagram.arrivalNs);
+    refusal = source_.checkRtcp(*datagram.from, onRtpSocket, kinship, datagram.arrivalNs);
   }
   if (refusal != Refusal::kNone) {
     refuse(context, refusal);
@@ -131,7 +132,7 @@ void CaptureStream::takeRtcp(ShardContext& context, Datagram& datagram, bool onR
   }
   if (const auto from = findBye(datagram.data, datagram.size)) byeFrom_ = from;
   const Address& to = onRtpSocket ? sockets_.rtp.local : sockets_.rtcp.local;
-  capture_.file().append(index_, datagram.wallNs, datagram.from, to, datagram.data, datagram.size);
+  capture_.file().append(index_, datagram.wallNs, *datagram.from, to, datagram.data, datagram.size);
   capture_.markDirty(context);
 }
 

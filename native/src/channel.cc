@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <new>
 #include <vector>
 
@@ -21,6 +22,20 @@ constexpr int64_t kHelloNs = 5 * kNsPerSecond;
 constexpr int64_t kTellAgainNs = 10 * kNsPerSecond;
 /** For the last answer to reach the one who asked to end. */
 constexpr int kFarewellMs = 1000;
+/** From the start of a successor to the return of its control: that comes at once if it lives. */
+constexpr int64_t kBackNs = kNsPerSecond;
+/** `what` and the number, which the same order has another one of when it is told again. */
+constexpr size_t kOrderHeadBytes = 5;
+
+bool isLook(WireCommand name) {
+  return name == WireCommand::kInventory || name == WireCommand::kStatus;
+}
+
+bool takesAway(const EdgeCommand& command) {
+  return std::holds_alternative<ClosePortCommand>(command) ||
+         std::holds_alternative<TakeStockCommand>(command) ||
+         std::holds_alternative<RemoveForksCommand>(command);
+}
 
 /** Runs `body`, which writes a frame. What it throws is what the frame says in its stead. */
 template <typename Body>
@@ -47,20 +62,20 @@ void reply(WireWriter& out, uint32_t number, Body&& body) {
 
 }  // namespace
 
-Channel::Channel(ChannelSocket& socket, Edge& edge, EventQueue& events, int64_t orphanNs,
-                 int stopFd)
+Channel::Channel(ChannelSocket& socket, Edge& edge, EventQueue& events, OrderBook& orders,
+                 const ChannelOptions& options)
     : socket_(socket),
       edge_(edge),
       events_(events),
-      orphanNs_(orphanNs),
-      stopFd_(stopFd),
-      startedNs_(nowNs()),
-      orphanAtNs_(monotonicNs() + orphanNs) {}
+      orders_(orders),
+      options_(options),
+      orphanAtNs_(monotonicNs() + options.orphanNs),
+      backByNs_(options.isSuccessor ? monotonicNs() + kBackNs : INT64_MAX) {}
 
 void Channel::run() {
   while (!ending_) {
     std::vector<pollfd> polled = {
-        {stopFd_, POLLIN, 0}, {socket_.fd(), POLLIN, 0}, {events_.fd(), POLLIN, 0}};
+        {options_.stopFd, POLLIN, 0}, {socket_.fd(), POLLIN, 0}, {events_.fd(), POLLIN, 0}};
     for (const ChannelConnection& control : control_) {
       const bool isFull = control.pending() > kChannelPendingMax;
       const int wanted = (isFull ? 0 : POLLIN) | (control.pending() > 0 ? POLLOUT : 0);
@@ -77,6 +92,7 @@ void Channel::run() {
     }
     // Events first: a control that goes on in the next line was told what had been before.
     if (polled[2].revents != 0) tellEvents();
+    edge_.countDroppedEvents(events_.dropped());
     if (firstWaiting > 3) serveControl((polled[3].revents & ~POLLOUT) != 0);
     size_t index = firstWaiting;
     for (auto next = waiting_.begin(); next != waiting_.end() && index < polled.size(); ++index) {
@@ -85,6 +101,10 @@ void Channel::run() {
     }
     if (polled[1].revents != 0) acceptAll();
     endWaiting();
+    if (monotonicNs() >= backByNs_) {
+      logWarning("the control of the edge that was killed does not come back");
+      bypassRelays();
+    }
     if (!hasControl() && monotonicNs() >= orphanAtNs_) {
       logWarning("no control has come: all calls end");
       return;
@@ -93,7 +113,7 @@ void Channel::run() {
 }
 
 int Channel::timeoutMs() const {
-  int64_t dueNs = hasControl() ? INT64_MAX : orphanAtNs_;
+  int64_t dueNs = std::min(hasControl() ? INT64_MAX : orphanAtNs_, backByNs_);
   for (const ChannelConnection& connection : waiting_)
     dueNs = std::min(dueNs, connection.helloByNs());
   if (dueNs == INT64_MAX) return -1;
@@ -145,10 +165,13 @@ void Channel::greet(Connections::iterator from) {
 
 bool Channel::greetWith(ChannelConnection& connection, std::span<const uint8_t> frame) {
   WireReader reader(frame.data(), frame.size());
-  if (static_cast<WireCommand>(reader.u8()) != WireCommand::kHello)
-    throw WireError("the first command is not hello");
+  const auto name = static_cast<WireCommand>(reader.u8());
+  const bool isBack = name == WireCommand::kResume;
+  if (name != WireCommand::kHello && !isBack) throw WireError("the first command is not hello");
   const uint32_t number = reader.u32();
-  const auto hello = std::get<HelloCommand>(readCommand(WireCommand::kHello, reader));
+  const EdgeCommand command = readCommand(name, reader);
+  const auto hello =
+      isBack ? std::get<ResumeCommand>(command).hello : std::get<HelloCommand>(command);
   if (hello.magic != kWireMagic) throw WireError("hello is of something else");
   // Who gave up waiting takes nobody's place.
   if (connection.isEnded()) return false;
@@ -161,13 +184,23 @@ bool Channel::greetWith(ChannelConnection& connection, std::span<const uint8_t> 
                                           ", speaks version " + std::to_string(kWireVersion) +
                                           ", not " + std::to_string(hello.version));
     }
+    if (isBack && !orders_.isOf(std::get<ResumeCommand>(command).session)) {
+      isWelcome = false;
+      throw EdgeError("EDGE_LOST", "the edge has another control, or is another edge");
+    }
+    if (!isBack) orders_.beginSession();
     writeHello(out);
   });
   return connection.flush() && isWelcome;
 }
 
 void Channel::takeOver(Connections::iterator from) {
+  // The same one that comes back is not another one.
+  const bool isBack = orders_.isOf(session_);
+  if (hasControl() && isBack) control_.clear();
   if (hasControl()) loseControl("another one has taken over");
+  session_ = orders_.session();
+  backByNs_ = INT64_MAX;
   control_.splice(control_.end(), waiting_, from);
   ++controls_;
   logInfo("a control has come", {{"controls", controls_}});
@@ -210,23 +243,64 @@ void Channel::answer(ChannelConnection& control, std::span<const uint8_t> frame)
   WireReader reader(frame.data(), frame.size());
   const auto name = static_cast<WireCommand>(reader.u8());
   const uint32_t number = reader.u32();
+  if (name == WireCommand::kHello || name == WireCommand::kResume)
+    throw WireError("hello is said once");
+  if (orders_.wasDone(number) && !isLook(name)) {
+    answerAgain(control, number);
+    return;
+  }
+  const uint64_t digest =
+      OrderBook::digestOf(frame.subspan(kOrderHeadBytes)) ^ static_cast<uint64_t>(name);
+  const auto idsBefore = orders_.idsBefore(number);
+  const size_t from = control.out().size();
   WireWriter out(control.out());
   reply(out, number, [&] {
     const EdgeCommand command = readCommand(name, reader);
-    if (std::holds_alternative<StatusCommand>(command)) {
-      writeStatus(out);
-    } else if (std::holds_alternative<CountersCommand>(command)) {
-      Counters counters = edge_.counters();
-      counters.droppedEvents = events_.dropped();
-      write(out, counters);
-    } else if (std::holds_alternative<ShutdownCommand>(command)) {
-      logInfo("control ends it");
-      edge_.endCalls();
-      ending_ = true;
-    } else {
-      runCommand(edge_, command, out);
+    if (orders_.isFatal(digest)) {
+      throw EdgeError("EDGE_ORDER_REFUSED",
+                      "the edge was killed in the course of this order more than once");
     }
+    orders_.begin(number, digest, edge_.idsGiven());
+    edge_.beginAgain(idsBefore);
+    carryOut(command, out, idsBefore.has_value());
   });
+  edge_.beginAgain({});
+  const std::span<const uint8_t> answer(control.out());
+  orders_.finish(number, isLook(name) ? std::span<const uint8_t>() : answer.subspan(from));
+}
+
+void Channel::answerAgain(ChannelConnection& control, uint32_t number) {
+  if (const auto answer = orders_.answerTo(number)) {
+    control.out().insert(control.out().end(), answer->begin(), answer->end());
+    return;
+  }
+  WireWriter out(control.out());
+  reply(out, number, [] {
+    throw EdgeError("EDGE_LOST", "the order was carried out, and its answer is not there any more");
+  });
+}
+
+void Channel::carryOut(const EdgeCommand& command, WireWriter& out, bool isAgain) {
+  if (const auto* open = std::get_if<OpenPortCommand>(&command)) {
+    if (options_.fatalHost && open->host == *options_.fatalHost) abort();
+  }
+  if (std::holds_alternative<StatusCommand>(command)) {
+    writeStatus(out);
+    return;
+  }
+  if (std::holds_alternative<ShutdownCommand>(command)) {
+    logInfo("control ends it");
+    edge_.endCalls();
+    ending_ = true;
+    return;
+  }
+  try {
+    runCommand(edge_, command, out);
+  } catch (const EdgeError& error) {
+    // The edge that was killed had taken it away, and told nobody.
+    if (isAgain && takesAway(command)) throw EdgeError("EDGE_LOST", error.what());
+    throw;
+  }
 }
 
 void Channel::tellEvents() {
@@ -244,20 +318,27 @@ void Channel::tellEvents() {
 
 void Channel::loseControl(const char* why) {
   control_.clear();
-  orphanAtNs_ = monotonicNs() + orphanNs_;
-  // Its mediasoup workers end with it.
-  edge_.bypassRelays();
+  orphanAtNs_ = monotonicNs() + options_.orphanNs;
+  bypassRelays();
   logWarning("control is gone", {{"reason", why}});
+}
+
+// Mediasoup's workers end with control.
+void Channel::bypassRelays() {
+  backByNs_ = INT64_MAX;
+  edge_.bypassRelays();
 }
 
 void Channel::writeHello(WireWriter& out) {
   out.u16(kWireVersion);
   out.u32(static_cast<uint32_t>(getpid()));
-  out.time(startedNs_);
+  out.time(edge_.memory().map().header().startedAtNs);
   out.time(clockOffsetNs.load());
   out.u32(edge_.threads());
-  for (uint32_t shard = 0; shard < edge_.threads(); ++shard) write(out, edge_.relayAddress(shard));
-  write(out, edge_.legs());
+  out.text(edge_.memory().path());
+  out.u32(static_cast<uint32_t>(orders_.session()));
+  out.u32(static_cast<uint32_t>(orders_.session() >> 32));
+  out.u32(options_.starts);
 }
 
 void Channel::writeStatus(WireWriter& out) const {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <list>
+#include <optional>
 #include <span>
 
 #include "channel_connection.h"
@@ -9,9 +10,23 @@
 #include "edge.h"
 #include "edge_command.h"
 #include "event_queue.h"
+#include "order_book.h"
 #include "wire_writer.h"
 
 namespace tandem {
+
+struct ChannelOptions {
+  /** Without a control for so long, all ends. */
+  int64_t orphanNs;
+  /** Readable when it is to end. */
+  int stopFd;
+  /** Another edge was killed, whose control is to come back. */
+  bool isSuccessor;
+  /** How many processes had the packets, this one included. */
+  uint32_t starts;
+  /** For tests: an order to open a port at this address kills the edge, as a defect would. */
+  std::optional<Address> fatalHost;
+};
 
 /**
  * What control tells the edge, and what the edge tells control, on the main thread of the process.
@@ -20,9 +35,8 @@ namespace tandem {
  */
 class Channel {
  public:
-  /** `orphanNs`: without a control for so long, all ends. `stopFd` is readable when it is to end.
-   */
-  Channel(ChannelSocket& socket, Edge& edge, EventQueue& events, int64_t orphanNs, int stopFd);
+  Channel(ChannelSocket& socket, Edge& edge, EventQueue& events, OrderBook& orders,
+          const ChannelOptions& options);
 
   /** Until it is asked to end, by whom it may concern, or nobody has come for too long. */
   void run();
@@ -34,12 +48,17 @@ class Channel {
   int timeoutMs() const;
   void acceptAll();
   void greet(Connections::iterator from);
+  /** True for one that is welcome. */
   bool greetWith(ChannelConnection& connection, std::span<const uint8_t> frame);
   void takeOver(Connections::iterator from);
+  void bypassRelays();
   void serveControl(bool isReadable);
   /** False when there is nothing left to do now. */
   bool runNext(ChannelConnection& control);
   void answer(ChannelConnection& control, std::span<const uint8_t> frame);
+  /** As it was answered before. */
+  void answerAgain(ChannelConnection& control, uint32_t number);
+  void carryOut(const EdgeCommand& command, WireWriter& out, bool isAgain);
   void tellEvents();
   void loseControl(const char* why);
   void writeHello(WireWriter& out);
@@ -49,15 +68,18 @@ class Channel {
   ChannelSocket& socket_;
   Edge& edge_;
   EventQueue& events_;
-  const int64_t orphanNs_;
-  const int stopFd_;
-  const int64_t startedNs_;
+  OrderBook& orders_;
+  const ChannelOptions options_;
   /** At most one. */
   Connections control_;
   /** Have not said who they are. */
   Connections waiting_;
   /** Monotonic. */
   int64_t orphanAtNs_;
+  /** Until then the control of a predecessor has to be back: else it is gone, and with it what
+   * relays lead through. */
+  int64_t backByNs_;
+  uint64_t session_ = 0;
   bool ending_ = false;
   uint64_t controls_ = 0;
   uint64_t strangers_ = 0;

@@ -60,7 +60,9 @@ ChannelSocket::ChannelSocket(const std::string& path) : path_(path) {
   if (listen(listening_.get(), kConnectionsMax) != 0) failErrno("listen");
 }
 
-ChannelSocket::~ChannelSocket() { unlink(path_.c_str()); }
+ChannelSocket::~ChannelSocket() { hide(); }
+
+void ChannelSocket::hide() { unlink(path_.c_str()); }
 
 UniqueFd ChannelSocket::accept() {
   return UniqueFd(accept4(listening_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));

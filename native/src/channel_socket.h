@@ -19,6 +19,9 @@ class ChannelSocket {
   ChannelSocket& operator=(const ChannelSocket&) = delete;
 
   int fd() const { return listening_.get(); }
+  int lockFd() const { return lock_.get(); }
+  /** From where control finds it: nobody new comes. */
+  void hide();
   /** The next connection; not valid when there is none. */
   UniqueFd accept();
   /** Whether the other end is of this user, or root. */

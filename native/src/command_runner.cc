@@ -10,11 +10,11 @@ struct Runner {
   Edge& edge;
   WireWriter& out;
 
-  void operator()(const HelloCommand&) const { throw WireError("hello is said once"); }
   // The channel's own.
+  void operator()(const HelloCommand&) const {}
+  void operator()(const ResumeCommand&) const {}
   void operator()(const StatusCommand&) const {}
   void operator()(const ShutdownCommand&) const {}
-  void operator()(const CountersCommand&) const {}
 
   void operator()(const OpenPortCommand& c) const {
     write(out, edge.openPort(c.shard, c.host, c.latch));
@@ -37,16 +37,6 @@ struct Runner {
     write(out, edge.takePrecedence(c.niceness));
   }
   void operator()(const InventoryCommand&) const { write(out, edge.inventory()); }
-  void operator()(const StreamReportsCommand& c) const {
-    write(out, edge.streamReports(c.portIds));
-  }
-  void operator()(const ForkReportsCommand& c) const { write(out, edge.forkReports(c.forkIds)); }
-  void operator()(const ForkSignsCommand&) const { write(out, edge.forkSigns()); }
-  void operator()(const LastHeardCommand&) const { write(out, edge.lastHeard()); }
-  void operator()(const RelayStallsCommand&) const { write(out, edge.relayStalls()); }
-  void operator()(const SequencesAtCommand& c) const {
-    write(out, edge.sequencesAt(c.portIds, c.atNs));
-  }
 };
 
 }  // namespace

@@ -7,8 +7,7 @@
 namespace tandem {
 
 /**
- * Runs a command and appends its results to `out`. Status, counters and shutdown are
- * the channel's own.
+ * Runs a command and appends its results to `out`. Status and shutdown are the channel's own.
  * @throws EdgeError; WireError for a second hello
  */
 void runCommand(Edge& edge, const EdgeCommand& command, WireWriter& out);

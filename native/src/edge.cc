@@ -31,38 +31,71 @@ void checkFamily(const Address& address, int family, const char* what) {
     fail(std::string(what) + " " + address.ip() + " is not of the port's address family");
 }
 
-}  // namespace
-
-Edge::Edge(const EdgeOptions& options, EventSink& events)
-    : options_(options), ports_(options.portMin, options.portMax) {
+const EdgeOptions& checked(const EdgeOptions& options) {
   if (options.threads < 1 || options.threads > kThreadsMax)
     fail("threads is not within 1.." + std::to_string(kThreadsMax));
   if (options.ring.keepNs <= 0 || options.catchUpRate <= 1 || options.rtcpIntervalNs <= 0)
     fail("ring.seconds and rtcpIntervalMs are above 0, catchUpRate above 1");
+  return options;
+}
+
+EdgeSettings settingsOf(const EdgeOptions& options) {
+  EdgeSettings settings{};
+  settings.threads = options.threads;
+  settings.portMin = options.portMin;
+  settings.portMax = options.portMax;
+  settings.ringKeepNs = options.ring.keepNs;
+  settings.ringBytes = options.ring.bytes;
+  settings.catchUpRate = options.catchUpRate;
+  settings.rtcpIntervalNs = options.rtcpIntervalNs;
+  // RTCP tells no more of it (RFC 3550 section 6.5).
+  options.cname.copy(settings.cname.data(), settings.cname.size() - 1);
+  return settings;
+}
+
+}  // namespace
+
+Edge::Edge(const EdgeOptions& options, EventSink& events)
+    : memory_(EdgeMemory::make(settingsOf(checked(options)), options.memoryFile)),
+      options_(options),
+      ports_(options.portMin, options.portMax) {
   for (uint32_t i = 0; i < options.threads; ++i) {
     shards_.push_back(std::make_unique<Shard>(
-        ShardOptions{i, options.catchUpRate, options.rtcpIntervalNs, options.cname}, events));
+        ShardOptions{i, options.catchUpRate, options.rtcpIntervalNs, options.cname}, memory_,
+        events));
+    memory_.map().header().relays[i] = {shards_.back()->relay().local(), 1};
   }
   load_.resize(options.threads);
   openLegs(options);
+  memory_.announce();
 }
 
 void Edge::openLegs(const EdgeOptions& options) {
+  MemoryHeader& header = memory_.map().header();
   for (uint32_t shard = 0; shard < shards_.size(); ++shard) {
     for (const Address& host : options.legHosts) {
       for (uint32_t stream = 0; stream < kLegStreams; ++stream) {
-        const bool twice = std::any_of(legs_.begin(), legs_.end(), [&](const LegAddress& leg) {
-          return leg.shard == shard && leg.streamIndex == stream &&
-                 leg.rtp.family() == host.family();
-        });
+        const uint64_t count = header.legCount;
+        const bool twice = std::any_of(header.legs.begin(),
+                                       header.legs.begin() + static_cast<std::ptrdiff_t>(count),
+                                       [&](const LegRecord& leg) {
+                                         return leg.shard == shard && leg.streamIndex == stream &&
+                                                leg.rtp.address.family() == host.family();
+                                       });
         if (twice) fail("legHosts has two addresses of one family");
         UdpPair pair = ports_.openAnywhere(host, kLegSockets);
-        legs_.push_back({shard, stream, pair.rtp.local, pair.rtcp.local});
+        header.legs[count] = {shard, stream, {pair.rtp.local, 1}, {pair.rtcp.local, 1}};
+        header.legCount = count + 1;
         shards_[shard]->run(
             [&](Shard& s) { s.addLegSocket(host.family(), stream, std::move(pair)); });
       }
     }
   }
+}
+
+View& Edge::view() {
+  if (shards_.empty()) fail("the edge is closed");
+  return view_;
 }
 
 Shard& Edge::shardAt(uint32_t index) const {
@@ -100,17 +133,6 @@ void Edge::onEach(const std::vector<uint32_t>& ids, Body body) {
   }
 }
 
-template <typename Report, typename One>
-std::vector<Report> Edge::onEachId(const std::vector<uint32_t>& ids, One one) {
-  std::vector<Report> reports(ids.size());
-  onEach(ids, [&](Shard& s, uint32_t shard) {
-    for (size_t i = 0; i < ids.size(); ++i) {
-      if (ids[i] % kThreadsMax == shard) reports[i] = one(s, ids[i]);
-    }
-  });
-  return reports;
-}
-
 template <typename Body>
 void Edge::onEachInVisits(const std::vector<uint32_t>& ids, Body body) {
   // One byte each, as several threads write at once.
@@ -143,8 +165,12 @@ std::vector<Report> Edge::reportEach(const std::vector<uint32_t>& ids, One one) 
 }
 
 uint32_t Edge::nextId(uint32_t shard) {
-  idCounter_ = idCounter_ % (UINT32_MAX / kThreadsMax) + 1;
-  return idCounter_ * kThreadsMax + shard;
+  std::atomic<uint64_t>& counter = memory_.map().header().idCounter;
+  const uint64_t before = again_.value_or(counter);
+  const uint64_t next = before % (UINT32_MAX / kThreadsMax) + 1;
+  if (before == counter) counter = next;
+  if (again_) again_ = next;
+  return static_cast<uint32_t>(next) * kThreadsMax + shard;
 }
 
 bool Edge::takePrecedence(int niceness) {
@@ -160,28 +186,21 @@ uint32_t Edge::pickShard() const {
   return static_cast<uint32_t>(std::min_element(load_.begin(), load_.end()) - load_.begin());
 }
 
-Address Edge::relayAddress(uint32_t shard) const { return shardAt(shard).relay().local(); }
-
-std::pair<Address, Address> Edge::legAddress(uint32_t shard, uint32_t streamIndex,
-                                             int family) const {
-  for (const LegAddress& leg : legs_) {
-    if (leg.shard == shard && leg.streamIndex == streamIndex && leg.rtp.family() == family)
-      return {leg.rtp, leg.rtcp};
-  }
-  fail("no leg socket for shard " + std::to_string(shard) + ", stream " +
-       std::to_string(streamIndex) + (family == AF_INET ? " over IPv4" : " over IPv6"));
-}
-
 OpenedPort Edge::openPort(uint32_t shard, const Address& host, LatchPolicy latch) {
   Shard& home = shardAt(shard);
-  if (portCount_ >= kPortsMax)
-    throw EdgeError("NO_PORT",
-                    "at most " + std::to_string(kPortsMax) + " ports are open at a time");
+  const uint32_t portId = nextId(shard);
+  if (owned_.contains(portId)) {
+    return home.run([&](Shard& s) {
+      const PortInventory there = s.port(portId).inventory();
+      return OpenedPort{portId, there.rtp, there.rtcp, there.ssrc};
+    });
+  }
+  PortLease lease(memory_);
   UdpPair pair = ports_.open(host, kPortSockets);
-  const OpenedPort opened{nextId(shard), pair.rtp.local, pair.rtcp.local, randomSsrc()};
+  const OpenedPort opened{portId, pair.rtp.local, pair.rtcp.local, randomSsrc()};
   try {
-    auto port = std::make_unique<Port>(opened.portId, std::move(pair), latch, options_.ring,
-                                       opened.ssrc, randomSsrc());
+    auto port = std::make_unique<Port>(opened.portId, std::move(lease), std::move(pair), latch,
+                                       options_.ring, opened.ssrc, randomSsrc());
     home.run([&](Shard& s) { s.addPort(std::move(port)); });
   } catch (...) {
     ports_.release(opened.rtp.port());
@@ -189,7 +208,6 @@ OpenedPort Edge::openPort(uint32_t shard, const Address& host, LatchPolicy latch
   }
   owned_.emplace(opened.portId, Owned{{opened.rtp.port()}, host.family()});
   ++load_[shard];
-  ++portCount_;
   return opened;
 }
 
@@ -198,7 +216,7 @@ void Edge::setRemote(uint32_t portId, const PortRemote& remote) {
   if (found == owned_.end()) fail("no port " + std::to_string(portId));
   checkFamily(remote.rtp, found->second.family, "remote");
   checkFamily(remote.rtcp, found->second.family, "remote");
-  shardOf(portId).run([&](Shard& s) { s.port(portId).setRemote(remote); });
+  shardOf(portId).run([&](Shard& s) { s.setRemote(portId, remote); });
 }
 
 void Edge::setRoutes(const std::vector<PortRoute>& routes) {
@@ -219,34 +237,10 @@ void Edge::bypassRelays() {
   for (auto& shard : shards_) shard->run([](Shard& s) { s.bypassRelays(); });
 }
 
-std::vector<LastHeard> Edge::lastHeard() {
-  std::vector<LastHeard> all;
-  for (auto& shard : shards_) shard->run([&all](Shard& s) { s.addLastHeard(all); });
-  return all;
-}
-
-std::vector<RelayStallReport> Edge::relayStalls() {
-  std::vector<RelayStallReport> all;
-  for (auto& shard : shards_) shard->run([&all](Shard& s) { s.addRelayStalls(all); });
-  return all;
-}
-
 StreamReport Edge::closePort(uint32_t portId) {
   StreamReport report = shardOf(portId).run([&](Shard& s) { return s.closePort(portId); });
   release(portId);
-  --portCount_;
   return report;
-}
-
-std::vector<StreamReport> Edge::streamReports(const std::vector<uint32_t>& portIds) {
-  return reportEach<StreamReport>(portIds,
-                                  [](Shard& s, uint32_t id) { return s.port(id).report(); });
-}
-
-std::vector<std::optional<uint64_t>> Edge::sequencesAt(const std::vector<uint32_t>& portIds,
-                                                       int64_t atNs) {
-  return onEachId<std::optional<uint64_t>>(
-      portIds, [atNs](Shard& s, uint32_t id) { return s.port(id).sequenceAt(atNs); });
 }
 
 Stock Edge::takeStock(const std::vector<uint32_t>& portIds, const std::vector<uint32_t>& forkIds) {
@@ -262,7 +256,7 @@ Stock Edge::takeStock(const std::vector<uint32_t>& portIds, const std::vector<ui
   // A stream and its forks in one visit: what the one has, the others were to be sent.
   onEachInVisits(portIds, [&](Shard& s, size_t i) {
     Port& port = s.port(portIds[i]);
-    stock.streams[i] = port.report();
+    stock.streams[i] = s.report(port);
     size_t ranges = rangesIn(stock.streams[i]);
     for (size_t j = 0; j < forkIds.size(); ++j) {
       const bool isHere = isRemoved[j] == 0 && forkIds[j] % kThreadsMax == portIds[i] % kThreadsMax;
@@ -285,19 +279,17 @@ std::vector<uint32_t> Edge::addForks(const std::vector<AddForkOptions>& all) {
     portIds.push_back(options.portId);
     forkIds.push_back(nextId(options.portId % kThreadsMax));
   }
-  size_t count = all.size();
-  for (const auto& shard : shards_) count += shard->forkCount();
-  if (count > kForksMax)
-    fail("at most " + std::to_string(kForksMax) + " forks are there at a time");
+  std::vector<ForkLease> leases;
+  for (size_t i = 0; i < all.size(); ++i) leases.emplace_back(memory_);
   // Not of bool: shards write beside each other.
   std::vector<uint8_t> added(all.size());
   try {
     onEach(portIds, [&](Shard& s, uint32_t shard) {
       for (size_t i = 0; i < all.size(); ++i) {
         const AddForkOptions& options = all[i];
-        if (options.portId % kThreadsMax != shard) continue;
-        s.addFork(forkIds[i], options.portId, options.streamIndex, options.rtp, options.rtcp,
-                  options.from, options.pausedFrom, options.keptOut);
+        if (options.portId % kThreadsMax != shard || s.hasFork(forkIds[i])) continue;
+        s.addFork(forkIds[i], std::move(leases[i]), options.portId, options.streamIndex,
+                  options.rtp, options.rtcp, options.from, options.pausedFrom, options.keptOut);
         added[i] = 1;
       }
     });
@@ -331,10 +323,6 @@ std::vector<ForkReport> Edge::endForks(const std::vector<uint32_t>& forkIds) {
 
 std::vector<ForkReport> Edge::removeForks(const std::vector<uint32_t>& forkIds) {
   return reportEach<ForkReport>(forkIds, [](Shard& s, uint32_t id) { return s.removeFork(id); });
-}
-
-std::vector<ForkReport> Edge::forkReports(const std::vector<uint32_t>& forkIds) {
-  return reportEach<ForkReport>(forkIds, [](Shard& s, uint32_t id) { return s.fork(id).report(); });
 }
 
 OpenedCapture Edge::openCapture(const OpenCaptureOptions& options) {
@@ -414,28 +402,6 @@ void Edge::release(uint32_t id) {
   for (const uint16_t port : found->second.rtpPorts) ports_.release(port);
   owned_.erase(found);
   --load_[id % kThreadsMax];
-}
-
-std::vector<ForkSigns> Edge::forkSigns() {
-  std::vector<ForkSigns> all;
-  std::vector<std::vector<ForkSigns>> each(shards_.size());
-  std::vector<std::function<void()>> commands(shards_.size());
-  // All threads at the same time.
-  for (size_t i = 0; i < shards_.size(); ++i) {
-    commands[i] = [&, i] { shards_[i]->addForkSigns(each[i]); };
-    shards_[i]->begin(commands[i]);
-  }
-  for (size_t i = 0; i < shards_.size(); ++i) {
-    shards_[i]->finish();
-    all.insert(all.end(), each[i].begin(), each[i].end());
-  }
-  return all;
-}
-
-Counters Edge::counters() {
-  Counters sum;
-  for (auto& shard : shards_) sum.add(shard->run([](Shard& s) { return s.counters(); }));
-  return sum;
 }
 
 Inventory Edge::inventory() {

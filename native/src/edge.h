@@ -2,16 +2,19 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "clock_rates.h"
+#include "edge_memory.h"
 #include "events.h"
 #include "inventory.h"
 #include "latch.h"
 #include "shard.h"
 #include "udp.h"
+#include "view.h"
 
 namespace tandem {
 
@@ -24,6 +27,8 @@ struct EdgeOptions {
   double catchUpRate;
   int64_t rtcpIntervalNs;
   std::string cname;
+  /** See `EdgeMemory::make`. */
+  std::string memoryFile = {};
 };
 
 struct OpenedPort {
@@ -69,26 +74,35 @@ struct OpenedCapture {
   std::vector<std::pair<Address, Address>> streams;
 };
 
-/** Where a thread's packets of one stream index come from. */
-struct LegAddress {
-  uint32_t shard;
-  uint32_t streamIndex;
-  Address rtp;
-  Address rtcp;
-};
-
 /** All shards, seen from the JavaScript thread, which alone opens sockets and hands out ports and
  * ids. */
 class Edge {
  public:
   Edge(const EdgeOptions& options, EventSink& events);
+  /**
+   * Goes on with what a process that is gone left: ids, SSRCs, numbers, cursors, accounts. A port
+   * or a fork that cannot be read, or whose sockets are not among these, goes; sockets that nobody
+   * has a use for are closed. The first edge of its process, whose clock becomes that of its
+   * predecessor. Throws EDGE_MEMORY, or EDGE_FAILED where the sockets of a thread are missing.
+   *
+   * @param memoryFile by which others open the memory, if it has a name
+   */
+  Edge(UniqueFd memory, std::vector<UniqueFd> sockets, EventSink& events,
+       const std::string& memoryFile = {});
   ~Edge() { close(); }
 
   /** See precedence.h: of all threads. */
   bool takePrecedence(int niceness);
   uint32_t pickShard() const;
-  Address relayAddress(uint32_t shard) const;
-  std::pair<Address, Address> legAddress(uint32_t shard, uint32_t streamIndex, int family) const;
+  /** All that is only looked at. */
+  View& view();
+  const EdgeMemory& memory() const { return memory_; }
+
+  /** Ids that were ever given out. */
+  uint64_t idsGiven() const { return memory_.map().header().idCounter; }
+  /** Until it is told `nullopt`, the same ids are given out as after so many, and what is there by
+   * them is what was to be made: an order that was interrupted is carried out to its end. */
+  void beginAgain(std::optional<uint64_t> idsGiven) { again_ = idsGiven; }
 
   OpenedPort openPort(uint32_t shard, const Address& host, LatchPolicy latch);
   void setRemote(uint32_t portId, const PortRemote& remote);
@@ -96,18 +110,7 @@ class Edge {
   void setRoutes(const std::vector<PortRoute>& routes);
   /** Ports that lead through mediasoup go around it, as when nothing comes back. */
   void bypassRelays();
-  /** Of all ports, in no order. */
-  std::vector<LastHeard> lastHeard();
-  /** Ports that go around mediasoup without having been told to. */
-  std::vector<RelayStallReport> relayStalls();
   StreamReport closePort(uint32_t portId);
-  // One visit to each thread that a list concerns. What is returned is in the order of the list.
-  std::vector<StreamReport> streamReports(const std::vector<uint32_t>& portIds);
-
-  /** See Port::sequenceAt. */
-  std::vector<std::optional<uint64_t>> sequencesAt(const std::vector<uint32_t>& portIds,
-                                                   int64_t atNs);
-
   /** Reports on ports, and removes forks. */
   Stock takeStock(const std::vector<uint32_t>& portIds, const std::vector<uint32_t>& forkIds);
 
@@ -118,23 +121,19 @@ class Edge {
   void resumeFork(uint32_t forkId);
   std::vector<ForkReport> endForks(const std::vector<uint32_t>& forkIds);
   std::vector<ForkReport> removeForks(const std::vector<uint32_t>& forkIds);
-  std::vector<ForkReport> forkReports(const std::vector<uint32_t>& forkIds);
-  /** Of all forks, in no order. */
-  std::vector<ForkSigns> forkSigns();
 
   OpenedCapture openCapture(const OpenCaptureOptions& options);
   void setCaptureRemote(uint32_t captureId, uint32_t streamIndex, const CaptureRemote& remote);
   CaptureReport closeCapture(uint32_t captureId);
   CaptureReport captureReport(uint32_t captureId);
 
-  Counters counters();
   Inventory inventory();
   uint32_t threads() const { return static_cast<uint32_t>(shards_.size()); }
-  const std::vector<LegAddress>& legs() const { return legs_; }
   /** On each edge thread in turn. */
   void onEveryThread(const std::function<void()>& body);
   /** Closes all ports: their recorders are told goodbye. */
   void endCalls();
+  void countDroppedEvents(uint64_t all) { memory_.map().header().droppedEvents.set(all); }
   void close();
 
  private:
@@ -155,23 +154,21 @@ class Edge {
   /** @param one reports on one id of a shard */
   template <typename Report, typename One>
   std::vector<Report> reportEach(const std::vector<uint32_t>& ids, One one);
-  template <typename Report, typename One>
-  std::vector<Report> onEachId(const std::vector<uint32_t>& ids, One one);
   Shard& shardAt(uint32_t index) const;
   uint32_t nextId(uint32_t shard);
   void openLegs(const EdgeOptions& options);
   void release(uint32_t id);
 
+  EdgeMemory memory_;
+  View view_{memory_.map()};
   EdgeOptions options_;
   PortRange ports_;
   std::vector<std::unique_ptr<Shard>> shards_;
-  std::vector<LegAddress> legs_;
   /** Ports and captures, with the port numbers that each holds. */
   std::unordered_map<uint32_t, Owned> owned_;
   std::vector<size_t> load_;
-  size_t portCount_ = 0;
   size_t captureCount_ = 0;
-  uint32_t idCounter_ = 0;
+  std::optional<uint64_t> again_;
 };
 
 }  // namespace tandem

@@ -102,6 +102,12 @@ EdgeCommand readFields(WireCommand command, WireReader& reader) {
       const uint32_t magic = reader.u32();
       return HelloCommand{magic, reader.u16()};
     }
+    case WireCommand::kResume: {
+      const uint32_t magic = reader.u32();
+      const HelloCommand hello{magic, reader.u16()};
+      const uint64_t low = reader.u32();
+      return ResumeCommand{hello, low | uint64_t{reader.u32()} << 32};
+    }
     case WireCommand::kOpenPort: {
       OpenPortCommand open;
       open.shard = reader.u32();
@@ -148,22 +154,6 @@ EdgeCommand readFields(WireCommand command, WireReader& reader) {
       return StatusCommand{};
     case WireCommand::kShutdown:
       return ShutdownCommand{};
-    case WireCommand::kStreamReports:
-      return StreamReportsCommand{readIds(reader)};
-    case WireCommand::kForkReports:
-      return ForkReportsCommand{readIds(reader)};
-    case WireCommand::kForkSigns:
-      return ForkSignsCommand{};
-    case WireCommand::kLastHeard:
-      return LastHeardCommand{};
-    case WireCommand::kRelayStalls:
-      return RelayStallsCommand{};
-    case WireCommand::kSequencesAt: {
-      std::vector<uint32_t> portIds = readIds(reader);
-      return SequencesAtCommand{std::move(portIds), toTimeNs(within(reader.f64(), 0, 1e13, "at"))};
-    }
-    case WireCommand::kCounters:
-      return CountersCommand{};
   }
   throw WireError("a command that there is not");
 }

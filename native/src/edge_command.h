@@ -15,6 +15,10 @@ struct HelloCommand {
   uint32_t magic;
   uint16_t version;
 };
+struct ResumeCommand {
+  HelloCommand hello;
+  uint64_t session;
+};
 struct OpenPortCommand {
   uint32_t shard;
   Address host;
@@ -61,28 +65,12 @@ struct TakePrecedenceCommand {
 struct InventoryCommand {};
 struct StatusCommand {};
 struct ShutdownCommand {};
-struct StreamReportsCommand {
-  std::vector<uint32_t> portIds;
-};
-struct ForkReportsCommand {
-  std::vector<uint32_t> forkIds;
-};
-struct ForkSignsCommand {};
-struct LastHeardCommand {};
-struct RelayStallsCommand {};
-struct SequencesAtCommand {
-  std::vector<uint32_t> portIds;
-  int64_t atNs;
-};
-struct CountersCommand {};
 
-using EdgeCommand =
-    std::variant<HelloCommand, OpenPortCommand, SetRemoteCommand, SetRoutesCommand,
-                 ClosePortCommand, TakeStockCommand, AddForksCommand, SetForkTargetCommand,
-                 PauseForkCommand, ResumeForkCommand, EndForksCommand, RemoveForksCommand,
-                 TakePrecedenceCommand, InventoryCommand, StatusCommand, ShutdownCommand,
-                 StreamReportsCommand, ForkReportsCommand, ForkSignsCommand, LastHeardCommand,
-                 RelayStallsCommand, SequencesAtCommand, CountersCommand>;
+using EdgeCommand = std::variant<HelloCommand, OpenPortCommand, SetRemoteCommand, SetRoutesCommand,
+                                 ClosePortCommand, TakeStockCommand, AddForksCommand,
+                                 SetForkTargetCommand, PauseForkCommand, ResumeForkCommand,
+                                 EndForksCommand, RemoveForksCommand, TakePrecedenceCommand,
+                                 InventoryCommand, StatusCommand, ShutdownCommand, ResumeCommand>;
 
 /**
  * The fields of a command, all that `reader` has.

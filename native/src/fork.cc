@@ -13,8 +13,6 @@ namespace {
 
 /** Between two overrun events of one fork. */
 constexpr int64_t kOverrunTellNs = kNsPerSecond;
-/** A pause of so long ends what is sent without one. */
-constexpr int64_t kSilenceNs = kNsPerSecond;
 // Between two tries to send where the kernel does not let it, the first and those later on.
 constexpr int64_t kHoldNs = 50 * kNsPerMs;
 constexpr uint64_t kHoldGrowthMax = 8;
@@ -38,15 +36,23 @@ uint64_t findStart(const Ring& ring, const ForkStart& from) {
 
 }  // namespace
 
-Fork::Fork(uint32_t id, Port& port, LegSocket& leg, const Address& rtp, const Address& rtcp,
-           std::vector<KeptOut> keptOut)
+Fork::Fork(uint32_t id, ForkLease lease, Port& port, size_t streamIndex, LegSocket& leg,
+           const Address& rtp, const Address& rtcp, std::vector<KeptOut> keptOut)
     : id_(id),
+      lease_(std::move(lease)),
       port_(port),
       leg_(&leg),
       rtp_(rtp),
       rtcp_(rtcp),
       keptOut_(std::move(keptOut)),
-      judge_(port.ssrc(), sent_) {}
+      recent_(lease_->recent),
+      judge_(port.ssrc(), sent_) {
+  lease_->portSlot = static_cast<uint32_t>(port.slot());
+  lease_->portId = port.id();
+  lease_->streamIndex = static_cast<uint32_t>(streamIndex);
+  lease_->keptOutCount = static_cast<uint32_t>(keptOut_.size());
+  std::copy(keptOut_.begin(), keptOut_.end(), lease_.keptOut().begin());
+}
 
 bool Fork::isKeptOut(uint64_t extended) const {
   return std::any_of(keptOut_.begin(), keptOut_.end(), [extended](const KeptOut& range) {
@@ -55,6 +61,7 @@ bool Fork::isKeptOut(uint64_t extended) const {
 }
 
 void Fork::start(ShardContext& context, const ForkStart& from, std::optional<uint64_t> pausedFrom) {
+  touchAll();
   const Ring& ring = port_.ring();
   cursor_ = findStart(ring, from);
   if (from.kind == StartKind::kSequence) {
@@ -76,6 +83,7 @@ void Fork::start(ShardContext& context, const ForkStart& from, std::optional<uin
 
 void Fork::pause(uint64_t from) {
   if (state_ == ForkState::kPaused || state_ == ForkState::kEnded) return;
+  touchAll();
   const bool pausing = pause_.isSet();
   if (pausing && !pause_.hasEnd() && from > 0) return;
   const Ring& ring = port_.ring();
@@ -94,6 +102,7 @@ void Fork::pause(uint64_t from) {
 }
 
 void Fork::resume() {
+  touchAll();
   if (pause_.isSet()) {
     pause_.end(port_.ring().head());
     return;
@@ -105,12 +114,16 @@ void Fork::resume() {
 
 void Fork::end(ShardContext& context) {
   if (state_ == ForkState::kEnded) return;
+  touchAll();
   state_ = ForkState::kEnded;
   if (sentPackets_ > 0) sayBye(context);
 }
 
 void Fork::setTarget(LegSocket& leg, const Address& rtp, const Address& rtcp) {
+  leg_->forgetTouched(*this);
+  isTouched_ = false;
   leg_ = &leg;
+  touchAll();
   rtp_ = rtp;
   rtcp_ = rtcp;
   // All that was said of the other address.
@@ -124,6 +137,7 @@ void Fork::setTarget(LegSocket& leg, const Address& rtp, const Address& rtcp) {
 }
 
 void Fork::withholdUntil(uint64_t index) {
+  touchAll();
   const Ring& ring = port_.ring();
   for (cursor_ = std::max(cursor_, ring.first()); cursor_ < index; ++cursor_) {
     const Ring::Entry& entry = ring.at(cursor_);
@@ -131,10 +145,13 @@ void Fork::withholdUntil(uint64_t index) {
   }
 }
 
-void Fork::withholdPending() { withholdUntil(port_.ring().head()); }
+void Fork::withholdPending() {
+  if (cursor_ < port_.ring().head()) withholdUntil(port_.ring().head());
+}
 
 /** All that came before the pause is sent. */
 void Fork::reachPause() {
+  touchAll();
   const bool resumed = pause_.hasEnd();
   withholdUntil(resumed ? pause_.to() : port_.ring().head());
   if (!resumed) state_ = ForkState::kPaused;
@@ -159,6 +176,7 @@ bool Fork::offer(ShardContext& context) {
 }
 
 void Fork::enterCatchUp(ShardContext& context) {
+  touch();
   state_ = ForkState::kCatchingUp;
   pace_.beginAnew();
   if (listed_) return;
@@ -179,11 +197,13 @@ void Fork::holdBack(ShardContext& context, uint64_t index) {
 
 void Fork::catchUp(ShardContext& context, size_t packetsMax) {
   if (state_ != ForkState::kCatchingUp || isHeld(context)) return;
+  touch();
   const Ring& ring = port_.ring();
   if (cursor_ < ring.first()) cursor_ = ring.first();
   const uint64_t end = std::min(ring.head(), pause_.from());
   for (; cursor_ < end && isKeptOut(ring.at(cursor_).extended); ++cursor_) {
     withheld_.add(ring.at(cursor_).extended, ring.at(cursor_).arrivalNs);
+    touchAll();
     pace_.beginAnew();
   }
   if (cursor_ >= end) return;
@@ -208,6 +228,7 @@ bool Fork::settle(ShardContext& context) {
   if (state_ == ForkState::kCatchingUp && cursor_ >= pause_.from()) reachPause();
   if (state_ == ForkState::kCatchingUp) {
     if (cursor_ < port_.ring().head()) return false;
+    touch();
     state_ = ForkState::kLive;
     context.events.emit({.type = Event::Type::kForkLive, .id = id_, .address = {}});
   }
@@ -217,20 +238,23 @@ bool Fork::settle(ShardContext& context) {
 
 void Fork::onSent(ShardContext& context, const Ring::Entry& entry, bool replayed) {
   const int64_t now = context.monotonicNow;
-  if (lastSentMonotonicNs_ == 0 || now - lastSentMonotonicNs_ > kSilenceNs)
+  if (lastSentMonotonicNs_ == 0 || now - lastSentMonotonicNs_ > kForkSilenceNs)
     sendingSinceNs_ = nowNs();
   lastSentMonotonicNs_ = now;
+  if (unsendable_ || replayed) accountHasChanged_ = true;
   unsendable_.reset();
   drops_ = 0;
+  touch();
   ++sentPackets_;
   sentBytes_ += entry.size;
   sentOctets_ += static_cast<uint64_t>(entry.size - entry.headerBytes);
-  sent_.add(entry.extended, entry.arrivalNs);
+  if (sent_.add(entry.extended, entry.arrivalNs)) accountHasChanged_ = true;
   recent_.add(entry.extended, now);
   if (replayed) replayed_.add(entry.extended, entry.arrivalNs);
 }
 
 void Fork::onUnsendable(ShardContext& context, uint64_t index, int error) {
+  touchAll();
   ++sendErrors_;
   if (unsendable_) {
     ++unsendable_->count;
@@ -245,6 +269,7 @@ void Fork::onUnsendable(ShardContext& context, uint64_t index, int error) {
 }
 
 void Fork::onDropped(ShardContext& context, uint64_t index, int error) {
+  touch();
   if (++drops_ > kDropsMax) {
     onUnsendable(context, index, error);
     ++context.counters.sendErrors;
@@ -254,6 +279,7 @@ void Fork::onDropped(ShardContext& context, uint64_t index, int error) {
 }
 
 void Fork::onUnreachable(ShardContext& context, std::optional<uint16_t> sequence) {
+  touchAll();
   const int64_t now = nowNs();
   const uint64_t quoted = sequence && !sent_.empty() ? extendNear(sent_.last(), *sequence) : 0;
   // Anybody can send ICMP; only who saw the packet on its way knows what was in it.
@@ -270,6 +296,7 @@ void Fork::onUnreachable(ShardContext& context, std::optional<uint16_t> sequence
 }
 
 void Fork::onRtcp(ShardContext& context, uint8_t* data, size_t size, int64_t arrivalNs) {
+  touchAll();
   // What it names before what it counts: then the counts need not prove anything.
   judge_.onRanges(data, size);
   forEachReportBlock(data, size, [&](const ReportBlock& block, uint32_t reporter) {
@@ -323,6 +350,7 @@ void Fork::tick(ShardContext& context) {
         {.type = Event::Type::kForkOverrun, .id = id_, .address = {}, .packets = overrunUntold_});
     overrunUntold_ = 0;
     overrunToldNs_ = now;
+    touchAll();
   }
   if (context.reportSlice == 0) return;
   if (state_ == ForkState::kEnded) {
@@ -331,11 +359,13 @@ void Fork::tick(ShardContext& context) {
   }
   if (state_ == ForkState::kPaused || sentPackets_ == 0 || !rtcpTimes_.reportIsDue(now)) return;
   rtcpTimes_.onReport(now, context.rtcpIntervalNs, context.random());
+  touchAll();
   sendReport(context, false);
 }
 
 void Fork::sayBye(ShardContext& context) {
   rtcpTimes_.onBye(sendReport(context, true), context.monotonicNow);
+  touchAll();
 }
 
 uint32_t Fork::sendReport(ShardContext& context, bool bye) {
@@ -349,66 +379,6 @@ uint32_t Fork::sendReport(ShardContext& context, bool bye) {
   leg_->sendRtcp(context, *this, packet, size);
   context.reportSlice -= std::min<size_t>(context.reportSlice, 1);
   return toCompactNtp(now);
-}
-
-ForkReport Fork::report() const {
-  ForkReport report;
-  report.forkId = id_;
-  // What waits for the next slice is on its way yet.
-  const bool isLevel = cursor_ >= port_.ring().head();
-  report.state = state_ == ForkState::kLive && !isLevel ? ForkState::kCatchingUp : state_;
-  report.sentPackets = sentPackets_;
-  report.sentBytes = sentBytes_;
-  report.sendErrors = sendErrors_;
-  report.sent = sent_.list();
-  report.replayed = replayed_.list();
-  report.overrun = overrun_.list();
-  report.withheld = withheld_.list();
-  report.refused = refused_;
-  report.unsendable = unsendable_;
-  reportOnReports(report);
-  return report;
-}
-
-void Fork::reportOnReports(ForkReport& report) const {
-  report.receiverReport = receiverReport_;
-  report.receiverReports = receiverReports_;
-  report.reportsRanges = judge_.reportsRanges();
-  report.confirmed = timed(judge_.confirmed().list(), report.sent);
-  Spans denied = judge_.denied();
-  const ReportJudge::Bounds lost = judge_.lost();
-  report.lostAtLeast = lost.atLeast;
-  report.lostAtMost = lost.atMost;
-  if (receiverReport_ && receiverReport_->isFinal) {
-    // What lies behind the highest did not come any more; until that is settled, perhaps.
-    const bool isSettled = rtcpTimes_.isSettled();
-    const SpanList behind = difference(judge_.behind(), judge_.confirmed().list());
-    if (!judge_.reportsRanges()) {
-      report.lostAtMost += sizeOf(behind);
-      if (isSettled) report.lostAtLeast += sizeOf(behind);
-    } else if (isSettled) {
-      denied.unite(behind);
-    }
-  }
-  report.denied = timed(denied.list(), report.sent);
-}
-
-ForkSigns Fork::signs() const {
-  ForkSigns signs;
-  signs.forkId = id_;
-  signs.receiverReports = hearingReports_;
-  signs.reportedNs = heardNs_;
-  signs.sentSinceReport = sentPackets_ - sentBeforeReport_;
-  if (receiverReport_) signs.fractionLost = receiverReport_->fractionLost;
-  const bool isSending =
-      lastSentMonotonicNs_ != 0 && monotonicNs() - lastSentMonotonicNs_ < kSilenceNs;
-  signs.sendingSinceNs = isSending ? sendingSinceNs_ : 0;
-  signs.refusedNs = refused_ ? refused_->atNs : 0;
-  signs.doubtedNs = doubtedNs_;
-  signs.unsendableNs = unsendable_ ? unsendable_->atNs : 0;
-  signs.isLive = state_ == ForkState::kLive && cursor_ == port_.ring().head();
-  signs.isSettled = rtcpTimes_.isSettled();
-  return signs;
 }
 
 }  // namespace tandem

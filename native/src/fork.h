@@ -14,6 +14,7 @@
 #include "ring.h"
 #include "sent_log.h"
 #include "shard_context.h"
+#include "shm_ranges.h"
 
 namespace tandem {
 
@@ -27,12 +28,6 @@ struct ForkStart {
   uint64_t extended = 0;
 };
 
-/** Extended sequence numbers, inclusive. */
-struct KeptOut {
-  uint64_t first;
-  uint64_t last;
-};
-
 /**
  * A cursor over a port's ring, on its way to one recorder. Live, it follows the head; behind, it is
  * paced until it reaches it, in order all the time, since what arrives meanwhile simply lies
@@ -41,10 +36,12 @@ struct KeptOut {
 class Fork {
  public:
   /** `keptOut`: never sent, however far behind the fork begins. */
-  Fork(uint32_t id, Port& port, LegSocket& leg, const Address& rtp, const Address& rtcp,
-       std::vector<KeptOut> keptOut);
+  Fork(uint32_t id, ForkLease lease, Port& port, size_t streamIndex, LegSocket& leg,
+       const Address& rtp, const Address& rtcp, std::vector<KeptOut> keptOut);
 
   uint32_t id() const { return id_; }
+  size_t slot() const { return lease_.slot(); }
+  void show() { lease_.show(id_); }
   Port& port() { return port_; }
   LegSocket& leg() { return *leg_; }
   const Address& rtp() const { return rtp_; }
@@ -81,6 +78,7 @@ class Fork {
   void onEvict(const Ring::Entry& entry, uint64_t index) {
     if (index < cursor_ || state_ == ForkState::kEnded) return;
     cursor_ = index + 1;
+    touchAll();
     if (pause_.covers(index) || isKeptOut(entry.extended)) {
       withheld_.add(entry.extended, entry.arrivalNs);
       return;
@@ -90,7 +88,10 @@ class Fork {
   }
   void onSent(ShardContext& context, const Ring::Entry& entry, bool replayed);
   /** The packet itself cannot be sent: it is left out. */
-  void onSendError() { ++sendErrors_; }
+  void onSendError() {
+    ++sendErrors_;
+    touch();
+  }
   /** The kernel does not take what goes there: it is tried again, less and less often. */
   void onUnsendable(ShardContext& context, uint64_t index, int error);
   /** Dropped on its way out of this host: as a queue there does that is full for a moment, or a
@@ -106,8 +107,25 @@ class Fork {
    * reaches. */
   void tick(ShardContext& context);
 
-  ForkReport report() const;
-  ForkSigns signs() const;
+  /** Goes on where a predecessor was. Throws EDGE_MEMORY. @param chunks those of its lists are
+   * added
+   */
+  void restore(ShardContext& context, std::vector<uint32_t>& chunks);
+  /** A predecessor had sent that, in the leg's flush of that number, which it may have accounted
+   * for.
+   */
+  void onSentBefore(ShardContext& context, uint64_t flush, uint64_t index, bool replayed);
+  /** When all is known that a predecessor sent. */
+  void goOn(ShardContext& context);
+
+  // Of what is known of it in shared memory.
+  /** Something has changed that is shown when its leg has sent what it has. */
+  void touch();
+  /** Also of what does not change with each packet. */
+  void touchAll();
+  void publish(ShardContext& context);
+  /** It goes: its lists are given back. */
+  void giveLists(ShardContext& context);
 
  private:
   void enterCatchUp(ShardContext& context);
@@ -121,9 +139,11 @@ class Fork {
   /** Returns its NTP time as a receiver report echoes it. */
   uint32_t sendReport(ShardContext& context, bool bye);
   void sayBye(ShardContext& context);
-  void reportOnReports(ForkReport& report) const;
+  ForkProgress progressRecord(ShardContext& context);
+  ForkAccount accountRecord(ShardContext& context);
 
   const uint32_t id_;
+  ForkLease lease_;
   Port& port_;
   LegSocket* leg_;
   Address rtp_;
@@ -142,7 +162,7 @@ class Fork {
   uint64_t sentOctets_ = 0;
   uint64_t sendErrors_ = 0;
   SentLog sent_;
-  RecentlySent recent_;
+  RecentlySent& recent_;
   Ranges replayed_;
   Ranges overrun_;
   Ranges withheld_;
@@ -165,6 +185,18 @@ class Fork {
   uint64_t hearingReports_ = 0;
   int64_t heardNs_ = 0;
   uint64_t sentBeforeReport_ = 0;
+
+  bool isTouched_ = false;
+  bool accountHasChanged_ = true;
+  /** The newest flush of the leg that a predecessor had accounted for. */
+  uint64_t restoredFlush_ = 0;
+  SharedRanges sentList_;
+  SharedRanges replayedList_;
+  SharedRanges overrunList_;
+  SharedRanges withheldList_;
+  SharedList<SentLog::Late> lateList_;
+  SharedList<Span> confirmedList_;
+  SharedList<Span> deniedList_;
 };
 
 }  // namespace tandem

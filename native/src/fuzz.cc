@@ -106,8 +106,12 @@ bool fuzzChannel(const uint8_t* data, size_t size) {
 bool fuzzRtp(const uint8_t* data, size_t size) {
   // State is kept, so that jumps and restarts come out of one input after another. Bounds are
   // small, to be reached often.
-  static Normaliser normaliser;
-  static Ring ring({kNsPerSecond, 128 * 1024});
+  static RecentPackets::Memory recent;
+  static Normaliser normaliser(recent);
+  static const RingLimits limits{kNsPerSecond, 128 * 1024};
+  static std::vector<uint64_t> ringMemory(Ring::bytesOf(limits) / sizeof(uint64_t) + 1);
+  static Ring ring(limits, reinterpret_cast<uint8_t*>(ringMemory.data()),
+                   [](const uint8_t*, size_t) { return true; });
   static Ranges ranges;
   static Reception reception;
   static RangeReporter rangeReporter;

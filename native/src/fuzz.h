@@ -11,5 +11,8 @@ bool fuzzRtp(const uint8_t* data, size_t size);
 bool fuzzRtcp(const uint8_t* data, size_t size);
 /** What somebody says to the edge: true if all of it are commands. None is run. */
 bool fuzzChannel(const uint8_t* data, size_t size);
+/** Memory of an edge that somebody has written into; true if a view of it is opened all the same.
+ */
+bool fuzzMemory(const uint8_t* data, size_t size);
 
 }  // namespace tandem

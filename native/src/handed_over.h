@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -18,32 +19,49 @@ class HandedOver {
     uint32_t timestamp;
     uint32_t digest;
   };
+  using Memory = std::array<Packet, kHandedOverMax>;
+  /** Which there are: neither ever goes back. */
+  struct Bounds {
+    uint64_t first = 0;
+    uint64_t end = 0;
+  };
+
+  /** @param memory where they lie: a successor finds them there by their bounds */
+  explicit HandedOver(Memory& memory) : memory_(memory) {}
 
   /** The oldest is forgotten when there are too many. */
   void add(const Packet& packet) {
-    if (size() == kHandedOverMax) ++first_;
-    packets_[end_++ % kHandedOverMax] = packet;
+    if (bounds_.end - bounds_.first == kHandedOverMax) ++bounds_.first;
+    memory_[bounds_.end++ % kHandedOverMax] = packet;
   }
 
   /** What was given before it and did not come before it comes no more. One that is not known is
    * taken for the oldest: nothing may be heard twice. */
   void cameBack(uint32_t timestamp, uint32_t digest) {
-    for (uint64_t at = first_; at < end_; ++at) {
-      const Packet& packet = packets_[at % kHandedOverMax];
+    for (uint64_t number = bounds_.first; number < bounds_.end; ++number) {
+      const Packet& packet = at(number);
       if (packet.timestamp != timestamp || packet.digest != digest) continue;
-      first_ = at + 1;
+      bounds_.first = number + 1;
       return;
     }
-    if (size() > 0) ++first_;
+    if (bounds_.first < bounds_.end) ++bounds_.first;
   }
 
-  size_t size() const { return static_cast<size_t>(end_ - first_); }
-  const Packet& operator[](size_t i) const { return packets_[(first_ + i) % kHandedOverMax]; }
+  void clear() { bounds_.first = bounds_.end; }
+
+  const Bounds& bounds() const { return bounds_; }
+  const Packet& at(uint64_t number) const { return memory_[number % kHandedOverMax]; }
+
+  /** Those of a predecessor, whatever they are. */
+  void restore(const Bounds& bounds) {
+    bounds_.end = bounds.end;
+    const uint64_t oldest = bounds.end - std::min<uint64_t>(bounds.end, kHandedOverMax);
+    bounds_.first = std::clamp(bounds.first, oldest, bounds.end);
+  }
 
  private:
-  std::array<Packet, kHandedOverMax> packets_{};
-  uint64_t first_ = 0;
-  uint64_t end_ = 0;
+  Memory& memory_;
+  Bounds bounds_;
 };
 
 }  // namespace tandem

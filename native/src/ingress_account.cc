@@ -6,7 +6,7 @@
 
 namespace tandem {
 
-void IngressAccount::add(uint64_t extended, int64_t atNs, uint32_t droppedBefore) {
+bool IngressAccount::add(uint64_t extended, int64_t atNs, uint32_t droppedBefore) {
   lastNs_ = atNs;
   const bool isBehind = !received_.list().empty() && extended < received_.list().back().last;
   if (droppedBefore > 0) attribute(extended, atNs, droppedBefore);
@@ -15,6 +15,7 @@ void IngressAccount::add(uint64_t extended, int64_t atNs, uint32_t droppedBefore
   } else if (isBehind) {
     ++reordered_;
   }
+  return droppedBefore > 0;
 }
 
 /** The gap before a packet is ours as far as the kernel dropped so many just there. Where it is
@@ -33,7 +34,9 @@ void IngressAccount::attribute(uint64_t extended, int64_t atNs, uint32_t drops) 
 void IngressAccount::addChange(const SsrcChange& change) {
   ++changeCount_;
   changes_.push_back(change);
-  if (changes_.size() > kSsrcChangesMax) changes_.pop_front();
+  if (changes_.size() <= kSsrcChangesMax) return;
+  changes_.pop_front();
+  changesUnchanged_ = 0;
 }
 
 std::vector<Range> IngressAccount::stillMissing() const {
@@ -57,7 +60,6 @@ void IngressAccount::report(StreamReport& report) const {
   report.bytes = bytes_;
   report.duplicates = duplicates_;
   report.reordered = reordered_;
-  report.refused = refused_;
   report.kernelDrops = kernelDrops_;
   report.received = received_.list();
   report.rangesJoined = received_.joinedCount();
@@ -65,6 +67,29 @@ void IngressAccount::report(StreamReport& report) const {
   report.dropped = stillMissing();
   report.ssrcChanges.assign(changes_.begin(), changes_.end());
   report.ssrcChangeCount = changeCount_;
+}
+
+void IngressAccount::record(PortIngress& ingress) const {
+  ingress.packets = packets_;
+  ingress.bytes = bytes_;
+  ingress.duplicates = duplicates_;
+  ingress.reordered = reordered_;
+  ingress.kernelDrops = kernelDrops_;
+  ingress.lastNs = lastNs_;
+}
+
+void IngressAccount::restore(const PortIngress& ingress, uint64_t changeCount, Ranges received,
+                             Ranges dropped, const std::vector<SsrcChange>& changes) {
+  packets_ = ingress.packets;
+  bytes_ = ingress.bytes;
+  duplicates_ = ingress.duplicates;
+  reordered_ = ingress.reordered;
+  kernelDrops_ = ingress.kernelDrops;
+  lastNs_ = ingress.lastNs;
+  received_ = std::move(received);
+  dropped_ = std::move(dropped);
+  changes_.assign(changes.begin(), changes.end());
+  changeCount_ = changeCount;
 }
 
 }  // namespace tandem

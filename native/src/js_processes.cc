@@ -1,7 +1,7 @@
 #include "js_processes.h"
 
-#include "error.h"
 #include "file_lock.h"
+#include "js_guard.h"
 #include "js_read.h"
 #include "peer_credentials.h"
 #include "service_notify.h"
@@ -13,13 +13,7 @@ namespace {
 template <typename Body>
 Napi::Function guardedFunction(Napi::Env env, Body body) {
   return Napi::Function::New(env, [body](const Napi::CallbackInfo& info) -> Napi::Value {
-    try {
-      return body(info);
-    } catch (const EdgeError& error) {
-      Napi::Error thrown = Napi::Error::New(info.Env(), error.what());
-      thrown.Set("code", Napi::String::New(info.Env(), error.code()));
-      throw thrown;
-    }
+    return guarded(info.Env(), [&] { return body(info); });
   });
 }
 

@@ -118,6 +118,15 @@ uint64_t readSequence(const Napi::Value& value, const char* field) {
   return static_cast<uint64_t>(readWithin(value, 0, 9e15, field));
 }
 
+std::vector<UniqueFd> takeDescriptors(const Napi::Value& value, const char* field) {
+  constexpr double kDescriptorMax = 1 << 20;
+  const Napi::Array list = readArray(value, field);
+  std::vector<UniqueFd> descriptors;
+  for (uint32_t i = 0; i < list.Length(); ++i)
+    descriptors.emplace_back(static_cast<int>(readWithin(list.Get(i), 0, kDescriptorMax, field)));
+  return descriptors;
+}
+
 Napi::Object readObject(const Napi::Value& value, const char* field) {
   if (!value.IsObject()) fail(std::string(field) + " is not an object");
   return value.As<Napi::Object>();
@@ -177,6 +186,8 @@ EdgeOptions readEdgeOptions(const Napi::Value& value) {
   options.rtcpIntervalNs = static_cast<int64_t>(
       readWithin(object.Get("rtcpIntervalMs"), 1, 3.6e6, "rtcpIntervalMs") * kNsPerMs);
   options.cname = readString(object.Get("cname"), "cname");
+  const Napi::Value memoryFile = object.Get("memoryFile");
+  if (!memoryFile.IsUndefined()) options.memoryFile = readString(memoryFile, "memoryFile");
   return options;
 }
 

@@ -29,6 +29,8 @@ std::vector<uint32_t> readIds(const Napi::Value& value);
 std::vector<AddForkOptions> readAddForks(const Napi::Value& value);
 CaptureRemote readCaptureRemote(const Napi::Value& value);
 OpenCaptureOptions readOpenCapture(const Napi::Value& value);
+/** Descriptors, which are the caller's from then on. */
+std::vector<UniqueFd> takeDescriptors(const Napi::Value& value, const char* field);
 Napi::Object readObject(const Napi::Value& value, const char* field);
 std::string readString(const Napi::Value& value, const char* field);
 

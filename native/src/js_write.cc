@@ -44,6 +44,11 @@ void set(Napi::Object& object, const char* name, uint64_t value) {
   object.Set(name, static_cast<double>(value));
 }
 
+const char* nameOf(int error) {
+  const char* name = strerrorname_np(error);
+  return name == nullptr ? "EUNKNOWN" : name;
+}
+
 Napi::Value toJs(Napi::Env env, const ForkReport& report) {
   static constexpr const char* kStates[] = {"catching-up", "live", "paused", "ended"};
   Napi::Object object = Napi::Object::New(env);
@@ -68,7 +73,7 @@ Napi::Value toJs(Napi::Env env, const ForkReport& report) {
     unsendable.Set("at", toMs(report.unsendable->atNs));
     set(unsendable, "sequence", report.unsendable->extended);
     set(unsendable, "count", report.unsendable->count);
-    unsendable.Set("errno", strerrorname_np(report.unsendable->error));
+    unsendable.Set("errno", nameOf(report.unsendable->error));
     object.Set("unsendable", unsendable);
   }
   if (report.receiverReport) {

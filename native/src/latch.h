@@ -72,6 +72,11 @@ class Latch {
     return take(from, atNs);
   }
 
+  /** Whoever has it was heard then. */
+  void heard(int64_t atNs) {
+    if (latched_) lastNs_ = atNs;
+  }
+
   /** For RTCP muxed with RTP: taken from where RTP comes from, without latching on it. */
   Refusal admits(const Address& from) const {
     if (latched_ && from == *latched_) return Refusal::kNone;

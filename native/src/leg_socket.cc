@@ -70,7 +70,10 @@ bool LegSocket::queue(ShardContext& context, Fork& fork, uint64_t index, bool re
   const Ring& ring = fork.port().ring();
   const Ring::Entry& entry = ring.at(index);
   vectors_[queued_] = {const_cast<uint8_t*>(ring.data(entry)), entry.size};
-  msghdr& header = messages_[queued_].msg_hdr;
+  record_.messages[queued_].msg_len = 0;
+  record_.items[queued_] = {static_cast<uint32_t>(fork.slot()), fork.id(), index,
+                            replayed ? 1u : 0u};
+  msghdr& header = record_.messages[queued_].msg_hdr;
   header.msg_name = const_cast<sockaddr*>(fork.rtp().raw());
   header.msg_namelen = fork.rtp().length();
   header.msg_iov = &vectors_[queued_];
@@ -81,6 +84,10 @@ bool LegSocket::queue(ShardContext& context, Fork& fork, uint64_t index, bool re
 }
 
 void LegSocket::flush(ShardContext& context) {
+  if (queued_ == 0) return;
+  ++record_.flush;
+  record_.count.set(queued_);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   const int fd = sockets_.rtp.fd.get();
   int retries = 0;
   int retriesOfMessage = 0;
@@ -97,7 +104,7 @@ void LegSocket::flush(ShardContext& context) {
       for (end = next + 1; end < queued_ && !items_[end].fork->isHeld(context);) ++end;
     }
     const int done =
-        sendmmsg(fd, &messages_[next], static_cast<unsigned>(end - next), MSG_DONTWAIT);
+        sendmmsg(fd, &record_.messages[next], static_cast<unsigned>(end - next), MSG_DONTWAIT);
     if (done > 0) {
       for (const size_t sent = next + static_cast<size_t>(done); next < sent; ++next) {
         const Item& item = items_[next];
@@ -147,6 +154,14 @@ void LegSocket::flush(ShardContext& context) {
     retriesOfMessage = 0;
   }
   queued_ = 0;
+  // Who has sent is known before the next messages take the place of these.
+  publishTouched(context);
+  record_.count.set(0);
+}
+
+void LegSocket::publishTouched(ShardContext& context) {
+  for (Fork* fork : touched_) fork->publish(context);
+  touched_.clear();
 }
 
 void LegSocket::giveBack(ShardContext& context, size_t from) {
@@ -181,19 +196,34 @@ void LegSocket::onRtcpReady(ShardContext& context) {
 
 void LegSocket::receive(ShardContext& context, int fd, ReadState& state) {
   const uint32_t before = state.drops;
-  const size_t count = context.batch.receive(fd, state);
+  const SocketKind kind = fd == sockets_.rtp.fd.get() ? SocketKind::kLegRtp : SocketKind::kLegRtcp;
+  const size_t count = context.batch.receive(fd, state, BatchRecord::ownerOf(kind, number_));
   context.counters.kernelDrops += state.drops - before;
+  takeBatch(context, count);
+}
+
+void LegSocket::takeLeft(ShardContext& context) {
+  ReadState state;
+  takeBatch(context, context.batch.receiveLeft(state));
+}
+
+void LegSocket::skipDrops() {
+  rtpReads_.drops = dropsOf(sockets_.rtp.fd.get());
+  rtcpReads_.drops = dropsOf(sockets_.rtcp.fd.get());
+}
+
+void LegSocket::takeBatch(ShardContext& context, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     Datagram& datagram = context.batch[i];
     if (datagram.truncated || !isRtcp(datagram.data, datagram.size)) {
       context.countRefusal(Refusal::kMalformedRtcp);
       continue;
     }
-    auto found = byRtcp_.find(datagram.from);
+    auto found = byRtcp_.find(*datagram.from);
     if (found == byRtcp_.end()) {
-      found = byRtp_.find(datagram.from);
+      found = byRtp_.find(*datagram.from);
       if (found == byRtp_.end()) {
-        if (former_.knows(datagram.from, context.monotonicNow)) {
+        if (former_.knows(*datagram.from, context.monotonicNow)) {
           ++context.counters.rtcpIn;
         } else {
           context.countRefusal(Refusal::kStranger);
@@ -204,6 +234,8 @@ void LegSocket::receive(ShardContext& context, int fd, ReadState& state) {
     ++context.counters.rtcpIn;
     found->second->onRtcp(context, datagram.data, datagram.size, datagram.arrivalNs);
   }
+  publishTouched(context);
+  context.batch.done();
 }
 
 size_t LegSocket::drainErrors(ShardContext& context, int fd, bool rtp) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <optional>
 #include <unordered_map>
+#include <vector>
 
 #include "address.h"
 #include "former_peers.h"
@@ -23,7 +24,8 @@ class Fork;
  */
 class LegSocket {
  public:
-  explicit LegSocket(UdpPair sockets) : sockets_(std::move(sockets)) {}
+  LegSocket(UdpPair sockets, LegSendRecord& record, size_t number)
+      : sockets_(std::move(sockets)), record_(record), number_(number) {}
 
   const UdpPair& sockets() const { return sockets_; }
   Source& rtpSource() { return rtpReady_; }
@@ -38,6 +40,18 @@ class LegSocket {
   bool queue(ShardContext& context, Fork& fork, uint64_t index, bool replayed);
   void flush(ShardContext& context);
   void sendRtcp(ShardContext& context, Fork& fork, const uint8_t* data, size_t size);
+  /** What a predecessor had received, and not yet accounted for. */
+  void takeLeft(ShardContext& context);
+  /** A predecessor has counted those. */
+  void skipDrops();
+
+  /** Of the last flush, which forks that are shown know of. */
+  uint64_t flushNumber() const { return record_.flush; }
+  /** Forks of which something has changed since it was shown, while nothing is queued. */
+  void touched(Fork& fork) { touched_.push_back(&fork); }
+  void forgetTouched(Fork& fork) { std::erase(touched_, &fork); }
+  void publishTouched(ShardContext& context);
+
   /** A new wake-up: a buffer that was full may have room again. */
   void unblock() { blocked_ = false; }
 
@@ -52,6 +66,7 @@ class LegSocket {
   void onRtpReady(ShardContext& context);
   void onRtcpReady(ShardContext& context);
   void receive(ShardContext& context, int fd, ReadState& state);
+  void takeBatch(ShardContext& context, size_t count);
   /** Reads the socket's error queue and tells the forks; returns how many errors there were. */
   size_t drainErrors(ShardContext& context, int fd, bool rtp);
   void onIcmp(ShardContext& context, msghdr& header, const Address& to, const uint8_t* quoted,
@@ -59,12 +74,15 @@ class LegSocket {
   void giveBack(ShardContext& context, size_t from);
 
   UdpPair sockets_;
+  LegSendRecord& record_;
+  /** Among the thread's. */
+  const size_t number_;
+  std::vector<Fork*> touched_;
   Ready<LegSocket, &LegSocket::onRtpReady> rtpReady_{*this};
   Ready<LegSocket, &LegSocket::onRtcpReady> rtcpReady_{*this};
   ForkMap byRtp_;
   ForkMap byRtcp_;
   FormerPeers former_;
-  std::array<mmsghdr, kSendBatch> messages_{};
   std::array<iovec, kSendBatch> vectors_{};
   std::array<Item, kSendBatch> items_{};
   size_t queued_ = 0;

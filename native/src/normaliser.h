@@ -13,6 +13,45 @@
 
 namespace tandem {
 
+/** All that a Normaliser knows, but for the packets of late. Trivial to copy. */
+class NormaliserState {
+ protected:
+  /** Packets of one SSRC that follow each other by number. */
+  struct Run {
+    uint32_t ssrc = 0;
+    uint16_t highestIn = 0;
+    uint16_t sequenceOffset = 0;
+    uint32_t timestampOffset = 0;
+    /** As the sender wrote it, of the highest packet. */
+    uint32_t lastTimestamp = 0;
+    int64_t lastArrivalNs = 0;
+    /** Extended number that it began with; what is late never comes before it. */
+    uint64_t base = 0;
+  };
+  /** A run that was left for a packet which nothing has confirmed yet. */
+  struct LeftRun {
+    Run run;
+    uint64_t highest;
+  };
+
+  Run current_;
+  std::optional<LeftRun> before_;
+  Run previous_;
+  uint64_t highest_ = 0;
+  uint64_t previousHighest_ = 0;
+  int64_t lastArrivalNs_ = 0;
+  int64_t changedAtNs_ = 0;
+  double packetMs_ = 20;
+  double candidateMs_ = 0;
+  uint32_t lastTimestamp_ = 0;
+  uint32_t clockHz_ = 8000;
+  uint16_t recentGeneration_ = 1;
+  uint8_t payloadType_ = 0;
+  bool started_ = false;
+  bool hasPrevious_ = false;
+  bool runIsNew_ = false;
+};
+
 /**
  * One continuous stream out of what a sender sends, whatever it does with its SSRC and sequence
  * numbers. Within one SSRC all distances are kept, so an upstream loss stays a gap. When the sender
@@ -24,8 +63,10 @@ namespace tandem {
  * with it, the sender started anew with it; where that one goes on as before, it was a stray, and
  * the stream goes on behind it as before. No gap comes of either.
  */
-class Normaliser {
+class Normaliser : private NormaliserState {
  public:
+  explicit Normaliser(RecentPackets::Memory& recent) : recent_(recent) {}
+
   struct Output {
     uint64_t extended;
     uint16_t sequence;
@@ -59,6 +100,13 @@ class Normaliser {
     return advance(in, arrivalNs, rates);
   }
 
+  const NormaliserState& state() const { return *this; }
+  /** Goes on where another one stopped, whose packets of late it has. */
+  void restore(const NormaliserState& state) {
+    static_cast<NormaliserState&>(*this) = state;
+    recent_.restore(recentGeneration_);
+  }
+
   bool started() const { return started_; }
   Kinship kinshipOf(uint32_t ssrc) const {
     return started_ && ssrc == current_.ssrc ? Kinship::kSsrc : Kinship::kNone;
@@ -84,24 +132,6 @@ class Normaliser {
   }
 
  private:
-  /** Packets of one SSRC that follow each other by number. */
-  struct Run {
-    uint32_t ssrc = 0;
-    uint16_t highestIn = 0;
-    uint16_t sequenceOffset = 0;
-    uint32_t timestampOffset = 0;
-    /** As the sender wrote it, of the highest packet. */
-    uint32_t lastTimestamp = 0;
-    int64_t lastArrivalNs = 0;
-    /** Extended number that it began with; what is late never comes before it. */
-    uint64_t base = 0;
-  };
-  /** A run that was left for a packet which nothing has confirmed yet. */
-  struct LeftRun {
-    Run run;
-    uint64_t highest;
-  };
-
   // RFC 3550 appendix A.1.
   static constexpr int32_t kDropoutMax = 3000;
   static constexpr int32_t kMisorderMax = 100;
@@ -155,6 +185,7 @@ class Normaliser {
     changedAtNs_ = arrivalNs;
     before_.reset();
     recent_.clear();
+    recentGeneration_ = recent_.generation();
     beginRun(in, arrivalNs, rates);
     Output out = advance(in, arrivalNs, rates);
     out.changedFrom = previous_.ssrc;
@@ -291,22 +322,7 @@ class Normaliser {
     candidateMs_ = ms;
   }
 
-  Run current_;
-  std::optional<LeftRun> before_;
-  Run previous_;
   RecentPackets recent_;
-  uint64_t highest_ = 0;
-  uint64_t previousHighest_ = 0;
-  int64_t lastArrivalNs_ = 0;
-  int64_t changedAtNs_ = 0;
-  double packetMs_ = 20;
-  double candidateMs_ = 0;
-  uint32_t lastTimestamp_ = 0;
-  uint32_t clockHz_ = 8000;
-  uint8_t payloadType_ = 0;
-  bool started_ = false;
-  bool hasPrevious_ = false;
-  bool runIsNew_ = false;
 };
 
 }  // namespace tandem

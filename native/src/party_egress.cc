@@ -1,6 +1,6 @@
 #include "party_egress.h"
 
-#include <array>
+#include <atomic>
 
 #include "clock.h"
 
@@ -8,51 +8,50 @@ namespace tandem {
 
 namespace {
 
-bool sendOne(int fd, const Address& to, const void* data, size_t size) {
-  return sendto(fd, data, size, MSG_DONTWAIT, to.raw(), to.length()) >= 0;
-}
-
-size_t sendMany(int fd, const Address& to, const iovec* packets, size_t count) {
-  std::array<mmsghdr, kReceiveBatch> messages{};
+/** Returns how many were sent. A successor finds in `record` which. */
+size_t sendMany(ReceiveBatch& batch, PartySendRecord& record, int fd, const Address& to,
+                OutgoingPacket* packets, size_t count) {
   for (size_t i = 0; i < count; ++i) {
-    msghdr& header = messages[i].msg_hdr;
-    header.msg_name = const_cast<sockaddr*>(to.raw());
-    header.msg_namelen = to.length();
-    header.msg_iov = const_cast<iovec*>(&packets[i]);
-    header.msg_iovlen = 1;
+    mmsghdr& message = record.messages[i];
+    message.msg_len = 0;
+    message.msg_hdr.msg_name = const_cast<sockaddr*>(to.raw());
+    message.msg_hdr.msg_namelen = to.length();
+    message.msg_hdr.msg_iov = packets[i].parts.data();
+    message.msg_hdr.msg_iovlen = packets[i].partCount;
+    record.datagrams[i] = packets[i].datagram;
   }
+  record.batch = batch.number();
+  record.count.set(count);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   size_t sent = 0;
   for (size_t next = 0; next < count;) {
     const int done =
-        sendmmsg(fd, &messages[next], static_cast<unsigned>(count - next), MSG_DONTWAIT);
+        sendmmsg(fd, &record.messages[next], static_cast<unsigned>(count - next), MSG_DONTWAIT);
     if (done > 0) sent += static_cast<size_t>(done);
     next += done > 0 ? static_cast<size_t>(done) : 1;
   }
+  for (size_t i = 0; i < count; ++i) batch.sentOn(packets[i].datagram);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  record.count.set(0);
   return sent;
 }
 
 }  // namespace
 
-void PartyEgress::sendRtp(ShardContext& context, int fd, const Address& to, const iovec* packets,
+void PartyEgress::sendRtp(ShardContext& context, int fd, const Address& to, OutgoingPacket* packets,
                           size_t count) {
-  const size_t sent = count == 1 ? sendOne(fd, to, packets[0].iov_base, packets[0].iov_len)
-                                 : sendMany(fd, to, packets, count);
-  packets_ += sent;
-  errors_ += count - sent;
+  const size_t sent = sendMany(context.batch, context.record.party, fd, to, packets, count);
+  slot_.egressPackets.add(sent);
+  slot_.egressErrors.add(count - sent);
   context.counters.packetsToParties += sent;
   context.counters.sendErrors += count - sent;
-  if (sent > 0) lastNs_ = nowNs();
+  if (sent > 0) slot_.lastEgressNs.set(static_cast<uint64_t>(nowNs()));
 }
 
 void PartyEgress::sendRtcp(ShardContext& context, int fd, const Address& to, const uint8_t* data,
                            size_t size) {
-  ++(sendOne(fd, to, data, size) ? context.counters.rtcpOut : context.counters.sendErrors);
-}
-
-void PartyEgress::report(StreamReport& report) const {
-  report.egressPackets = packets_;
-  report.egressErrors = errors_;
-  report.lastEgressNs = lastNs_;
+  const bool sent = sendto(fd, data, size, MSG_DONTWAIT, to.raw(), to.length()) >= 0;
+  ++(sent ? context.counters.rtcpOut : context.counters.sendErrors);
 }
 
 }  // namespace tandem

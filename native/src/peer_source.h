@@ -16,6 +16,7 @@ namespace tandem {
  */
 class PeerSource {
  public:
+  PeerSource() : PeerSource(LatchPolicy::kAnnounced) {}
   explicit PeerSource(LatchPolicy policy)
       : rtp_(policy, kRtpPatience), rtcp_(policy, kRtcpPatience) {}
 
@@ -34,6 +35,9 @@ class PeerSource {
     if (verdict.change != Latch::Change::kNone && (strangers || parted)) rtcp_.forget();
     return verdict;
   }
+
+  /** The newest packet of RTP that was taken came then. */
+  void heardRtp(int64_t atNs) { rtp_.heard(atNs); }
 
   /** `onRtpSocket`: RTCP that came in muxed, whether that was agreed or not. */
   Refusal checkRtcp(const Address& from, bool onRtpSocket, Kinship kinship, int64_t atNs) {

@@ -26,19 +26,26 @@ RtcpRewrite rulesFor(uint32_t sender, const Normaliser& sent, uint32_t reported,
 
 void Port::onRtcpReady(ShardContext& context) {
   const uint32_t dropsBefore = rtcpReads_.drops;
-  const size_t count = context.batch.receive(sockets_.rtcp.fd.get(), rtcpReads_);
+  const size_t count =
+      context.batch.receive(sockets_.rtcp.fd.get(), rtcpReads_,
+                            BatchRecord::ownerOf(SocketKind::kPortRtcp, lease_.slot()));
   countDrops(context, rtcpReads_.drops - dropsBefore);
   for (size_t i = 0; i < count; ++i) acceptRtcp(context, context.batch[i], false);
+  context.publishEgress();
+  context.batch.done();
+  touchAll(context);
 }
 
 void Port::acceptRtcp(ShardContext& context, Datagram& datagram, bool onRtpSocket) {
+  // It may have been changed on its way already.
+  if (context.isReplay) return;
   if (datagram.truncated || !isRtcp(datagram.data, datagram.size)) {
     refuse(context, Refusal::kMalformedRtcp);
     return;
   }
   const uint32_t sender = datagram.size >= 8 ? read32(datagram.data + 4) : 0;
-  const Refusal refusal =
-      source_.checkRtcp(datagram.from, onRtpSocket, ingress_.kinshipOf(sender), datagram.arrivalNs);
+  const Refusal refusal = source_.checkRtcp(*datagram.from, onRtpSocket, ingress_.kinshipOf(sender),
+                                            datagram.arrivalNs);
   if (refusal != Refusal::kNone) {
     refuse(context, refusal);
     return;
@@ -54,6 +61,7 @@ void Port::acceptRtcp(ShardContext& context, Datagram& datagram, bool onRtpSocke
 }
 
 void Port::rtcpFromRelay(ShardContext& context, Datagram& datagram) {
+  if (context.isReplay) return;
   if (!isRtcp(datagram.data, datagram.size)) {
     context.countRefusal(Refusal::kMalformedRtcp);
     return;

@@ -19,8 +19,10 @@ struct PortRemote {
 };
 
 /** Where a port's packets go besides its forks. */
+enum class RouteKind : uint8_t { kNone, kDirect, kRelay, kBypass };
+
 struct PortRoute {
-  enum class Kind : uint8_t { kNone, kDirect, kRelay, kBypass };
+  using Kind = RouteKind;
   uint32_t portId = 0;
   Kind kind = Kind::kNone;
   std::optional<uint32_t> peerPortId;

@@ -91,6 +91,7 @@ EdgeOptions takeEdgeOptions(Arguments& arguments) {
   options.rtcpIntervalNs = toNs(arguments.takeNumber("rtcp-interval-ms", 1, 3.6e6));
   options.cname = arguments.takeText("cname");
   if (options.cname.size() > 255) fail("--cname is longer than 255 bytes");
+  options.memoryFile = arguments.takeText("memory");
   return options;
 }
 
@@ -106,6 +107,7 @@ ProgramOptions readProgramOptions(int argc, char** argv) {
   if (niceness) options.niceness = static_cast<int>(*niceness);
   const auto offsetMs = arguments.takeNumberIfAny("clock-offset-ms", -1e13, 1e13);
   if (offsetMs) options.clockOffsetNs = toNs(*offsetMs);
+  if (const auto host = arguments.take("fatal-host")) options.fatalHost = Address::parse(*host, 0);
   arguments.end();
   return options;
 }

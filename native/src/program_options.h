@@ -16,6 +16,8 @@ struct ProgramOptions {
   std::optional<int> niceness;
   /** From the monotonic clock to that of whoever starts it. */
   std::optional<int64_t> clockOffsetNs;
+  /** See `ChannelOptions`. */
+  std::optional<Address> fatalHost;
 };
 
 /** @throws EdgeError EDGE_FAILED, naming the option */

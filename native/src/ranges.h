@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "limits.h"
@@ -83,6 +84,18 @@ class Ranges {
   /** From this number on the list is exact; absent: all of it is. */
   const std::optional<uint64_t>& exactFrom() const { return exactFrom_; }
 
+  const TimeLine& line() const { return line_; }
+  /** So many at the beginning are as they were when this was asked for the last time. */
+  size_t takeUnchanged() { return std::exchange(unchanged_, SIZE_MAX); }
+  /** As they were told of once, in order. */
+  void restore(std::vector<Range> list, const TimeLine& line, uint64_t joinedCount,
+               const std::optional<uint64_t>& exactFrom) {
+    list_ = std::move(list);
+    line_ = line;
+    joinedCount_ = joinedCount;
+    exactFrom_ = exactFrom;
+  }
+
   /** Read off the line between the ends of its range. */
   static int64_t timeOf(const Range& range, uint64_t sequence) {
     if (range.last == range.first) return range.firstAtNs;
@@ -146,6 +159,7 @@ class Ranges {
       push(added);
       return true;
     }
+    unchanged_ = std::min(unchanged_, i > 0 ? i - 1 : 0);
     const auto at = list_.begin() + static_cast<std::ptrdiff_t>(i);
     const Range after = *at;
     const bool isNewest = i + 1 == list_.size();
@@ -170,6 +184,7 @@ class Ranges {
   void bound() {
     if (list_.size() <= max_) return;
     const size_t join = std::max<size_t>(1, max_ / kJoinedPart);
+    unchanged_ = 0;
     exactFrom_ = list_[join].first;
     list_[join].first = list_[0].first;
     list_[join].firstAtNs = list_[0].firstAtNs;
@@ -183,6 +198,7 @@ class Ranges {
   TimeLine line_;
   uint64_t joinedCount_ = 0;
   std::optional<uint64_t> exactFrom_;
+  size_t unchanged_ = SIZE_MAX;
 };
 
 }  // namespace tandem

@@ -9,7 +9,7 @@
 namespace tandem {
 
 /** The last packets of one SSRC by their own sequence numbers: tells a packet that came again or
- * late from another packet under the same number. */
+ * late from another packet under the same number. They lie in memory that is lent to it. */
 class RecentPackets {
  public:
   static constexpr uint16_t kCount = 256;
@@ -24,6 +24,13 @@ class RecentPackets {
     /** Of the SSRC; 0: never used. */
     uint16_t generation = 0;
   };
+
+  using Memory = std::array<Entry, kCount>;
+
+  explicit RecentPackets(Memory& entries) : entries_(entries) {}
+
+  uint16_t generation() const { return generation_; }
+  void restore(uint16_t generation) { generation_ = generation; }
 
   /** Another SSRC begins. */
   void clear() { generation_ = generation_ == UINT16_MAX ? 1 : generation_ + 1; }
@@ -48,7 +55,7 @@ class RecentPackets {
  private:
   static constexpr uint64_t kCycleAgo = 32768;
 
-  std::array<Entry, kCount> entries_{};
+  Memory& entries_;
   uint16_t generation_ = 1;
 };
 

@@ -17,11 +17,14 @@ constexpr int kDrainRounds = 256;
 
 }  // namespace
 
-RelaySocket::RelaySocket() {
+RelaySocket::RelaySocket(RelaySendRecord& record) : record_(record) {
   socket_ = bindUdp(*Address::parse("127.0.0.1", 0), {.receiveBufferBytes = kSharedBufferBytes,
                                                       .sendBufferBytes = kSharedBufferBytes});
   if (!socket_.fd.valid()) fail("no loopback port for the relay");
 }
+
+RelaySocket::RelaySocket(RelaySendRecord& record, UdpSocket socket)
+    : socket_(std::move(socket)), record_(record) {}
 
 void RelaySocket::enroll(const Address& transport, Port& port) {
   if (!transport.isV4()) fail("a relay goes to an IPv4 loopback address, not to " + transport.ip());
@@ -31,32 +34,38 @@ void RelaySocket::enroll(const Address& transport, Port& port) {
   }
 }
 
-void RelaySocket::queue(ShardContext& context, const uint8_t* data, size_t size,
+void RelaySocket::queue(ShardContext& context, const Port& port, uint64_t index,
                         const RtpHeader& header, const Address& to) {
+  const auto isThis = [&](const RelaySendRecord::Item& item) {
+    return item.portId == port.id() && item.index == index;
+  };
+  if (context.isReplay && std::any_of(sentBefore_.begin(), sentBefore_.end(), isThis)) return;
   if (queued_ == kSendBatch) flush(context);
+  const Ring::Entry& entry = port.ring().at(index);
+  const uint8_t* data = port.ring().data(entry);
+  const size_t size = entry.size;
   const bool hasExtension = (data[0] & 0x10) != 0;
   auto& parts = vectors_[queued_];
   if (hasExtension) {
     uint8_t* head = heads_[queued_].data();
-    const size_t kept = kRtpHeaderBytes + 4u * (data[0] & 0x0fu);
-    memcpy(head, data, kept);
-    head[0] = static_cast<uint8_t>(head[0] & ~0x10);
-    parts[0] = {head, kept};
+    parts[0] = {head, copyWithoutExtension(data, head)};
     parts[1] = {const_cast<uint8_t*>(data) + header.headerBytes, size - header.headerBytes};
   } else {
     parts[0] = {const_cast<uint8_t*>(data), size};
   }
-  msghdr& message = messages_[queued_].msg_hdr;
+  record_.items[queued_] = {static_cast<uint32_t>(port.slot()), port.id(), index};
+  record_.messages[queued_].msg_len = 0;
+  msghdr& message = record_.messages[queued_].msg_hdr;
   message.msg_name = const_cast<sockaddr*>(to.raw());
   message.msg_namelen = to.length();
   message.msg_iov = parts.data();
   message.msg_iovlen = hasExtension ? 2 : 1;
-  ++queued_;
+  record_.count.set(++queued_);
 }
 
 void RelaySocket::flush(ShardContext& context) {
   for (size_t next = 0; next < queued_;) {
-    const int done = sendmmsg(socket_.fd.get(), &messages_[next],
+    const int done = sendmmsg(socket_.fd.get(), &record_.messages[next],
                               static_cast<unsigned>(queued_ - next), MSG_DONTWAIT);
     if (done > 0) {
       context.counters.packetsToRelay += static_cast<uint64_t>(done);
@@ -67,6 +76,7 @@ void RelaySocket::flush(ShardContext& context) {
     }
   }
   queued_ = 0;
+  record_.count.set(0);
 }
 
 void RelaySocket::send(ShardContext& context, const uint8_t* data, size_t size, const Address& to) {
@@ -80,15 +90,10 @@ void RelaySocket::send(ShardContext& context, const uint8_t* data, size_t size, 
 bool RelaySocket::receive(ShardContext& context) {
   for (int round = 0; round < kBatchesPerWakeup; ++round) {
     const uint32_t before = reads_.drops;
-    const size_t count = context.batch.receive(socket_.fd.get(), reads_);
+    const size_t count = context.batch.receive(socket_.fd.get(), reads_,
+                                               BatchRecord::ownerOf(SocketKind::kRelay, 0));
     context.counters.kernelDrops += reads_.drops - before;
-    for (size_t i = 0; i < count; ++i) {
-      Datagram& datagram = context.batch[i];
-      const auto found = ports_.find(datagram.from);
-      if (datagram.truncated || found == ports_.end()) continue;
-      ++context.counters.packetsFromRelay;
-      found->second->fromRelay(context, datagram);
-    }
+    takeBatch(context, count);
     if (count < kReceiveBatch) return true;
   }
   return false;
@@ -99,6 +104,22 @@ bool RelaySocket::drain(ShardContext& context) {
     if (receive(context)) return true;
   }
   return false;
+}
+
+void RelaySocket::takeBatch(ShardContext& context, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    Datagram& datagram = context.batch[i];
+    const auto found = ports_.find(*datagram.from);
+    if (datagram.truncated || found == ports_.end()) continue;
+    ++context.counters.packetsFromRelay;
+    found->second->fromRelay(context, datagram);
+  }
+  context.publishEgress();
+  context.batch.done();
+}
+
+void RelaySocket::takeLeft(ShardContext& context) {
+  takeBatch(context, context.batch.receiveLeft(reads_));
 }
 
 void RelaySocket::suspect(Port& port) {

@@ -20,11 +20,10 @@ namespace tandem {
  * refusals of a dead worker disturb nobody else's packets.
  */
 class RelaySocket {
-  /** With 15 CSRC (RFC 3550 section 5.1). */
-  static constexpr size_t kHeadBytesMax = kRtpHeaderBytes + 15 * 4;
-
  public:
-  RelaySocket();
+  explicit RelaySocket(RelaySendRecord& record);
+  /** A predecessor's. */
+  RelaySocket(RelaySendRecord& record, UdpSocket socket);
 
   const Address& local() const { return socket_.local; }
   int fd() const { return socket_.fd.get(); }
@@ -36,11 +35,18 @@ class RelaySocket {
 
   /**
    * Without its header extension: mediasoup forwards none, and drops a packet whose extension it
-   * does not understand. `data` and `to` must stay until the flush at the end of this wake-up.
+   * does not understand. The packet in the port's ring at `index`, and `to`, must stay until the
+   * flush at the end of this wake-up.
    */
-  void queue(ShardContext& context, const uint8_t* data, size_t size, const RtpHeader& header,
+  void queue(ShardContext& context, const Port& port, uint64_t index, const RtpHeader& header,
              const Address& to);
   void flush(ShardContext& context);
+  /** What a predecessor handed over without having accounted for it: it is not handed over again.
+   */
+  std::vector<RelaySendRecord::Item>& sentBefore() { return sentBefore_; }
+  void takeLeft(ShardContext& context);
+  /** A predecessor has counted those. */
+  void skipDrops() { reads_.drops = dropsOf(fd()); }
   void send(ShardContext& context, const uint8_t* data, size_t size, const Address& to);
 
   /** Nothing comes back for what this port sends, as far as has been read. */
@@ -54,18 +60,20 @@ class RelaySocket {
  private:
   /** False when there is more. */
   bool receive(ShardContext& context);
+  void takeBatch(ShardContext& context, size_t count);
   void onReady(ShardContext& context) { receive(context); }
 
   UdpSocket socket_;
   Ready<RelaySocket, &RelaySocket::onReady> ready_{*this};
   std::unordered_map<Address, Port*, AddressHash> ports_;
-  std::array<mmsghdr, kSendBatch> messages_{};
+  RelaySendRecord& record_;
   std::array<std::array<iovec, 2>, kSendBatch> vectors_{};
   /** Headers of packets that lose their extension on the way. */
-  std::array<std::array<uint8_t, kHeadBytesMax>, kSendBatch> heads_{};
+  std::array<std::array<uint8_t, kRtpHeadBytesMax>, kSendBatch> heads_{};
   size_t queued_ = 0;
   ReadState reads_;
   std::vector<Port*> suspects_;
+  std::vector<RelaySendRecord::Item> sentBefore_;
 };
 
 }  // namespace tandem

@@ -16,7 +16,7 @@ void RelayWay::leadNowhere(ShardContext& context) {
   around_ = false;
   payloadTypes_.reset();
   watch_.reset();
-  handedOver_ = {};
+  handedOver_.clear();
   stall_.reset();
 }
 
@@ -37,20 +37,23 @@ void RelayWay::leadAround(ShardContext& context, Port& peer) {
 }
 
 void RelayWay::turnAround(ShardContext& context) {
-  const HandedOver left = handedOver_;
+  const HandedOver::Bounds left = handedOver_.bounds();
   leadAround(context, *peer_);
   const Ring& ring = own_.ring();
   std::array<uint8_t, kDatagramMax> copy;
-  for (size_t i = 0; i < left.size(); ++i) {
-    if (left[i].index < ring.first()) continue;
-    const Ring::Entry& entry = ring.at(left[i].index);
+  for (uint64_t number = left.first; number < left.end; ++number) {
+    const uint64_t index = handedOver_.at(number).index;
+    if (index < ring.first() || index >= ring.head()) continue;
+    const Ring::Entry& entry = ring.at(index);
     memcpy(copy.data(), ring.data(entry), entry.size);
     Datagram datagram{};
     datagram.data = copy.data();
     datagram.size = entry.size;
+    datagram.index = kNoDatagram;
     datagram.arrivalNs = entry.arrivalNs;
     peer_->fromRelay(context, datagram);
   }
+  own_.touchAll(context);
 }
 
 void RelayWay::goAround(ShardContext& context, const RelayStall& stall) {
@@ -71,16 +74,16 @@ void RelayWay::carryRtp(ShardContext& context, uint64_t index, const uint8_t* pa
                         const RtpHeader& header, const Datagram& datagram) {
   if (around_) {
     Datagram changed = datagram;
-    std::memcpy(changed.data, packet, kRtpHeaderBytes);
+    changed.data = const_cast<uint8_t*>(packet);
     peer_->fromRelay(context, changed);
     return;
   }
   if (!to_) return;
-  context.relay->queue(context, packet, datagram.size, header, *to_);
+  context.relay->queue(context, own_, index, header, *to_);
   if (!watch_) return;
   const Unforwarded reason = watch_->classify(header, read16(packet + 2));
   if (reason != Unforwarded::kNone) {
-    unforwarded_.add(reason);
+    slot_.unforwarded[static_cast<size_t>(reason)].add(1);
     context.counters.unforwarded.add(reason);
     return;
   }
@@ -105,6 +108,13 @@ void RelayWay::cameBack(const RtpHeader& header) {
   peer_->way().handedOver_.cameBack(header.timestamp, header.digest);
 }
 
+void RelayWay::relayAgain(ShardContext& context, uint64_t index, uint16_t headerBytes) {
+  if (!to_) return;
+  RtpHeader header;
+  header.headerBytes = headerBytes;
+  context.relay->queue(context, own_, index, header, *to_);
+}
+
 void RelayWay::judge(ShardContext& context) {
   if (!watch_ || !watch_->silent()) return;
   const int64_t atNs = nowNs();
@@ -115,6 +125,20 @@ void RelayWay::judge(ShardContext& context) {
   if (peer.way().to_ && peer.way().peer_ == &own_) peer.way().goAround(context, stall);
   context.events.emit(
       {.type = Event::Type::kRelaySilent, .id = own_.id(), .address = {}, .atNs = atNs});
+}
+
+void RelayWay::record(PortSettings& settings) const {
+  if (!leads()) return;
+  settings.route = static_cast<uint32_t>(around_ ? RouteKind::kBypass : RouteKind::kRelay);
+  settings.peerId = peer_ == nullptr ? 0 : peer_->id();
+  settings.relay = SharedAddress::of(to_);
+  settings.payloadTypes = payloadTypes_;
+}
+
+void RelayWay::record(PortEgress& egress) const {
+  if (peer_ == nullptr) return;
+  egress.handedOverBy = peer_->id();
+  egress.handedOverFirst = peer_->way().handedOver_.bounds().first;
 }
 
 }  // namespace tandem

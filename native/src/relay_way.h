@@ -11,6 +11,7 @@
 #include "relay_watch.h"
 #include "rtp_header.h"
 #include "shard_context.h"
+#include "shm_records.h"
 
 namespace tandem {
 
@@ -23,7 +24,7 @@ class Port;
  */
 class RelayWay {
  public:
-  explicit RelayWay(Port& own) : own_(own) {}
+  RelayWay(Port& own, PortSlot& slot) : own_(own), slot_(slot), handedOver_(slot.handedOver) {}
 
   /** @param peer whose packets come back at `to`, and the way around; without one nothing is
    * watched */
@@ -53,20 +54,29 @@ class RelayWay {
   /** When all that came back has been seen: goes around if still nothing did. */
   void judge(ShardContext& context);
 
-  const UnforwardedCounts& unforwarded() const { return unforwarded_; }
+  void restoreStall(const RelayStall& stall) { stall_ = stall; }
+  HandedOver& handedOver() { return handedOver_; }
+  const HandedOver& handedOver() const { return handedOver_; }
+  /** A packet of the ring that a predecessor had not handed over yet. */
+  void relayAgain(ShardContext& context, uint64_t index, uint16_t headerBytes);
+
+  /** Into what a successor goes on with. */
+  void record(PortSettings& settings) const;
+  void record(PortEgress& egress) const;
+
   /** Set while the port goes around mediasoup without having been told to. */
   const std::optional<RelayStall>& stall() const { return stall_; }
 
  private:
   Port& own_;
+  PortSlot& slot_;
   std::optional<Address> to_;
   Port* peer_ = nullptr;
   bool around_ = false;
-  std::bitset<128> payloadTypes_;
   std::optional<RelayWatch> watch_;
   HandedOver handedOver_;
   std::optional<RelayStall> stall_;
-  UnforwardedCounts unforwarded_;
+  std::bitset<128> payloadTypes_;
 };
 
 }  // namespace tandem

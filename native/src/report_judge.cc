@@ -199,4 +199,35 @@ SpanList ReportJudge::behind() const {
   return sent_.within({last_->highest + 1, sent_.highest()});
 }
 
+JudgeRecord ReportJudge::record() const {
+  JudgeRecord record{};
+  record.hasLast = last_ ? 1 : 0;
+  if (last_) record.last = *last_;
+  record.base = base_;
+  record.sentThen = sentThen_;
+  record.hasFrom = from_ ? 1 : 0;
+  record.from = from_.value_or(0);
+  record.closedAtLeast = closed_.atLeast;
+  record.closedAtMost = closed_.atMost;
+  record.reporter = reporter_;
+  record.wasQuiet = wasQuiet_ ? 1 : 0;
+  record.reportsRanges = reportsRanges_ ? 1 : 0;
+  return record;
+}
+
+void ReportJudge::restore(const JudgeRecord& record, SpanList confirmed, SpanList denied) {
+  last_.reset();
+  if (record.hasLast != 0) last_ = record.last;
+  base_ = record.base;
+  sentThen_ = record.sentThen;
+  from_.reset();
+  if (record.hasFrom != 0) from_ = record.from;
+  closed_ = {record.closedAtLeast, record.closedAtMost};
+  reporter_ = record.reporter;
+  wasQuiet_ = record.wasQuiet != 0;
+  reportsRanges_ = record.reportsRanges != 0;
+  confirmed_.restore(std::move(confirmed));
+  denied_.restore(std::move(denied));
+}
+
 }  // namespace tandem

@@ -10,6 +10,28 @@
 
 namespace tandem {
 
+/** All that a ReportJudge knows, but for what is confirmed and denied: any bits are some value. */
+struct JudgeRecord {
+  /** A receiver report: what the receiver had, in our numbers and in its own. */
+  struct Point {
+    uint64_t highest;
+    uint32_t counted;
+    int32_t lost;
+  };
+
+  uint64_t hasLast;
+  Point last;
+  Point base;
+  uint64_t sentThen;
+  uint64_t hasFrom;
+  uint64_t from;
+  uint64_t closedAtLeast;
+  uint64_t closedAtMost;
+  uint32_t reporter;
+  uint16_t wasQuiet;
+  uint16_t reportsRanges;
+};
+
 /**
  * What one recorder's reports prove, held against what was sent to it. A receiver report (RFC 3550
  * section 6.4.1) counts what came since the one before; where as many copies came as were sent, all
@@ -18,6 +40,11 @@ namespace tandem {
  */
 class ReportJudge {
  public:
+  struct Bounds {
+    uint64_t atLeast = 0;
+    uint64_t atMost = 0;
+  };
+
   ReportJudge(uint32_t ssrc, SentLog& sent) : ssrc_(ssrc), sent_(sent) {}
 
   /** Of an RTCP compound: takes what its extended reports say. */
@@ -41,22 +68,18 @@ class ReportJudge {
   const Spans& confirmed() const { return confirmed_; }
   const Spans& denied() const { return denied_; }
 
-  struct Bounds {
-    uint64_t atLeast = 0;
-    uint64_t atMost = 0;
-  };
   /** Of what was reported on and is neither confirmed nor denied. */
   Bounds lost() const;
   /** Sent behind the last report's highest number. */
   SpanList behind() const;
 
+  JudgeRecord record() const;
+  void restore(const JudgeRecord& record, SpanList confirmed, SpanList denied);
+  Spans& confirmed() { return confirmed_; }
+  Spans& denied() { return denied_; }
+
  private:
-  /** A receiver report: what the receiver had, in our numbers and in its own. */
-  struct Point {
-    uint64_t highest;
-    uint32_t counted;
-    int32_t lost;
-  };
+  using Point = JudgeRecord::Point;
   struct Interval {
     Bounds lost;
     uint64_t copies;

@@ -77,15 +77,16 @@ inline Refusal parseRtp(const uint8_t* data, size_t size, RtpHeader& header) {
   return Refusal::kNone;
 }
 
-/** Moves the fixed header and CSRC list up over the extension, if there is one: the packet then
- * begins that many bytes later. */
-inline size_t dropExtension(uint8_t* data, const RtpHeader& header) {
-  if ((data[0] & 0x10) == 0) return 0;
+/** Fixed header with 15 CSRC. */
+inline constexpr size_t kRtpHeadBytesMax = kRtpHeaderBytes + 15 * 4;
+
+/** The fixed header and CSRC list of a packet that was parsed, as of one without an extension.
+ * Returns their size, of at most kRtpHeadBytesMax. */
+inline size_t copyWithoutExtension(const uint8_t* data, uint8_t* head) {
   const size_t kept = kRtpHeaderBytes + 4u * (data[0] & 0x0fu);
-  const size_t dropped = header.headerBytes - kept;
-  data[0] = static_cast<uint8_t>(data[0] & ~0x10);
-  std::memmove(data + dropped, data, kept);
-  return dropped;
+  std::memcpy(head, data, kept);
+  head[0] = static_cast<uint8_t>(head[0] & ~0x10);
+  return kept;
 }
 
 /** RTP and RTCP on one port are told apart by the second byte (RFC 5761 section 4). */

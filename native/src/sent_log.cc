@@ -1,12 +1,16 @@
 #include "sent_log.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "limits.h"
 
 namespace tandem {
 
 namespace {
+
+/** Of the bound, what is forgotten at once. */
+constexpr std::ptrdiff_t kForgottenPart = 16;
 
 auto firstFrom(const std::vector<Range>& list, uint64_t number) {
   return std::lower_bound(list.begin(), list.end(), number,
@@ -15,16 +19,28 @@ auto firstFrom(const std::vector<Range>& list, uint64_t number) {
 
 }  // namespace
 
-void SentLog::add(uint64_t number, int64_t arrivalNs) {
+bool SentLog::add(uint64_t number, int64_t arrivalNs) {
   const uint64_t highestThen = empty() ? 0 : highest();
   const bool isNew = ranges_.add(number, arrivalNs);
   last_ = number;
-  if (number > highestThen) return;
+  if (number > highestThen) return false;
   if (late_.size() == kLateCopiesMax) {
-    knownFrom_ = late_.front().highestThen + 1;
-    late_.pop_front();
+    // Several at once: so that what is behind them is moved seldom.
+    const auto end = late_.begin() + kLateCopiesMax / kForgottenPart;
+    knownFrom_ = std::prev(end)->highestThen + 1;
+    late_.erase(late_.begin(), end);
+    lateUnchanged_ = 0;
   }
-  late_.push_back({number, highestThen, !isNew});
+  late_.push_back({number, highestThen, isNew ? 0u : 1u});
+  return true;
+}
+
+void SentLog::restore(Ranges ranges, uint64_t last, const std::vector<Late>& late,
+                      uint64_t knownFrom) {
+  ranges_ = std::move(ranges);
+  last_ = last;
+  late_.assign(late.begin(), late.end());
+  knownFrom_ = knownFrom;
 }
 
 bool SentLog::contains(uint64_t number) const {
@@ -34,6 +50,7 @@ bool SentLog::contains(uint64_t number) const {
 
 SpanList SentLog::within(const Span& bounds) const {
   SpanList parts;
+  if (bounds.first > bounds.last) return parts;
   for (auto each = firstFrom(list(), bounds.first);
        each != list().end() && each->first <= bounds.last; ++each) {
     append(parts, {std::max(each->first, bounds.first), std::min(each->last, bounds.last)});
@@ -54,13 +71,13 @@ std::optional<SentLog::Copies> SentLog::between(uint64_t after, uint64_t upTo) c
   std::vector<uint64_t> severally;
   for (const Late& late : late_) {
     const bool isWithin = late.number > after && late.number <= upTo;
-    if (isWithin && !late.isRepetition) --inOrder;
-    if (isWithin && late.isRepetition && late.number < upTo && late.highestThen < upTo)
+    if (isWithin && late.isRepetition == 0) --inOrder;
+    if (isWithin && late.isRepetition != 0 && late.number < upTo && late.highestThen < upTo)
       severally.push_back(late.number);
     if (late.highestThen < after || late.highestThen > upTo) continue;
     ++perhaps;
     if (late.highestThen > after && late.highestThen < upTo) ++surely;
-    if (late.isRepetition) {
+    if (late.isRepetition != 0) {
       ++repeated;
     } else {
       ++lateFirst;
@@ -77,7 +94,7 @@ template <typename Suits>
 SpanList SentLog::lateWhere(Suits&& suits) const {
   std::vector<uint64_t> numbers;
   for (const Late& late : late_) {
-    if (!late.isRepetition && suits(late)) numbers.push_back(late.number);
+    if (late.isRepetition == 0 && suits(late)) numbers.push_back(late.number);
   }
   std::sort(numbers.begin(), numbers.end());
   SpanList spans;
@@ -96,7 +113,10 @@ SpanList SentLog::lateFrom(uint64_t highest) const {
 }
 
 void SentLog::forgetBefore(uint64_t number) {
-  while (!late_.empty() && late_.front().highestThen < number) late_.pop_front();
+  while (!late_.empty() && late_.front().highestThen < number) {
+    late_.pop_front();
+    lateUnchanged_ = 0;
+  }
 }
 
 }  // namespace tandem

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <utility>
 
 #include "ranges.h"
 #include "spans.h"
@@ -16,7 +17,16 @@ namespace tandem {
  */
 class SentLog {
  public:
-  void add(uint64_t number, int64_t arrivalNs);
+  /** A copy that was not higher than all before it. */
+  struct Late {
+    uint64_t number;
+    uint64_t highestThen;
+    /** Or 0. */
+    uint64_t isRepetition;
+  };
+
+  /** True where it was not higher than all before it. */
+  bool add(uint64_t number, int64_t arrivalNs);
 
   bool empty() const { return ranges_.list().empty(); }
   uint64_t first() const { return ranges_.list().front().first; }
@@ -49,20 +59,21 @@ class SentLog {
   /** `between` is not asked about what lies before. */
   void forgetBefore(uint64_t number);
 
- private:
-  /** A copy that was not higher than all before it. */
-  struct Late {
-    uint64_t number;
-    uint64_t highestThen;
-    bool isRepetition;
-  };
+  Ranges& ranges() { return ranges_; }
+  const std::deque<Late>& late() const { return late_; }
+  /** As of a list: see `Ranges::takeUnchanged`. */
+  size_t takeLateUnchanged() { return std::exchange(lateUnchanged_, SIZE_MAX); }
+  uint64_t knownFrom() const { return knownFrom_; }
+  void restore(Ranges ranges, uint64_t last, const std::vector<Late>& late, uint64_t knownFrom);
 
+ private:
   template <typename Suits>
   SpanList lateWhere(Suits&& suits) const;
 
   Ranges ranges_;
   uint64_t last_ = 0;
   std::deque<Late> late_;
+  size_t lateUnchanged_ = SIZE_MAX;
   uint64_t knownFrom_ = 0;
 };
 

@@ -2,14 +2,13 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 
 #include "clock.h"
+#include "slot_reports.h"
 
 namespace tandem {
 
@@ -34,18 +33,33 @@ void relax() {
 
 }  // namespace
 
-Shard::Shard(const ShardOptions& options, EventSink& events)
+Shard::Shard(const ShardOptions& options, EdgeMemory& memory, EventSink& events)
     : index_(options.index),
-      context_(events),
-      epoll_(epoll_create1(EPOLL_CLOEXEC)),
-      wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+      context_(events, memory, memory.map().shard(options.index)),
+      relay_(context_.record.relay) {
+  prepare(options);
+  watch(relay_.fd(), &relay_.source());
+  startThread();
+}
+
+Shard::Shard(const ShardOptions& options, EdgeMemory& memory, EventSink& events, UdpSocket relay)
+    : index_(options.index),
+      context_(events, memory, memory.map().shard(options.index)),
+      relay_(context_.record.relay, std::move(relay)) {
+  prepare(options);
+  startThread();
+}
+
+void Shard::prepare(const ShardOptions& options) {
   if (!epoll_.valid() || !wake_.valid()) failErrno("epoll");
   context_.relay = &relay_;
   context_.catchUpRate = options.catchUpRate;
   context_.rtcpIntervalNs = options.rtcpIntervalNs;
   context_.cname = options.cname;
   watch(wake_.get(), nullptr);
-  watch(relay_.fd(), &relay_.source());
+}
+
+void Shard::startThread() {
   // Signals are for the main thread.
   sigset_t all;
   sigset_t before;
@@ -118,6 +132,7 @@ void Shard::loop() {
     relay_.judgeSuspects(context_);
     // And only then the recorders.
     sendToLegs();
+    publish();
     for (Capture* capture : context_.dirtyCaptures) capture->flush(context_);
     context_.dirtyCaptures.clear();
     // A command may take away what was woken, so it comes when all that were woken are served.
@@ -199,6 +214,14 @@ void Shard::runTick() {
   for (auto& [id, capture] : captures_) capture->tick(context_);
 }
 
+// Forks first: who sees a packet that came finds that it was offered, too.
+void Shard::publish() {
+  for (Leg& leg : legs_) leg.socket->publishTouched(context_);
+  context_.publishEgress();
+  for (Port* port : context_.touched) port->show(context_);
+  context_.touched.clear();
+}
+
 void Shard::runCommand() {
   eventfd_t ignored;
   eventfd_read(wake_.get(), &ignored);
@@ -206,11 +229,15 @@ void Shard::runCommand() {
   const std::function<void()>* command = command_.exchange(nullptr, std::memory_order_acquire);
   if (command == nullptr) return;
   (*command)();
+  publish();
   done_.release();
 }
 
 void Shard::addLegSocket(int family, size_t streamIndex, UdpPair sockets) {
-  legs_.push_back({family, streamIndex, std::make_unique<LegSocket>(std::move(sockets))});
+  const size_t number = legs_.size();
+  legs_.push_back(
+      {family, streamIndex,
+       std::make_unique<LegSocket>(std::move(sockets), context_.record.legs[number], number)});
   LegSocket& socket = *legs_.back().socket;
   watch(socket.sockets().rtp.fd.get(), &socket.rtpSource());
   watch(socket.sockets().rtcp.fd.get(), &socket.rtcpSource());
@@ -228,7 +255,10 @@ void Shard::addPort(std::unique_ptr<Port> port) {
   watch(port->sockets().rtp.fd.get(), &port->rtpSource());
   watch(port->sockets().rtcp.fd.get(), &port->rtcpSource());
   const uint32_t id = port->id();
-  ports_.emplace(id, std::move(port));
+  Port& added = *ports_.emplace(id, std::move(port)).first->second;
+  added.touchAll(context_);
+  publish();
+  context_.memory.showPort(added.slot(), id);
 }
 
 Port& Shard::port(uint32_t id) {
@@ -244,24 +274,39 @@ StreamReport Shard::closePort(uint32_t id) {
   finishForks(closing);
   while (!closing.forks().empty()) removeFork(closing.forks().back()->id());
   closing.leave(context_);
-  StreamReport report = closing.report();
+  publish();
+  StreamReport last = report(closing);
+  context_.memory.hidePort(closing.slot());
+  closing.giveLists(context_);
   ports_.erase(id);
-  return report;
+  return last;
+}
+
+StreamReport Shard::report(const Port& port) const {
+  return streamReport(context_.memory.map(), port.slot());
+}
+
+void Shard::setRemote(uint32_t id, const PortRemote& remote) {
+  port(id).setRemote(context_, remote);
 }
 
 void Shard::setRoute(const PortRoute& route) {
   Port& from = port(route.portId);
-  Port* peer = route.peerPortId ? &port(*route.peerPortId) : nullptr;
   if (route.kind == PortRoute::Kind::kBypass) {
     relay_.drain(context_);
-    if (from.turnAround(context_, *peer)) return;
+    if (from.turnAround(context_, port(*route.peerPortId))) return;
   }
+  lead(from, route);
+}
+
+void Shard::lead(Port& from, const PortRoute& route) {
+  Port* peer = route.peerPortId ? &port(*route.peerPortId) : nullptr;
   from.routeNowhere(context_);
   switch (route.kind) {
     case PortRoute::Kind::kNone:
       break;
     case PortRoute::Kind::kDirect:
-      from.routeDirect(*peer);
+      from.routeDirect(context_, *peer);
       break;
     case PortRoute::Kind::kRelay:
       from.routeThrough(context_, *route.to, peer, route.payloadTypes);
@@ -280,18 +325,21 @@ void Shard::bypassRelays() {
   }
 }
 
-void Shard::addFork(uint32_t id, uint32_t portId, size_t streamIndex, const Address& rtp,
-                    const Address& rtcp, const ForkStart& from, std::optional<uint64_t> pausedFrom,
-                    std::vector<KeptOut> keptOut) {
+void Shard::addFork(uint32_t id, ForkLease lease, uint32_t portId, size_t streamIndex,
+                    const Address& rtp, const Address& rtcp, const ForkStart& from,
+                    std::optional<uint64_t> pausedFrom, std::vector<KeptOut> keptOut) {
   Port& source = port(portId);
   if (source.forks().size() >= kForksPerPortMax)
     fail("a port has at most " + std::to_string(kForksPerPortMax) + " forks");
   LegSocket& leg = *legFor(rtp.family(), streamIndex).socket;
-  auto fork = std::make_unique<Fork>(id, source, leg, rtp, rtcp, std::move(keptOut));
+  auto fork = std::make_unique<Fork>(id, std::move(lease), source, streamIndex, leg, rtp, rtcp,
+                                     std::move(keptOut));
   leg.enroll(*fork);
   source.forks().push_back(fork.get());
   fork->start(context_, from, pausedFrom);
-  forks_.emplace(id, std::move(fork));
+  Fork& added = *forks_.emplace(id, std::move(fork)).first->second;
+  leg.publishTouched(context_);
+  added.show();
 }
 
 Fork& Shard::fork(uint32_t id) {
@@ -328,19 +376,27 @@ ForkReport Shard::endFork(uint32_t id) {
   Fork& ending = fork(id);
   finishFork(ending);
   ending.end(context_);
-  return ending.report();
+  return report(ending);
 }
 
 ForkReport Shard::removeFork(uint32_t id) {
   Fork& ending = fork(id);
   finishFork(ending);
   ending.end(context_);
+  ForkReport last = report(ending);
   ending.leg().unregister(ending);
+  ending.leg().forgetTouched(ending);
   std::erase(ending.port().forks(), &ending);
   std::erase(context_.catchingUp, &ending);
-  ForkReport report = ending.report();
+  context_.memory.hideFork(ending.slot());
+  ending.giveLists(context_);
   forks_.erase(id);
-  return report;
+  return last;
+}
+
+ForkReport Shard::report(Fork& fork) {
+  fork.leg().publishTouched(context_);
+  return forkReport(context_.memory.map(), fork.slot(), fork.id());
 }
 
 void Shard::sendCapture(std::unique_ptr<Capture> capture) {
@@ -360,6 +416,7 @@ void Shard::addCaptures() {
   for (auto& capture : arrived) {
     const uint32_t id = capture->id();
     Capture& added = *captures_.emplace(id, std::move(capture)).first->second;
+    context_.record.captures = captures_.size();
     std::optional<EdgeError> error;
     attempt(error, [&] { added.watchAll([this](int fd, Source& source) { watch(fd, &source); }); });
     // All that epoll_ctl(2) may be short of here is memory.
@@ -381,15 +438,8 @@ CaptureReport Shard::closeCapture(uint32_t id) {
   std::erase(context_.dirtyCaptures, &closing);
   CaptureReport report = closing.report();
   captures_.erase(id);
+  context_.record.captures = captures_.size();
   return report;
-}
-
-void Shard::addForkSigns(std::vector<ForkSigns>& all) const {
-  for (const auto& [id, fork] : forks_) all.push_back(fork->signs());
-}
-
-void Shard::addLastHeard(std::vector<LastHeard>& all) const {
-  for (const auto& [id, port] : ports_) all.push_back({id, port->lastHeardNs()});
 }
 
 void Shard::addInventory(Inventory& inventory) const {
@@ -401,18 +451,9 @@ void Shard::addInventory(Inventory& inventory) const {
   }
 }
 
-void Shard::addRelayStalls(std::vector<RelayStallReport>& all) const {
-  for (const auto& [id, port] : ports_) {
-    if (port->way().stall()) all.push_back({id, *port->way().stall()});
-  }
-}
-
-Counters Shard::counters() const {
-  Counters counters = context_.counters;
-  counters.ports = ports_.size();
-  counters.forks = forks_.size();
-  counters.captures = captures_.size();
-  return counters;
+void ShardContext::publishEgress() {
+  for (Port* port : egressTouched) port->publishEgress(*this);
+  egressTouched.clear();
 }
 
 }  // namespace tandem

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -30,6 +33,26 @@ struct ShardOptions {
   std::string cname;
 };
 
+struct AdoptedLeg {
+  int family;
+  size_t streamIndex;
+  UdpPair sockets;
+};
+
+struct AdoptedPort {
+  uint32_t id;
+  size_t slot;
+  UdpPair sockets;
+  /** Why it cannot be restored, if it cannot. */
+  std::string failed = {};
+};
+
+/** What a thread takes over besides the memory: sockets, by what the memory says of them. */
+struct AdoptedShard {
+  std::vector<AdoptedLeg> legs;
+  std::vector<AdoptedPort> ports;
+};
+
 /**
  * One edge thread with everything that lives on it. Nothing here is locked: JavaScript's commands
  * are run by the thread itself, between two wake-ups, while the JavaScript thread waits. The edge
@@ -37,7 +60,9 @@ struct ShardOptions {
  */
 class Shard {
  public:
-  Shard(const ShardOptions& options, EventSink& events);
+  Shard(const ShardOptions& options, EdgeMemory& memory, EventSink& events);
+  /** A predecessor's, which does nothing before it is restored. */
+  Shard(const ShardOptions& options, EdgeMemory& memory, EventSink& events, UdpSocket relay);
   ~Shard();
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
@@ -81,6 +106,9 @@ class Shard {
   void stop();
 
   // On the edge thread, by command.
+  /** Of a predecessor's ports and forks, those that can be. Returns the chunks of their lists. */
+  std::vector<uint32_t> restore(AdoptedShard& from);
+  void giveChunks(const std::vector<uint32_t>& chunks);
   void addLegSocket(int family, size_t streamIndex, UdpPair sockets);
   void addPort(std::unique_ptr<Port> port);
   StreamReport closePort(uint32_t id);
@@ -88,22 +116,20 @@ class Shard {
   void setRoute(const PortRoute& route);
   /** Ports that lead through mediasoup go around it, as if nothing came back any more. */
   void bypassRelays();
-  void addFork(uint32_t id, uint32_t portId, size_t streamIndex, const Address& rtp,
-               const Address& rtcp, const ForkStart& from, std::optional<uint64_t> pausedFrom,
-               std::vector<KeptOut> keptOut);
+  void addFork(uint32_t id, ForkLease lease, uint32_t portId, size_t streamIndex,
+               const Address& rtp, const Address& rtcp, const ForkStart& from,
+               std::optional<uint64_t> pausedFrom, std::vector<KeptOut> keptOut);
   void setForkTarget(uint32_t id, const Address& rtp, const Address& rtcp);
   ForkReport endFork(uint32_t id);
   ForkReport removeFork(uint32_t id);
+  bool hasFork(uint32_t id) const { return forks_.contains(id); }
   Fork& fork(uint32_t id);
   CaptureReport closeCapture(uint32_t id);
   Capture& capture(uint32_t id);
-  /** From the JavaScript thread, too: it changes with commands alone, and they are waited for. */
-  size_t forkCount() const { return forks_.size(); }
-  void addForkSigns(std::vector<ForkSigns>& all) const;
-  void addLastHeard(std::vector<LastHeard>& all) const;
   void addInventory(Inventory& inventory) const;
-  void addRelayStalls(std::vector<RelayStallReport>& all) const;
-  Counters counters() const;
+  StreamReport report(const Port& port) const;
+  ForkReport report(Fork& fork);
+  void setRemote(uint32_t id, const PortRemote& remote);
 
  private:
   struct Leg {
@@ -112,6 +138,17 @@ class Shard {
     std::unique_ptr<LegSocket> socket;
   };
 
+  void prepare(const ShardOptions& options);
+  void startThread();
+  void restorePort(AdoptedPort& from, std::vector<uint32_t>& chunks);
+  void restoreRoute(Port& port);
+  void restoreHandedOver(Port& from, HandedOver::Bounds bounds, uint32_t peerId);
+  void restoreFork(uint32_t id, size_t slot, std::vector<uint32_t>& chunks);
+  /** What a predecessor sent in its last flushes. */
+  void takeSentToLegs();
+  /** What it had received last, and was about to hand to mediasoup. */
+  void takeLeftBatch();
+  void lead(Port& from, const PortRoute& route);
   void submit(const std::function<void()>& command);
   void loop();
   int timeoutMs() const;
@@ -124,6 +161,8 @@ class Shard {
   void finishFork(Fork& fork);
   void finishForks(Port& port);
   void runTick();
+  /** What was touched is shown as it is now. */
+  void publish();
   void runCommand();
   void addCaptures();
   void watch(int fd, Source* source);
@@ -133,8 +172,8 @@ class Shard {
   const uint32_t index_;
   ShardContext context_;
   RelaySocket relay_;
-  UniqueFd epoll_;
-  UniqueFd wake_;
+  UniqueFd epoll_{epoll_create1(EPOLL_CLOEXEC)};
+  UniqueFd wake_{eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
   std::vector<Leg> legs_;
   std::unordered_map<uint32_t, std::unique_ptr<Port>> ports_;
   std::unordered_map<uint32_t, std::unique_ptr<Fork>> forks_;

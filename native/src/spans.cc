@@ -81,11 +81,13 @@ void Spans::unite(const SpanList& more) {
       ++added;
     }
   }
+  changesFrom(begin);
   const auto at = list_.erase(begin, end);
   list_.insert(at, merged.begin(), merged.end());
   // Nobody is told what is not so: what is forgotten is neither confirmed nor denied.
-  if (list_.size() > kSpansMax)
-    list_.erase(list_.begin(), list_.end() - static_cast<std::ptrdiff_t>(kSpansMax));
+  if (list_.size() <= kSpansMax) return;
+  unchanged_ = 0;
+  list_.erase(list_.begin(), list_.end() - static_cast<std::ptrdiff_t>(kSpansMax));
 }
 
 void Spans::subtract(const SpanList& less) {
@@ -94,6 +96,7 @@ void Spans::subtract(const SpanList& less) {
   auto end = begin;
   while (end != list_.end() && end->first <= less.back().last) ++end;
   if (begin == end) return;
+  changesFrom(begin);
   const SpanList rest = difference(SpanList(begin, end), less);
   const auto at = list_.erase(begin, end);
   list_.insert(at, rest.begin(), rest.end());

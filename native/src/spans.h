@@ -1,6 +1,9 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "ranges.h"
@@ -31,12 +34,18 @@ class Spans {
   /** What lies within. */
   SpanList within(const Span& bounds) const;
   const SpanList& list() const { return list_; }
-  void clear() { list_.clear(); }
+  /** So many at the beginning are as they were when this was asked for the last time. */
+  size_t takeUnchanged() { return std::exchange(unchanged_, SIZE_MAX); }
+  void restore(SpanList list) { list_ = std::move(list); }
 
  private:
   SpanList::iterator firstFrom(uint64_t number);
+  void changesFrom(SpanList::iterator item) {
+    unchanged_ = std::min(unchanged_, static_cast<size_t>(item - list_.begin()));
+  }
 
   SpanList list_;
+  size_t unchanged_ = SIZE_MAX;
 };
 
 /** With the times that `all`, which has every one of these numbers, has for them. */

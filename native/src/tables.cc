@@ -1,5 +1,7 @@
 #include "tables.h"
 
+#include <memory>
+
 #include "arrival_clock.h"
 #include "error.h"
 #include "fork_rtcp.h"
@@ -11,6 +13,7 @@
 #include "peer_source.h"
 #include "ranges.h"
 #include "recently_sent.h"
+#include "tables_memory.h"
 
 namespace tandem {
 
@@ -41,7 +44,8 @@ int64_t fromMs(double ms) { return static_cast<int64_t>(ms * kNsPerMs); }
 /** Rows of ssrc, sequence, timestamp, arrival in ms, digest. @returns rows of extended, timestamp,
  * and the SSRC before, or 0 */
 Napi::Value normalise(const Napi::CallbackInfo& info) {
-  Normaliser normaliser;
+  const auto recent = std::make_unique<RecentPackets::Memory>();
+  Normaliser normaliser(*recent);
   const ClockRates rates;
   return eachRow(info, info[0], [&](auto cell) {
     RtpHeader in;
@@ -237,6 +241,7 @@ void defineTables(Napi::Env env, Napi::Object& exports) {
   tables.Set("recentlySent", Napi::Function::New<guardedTable<recentlySent>>(env));
   tables.Set("paceRounds", Napi::Function::New<guardedTable<paceRounds>>(env));
   tables.Set("nextReports", Napi::Function::New<guardedTable<nextReports>>(env));
+  defineMemoryTables(env, tables);
   exports.Set("tables", tables);
 }
 

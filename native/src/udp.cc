@@ -80,6 +80,11 @@ UdpPair PortRange::openAnywhere(const Address& host, const UdpOptions& options) 
   return pair;
 }
 
+void PortRange::claim(uint16_t rtpPort) {
+  const size_t pair = static_cast<size_t>(rtpPort - first_) / 2;
+  if (rtpPort >= first_ && pair < used_.size()) used_[pair] = true;
+}
+
 void PortRange::release(uint16_t rtpPort) {
   used_[static_cast<size_t>(rtpPort - first_) / 2] = false;
 }

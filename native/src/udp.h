@@ -44,6 +44,8 @@ class PortRange {
   /** A pair that nobody outside can guess: for sockets whose ports stay the same for long. */
   UdpPair openAnywhere(const Address& host, const UdpOptions& options);
   void release(uint16_t rtpPort);
+  /** A pair that is open already; one out of the range is nobody's. */
+  void claim(uint16_t rtpPort);
 
  private:
   uint16_t first_;

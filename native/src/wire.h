@@ -18,11 +18,16 @@ namespace tandem {
 //  From the edge it is a WireReply: an answer and an error begin with the number of the command
 //  that they are for, and come in the order of the commands.
 //
+//  What is only looked at is not asked for: it is read out of the edge's memory, whose file the
+//  answer to hello names.
+//
 //  The first command is hello. Its fields, and those of the error that answers it, are the same in
-//  every version.
+//  every version. A control whose connection ended, as the edge was killed, comes back with resume
+//  instead, by the session that the answer to hello named, and says again what was not answered, in
+//  its order and by its numbers: what was done is answered as it was, and not done twice.
 
 inline constexpr uint32_t kWireMagic = 0x4d444e54;
-inline constexpr uint16_t kWireVersion = 1;
+inline constexpr uint16_t kWireVersion = 3;
 
 /** Of a whole frame. The largest command has 64 forks that leave out 64 ranges each. */
 inline constexpr size_t kCommandBytesMax = 262144;
@@ -47,13 +52,7 @@ enum class WireCommand : uint8_t {
   kInventory = 13,
   kStatus = 14,
   kShutdown = 15,
-  kStreamReports = 16,
-  kForkReports = 17,
-  kForkSigns = 18,
-  kLastHeard = 19,
-  kRelayStalls = 20,
-  kSequencesAt = 21,
-  kCounters = 22,
+  kResume = 16,
 };
 
 enum class WireReply : uint8_t { kAnswer = 0, kError = 1, kEvent = 2 };

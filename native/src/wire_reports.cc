@@ -176,51 +176,6 @@ void write(WireWriter& out, const Inventory& inventory) {
   for (const ForkInventory& fork : inventory.forks) writeFork(out, fork);
 }
 
-void write(WireWriter& out, const ForkSigns& signs) {
-  out.u32(signs.forkId);
-  out.time(signs.reportedNs);
-  out.count(signs.receiverReports);
-  out.f64(signs.fractionLost);
-  out.count(signs.sentSinceReport);
-  out.time(signs.sendingSinceNs);
-  out.time(signs.refusedNs);
-  out.time(signs.doubtedNs);
-  out.time(signs.unsendableNs);
-  out.flag(signs.isLive);
-  out.flag(signs.isSettled);
-}
-
-void write(WireWriter& out, const LastHeard& heard) {
-  out.u32(heard.portId);
-  out.time(heard.atNs);
-}
-
-void write(WireWriter& out, const RelayStallReport& stall) {
-  out.u32(stall.portId);
-  out.time(stall.stall.sinceNs);
-  out.time(stall.stall.atNs);
-}
-
-void write(WireWriter& out, const Counters& counters) {
-  for (const uint64_t count :
-       {counters.wakeups, counters.packetsIn, counters.bytesIn, counters.packetsToParties,
-        counters.packetsToRelay, counters.packetsFromRelay, counters.packetsToLegs, counters.rtcpIn,
-        counters.rtcpOut, counters.icmpErrors, counters.sendErrors, counters.kernelDrops,
-        counters.droppedEvents, counters.ports, counters.forks, counters.captures}) {
-    out.count(count);
-  }
-  writeReasons(out, counters.refused, kRefusalNames);
-  writeReasons(out, counters.unforwarded, kUnforwardedNames);
-}
-
-void write(WireWriter& out, const LegAddress& leg) {
-  out.u32(leg.shard);
-  out.u32(leg.streamIndex);
-  out.u8(leg.rtp.isV4() ? 4 : 6);
-  write(out, leg.rtp);
-  write(out, leg.rtcp);
-}
-
 void write(WireWriter& out, const Event& event) {
   out.u8(static_cast<uint8_t>(event.type));
   out.u32(event.id);

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <optional>
 #include <vector>
 
 #include "edge.h"
@@ -16,18 +15,9 @@ void write(WireWriter& out, const StreamReport& report);
 void write(WireWriter& out, const ForkReport& report);
 void write(WireWriter& out, const Stock& stock);
 void write(WireWriter& out, const Inventory& inventory);
-void write(WireWriter& out, const ForkSigns& signs);
-void write(WireWriter& out, const LastHeard& heard);
-void write(WireWriter& out, const RelayStallReport& stall);
-void write(WireWriter& out, const Counters& counters);
-void write(WireWriter& out, const LegAddress& leg);
 void write(WireWriter& out, const Event& event);
 inline void write(WireWriter& out, bool value) { out.flag(value); }
 inline void write(WireWriter& out, uint32_t id) { out.u32(id); }
-/** 0: there is none. */
-inline void write(WireWriter& out, const std::optional<uint64_t>& sequence) {
-  out.count(sequence.value_or(0));
-}
 
 template <typename Item>
 void write(WireWriter& out, const std::vector<Item>& items) {

@@ -23,7 +23,9 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   SDP_UNSUPPORTED_SRTP: 422,
 
   EDGE_FAILED: 503,
+  EDGE_FULL: 503,
   EDGE_LOST: 503,
+  EDGE_ORDER_REFUSED: 503,
   EDGE_VERSION: 503,
   NO_PORT: 503,
   WORKER_LOST: 503,

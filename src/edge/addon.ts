@@ -5,6 +5,7 @@ import { readEnvironment } from '../config.ts';
 import { messageOf, TandemError } from '../errors.ts';
 import type {
   AddForkOptions,
+  AdoptEdgeOptions,
   CaptureRemote,
   CaptureReport,
   EdgeCounters,
@@ -33,25 +34,39 @@ export interface NativeStock {
   readonly forks: readonly NativeForkReport[];
 }
 
-/** What the addon's object offers; `Edge` in edge.ts says what each means. */
-export interface NativeEdge {
-  takePrecedence(niceness: number): boolean;
-  pickShard(): number;
+/** What is read out of shared memory; `EdgeReads` in edge-reads.ts says what each means. */
+export interface NativeReads {
   relayAddress(shard: number): SocketAddress;
   legAddress(
     shard: number,
     streamIndex: number,
     family: number,
   ): { rtp: SocketAddress; rtcp: SocketAddress };
-  openPort(options: OpenPortOptions): OpenedPort;
-  setRemote(portId: number, remote: PortRemote): void;
-  setRoutes(routes: readonly RoutedPort[]): void;
   relayStalls(): RelayStall[];
   /** Of each port its id, and when its newest packet came. */
   lastHeard(): Float64Array;
-  closePort(portId: number): NativeStreamReport;
   streamReports(portIds: readonly number[]): NativeStreamReport[];
   sequencesAt(portIds: readonly number[], at: number): (number | undefined)[];
+  forkReports(forkIds: readonly number[]): NativeForkReport[];
+  /** Eleven numbers a fork, in the order of `ForkSigns`; truth is 1. */
+  forkSigns(): Float64Array;
+  counters(): EdgeCounters;
+}
+
+export interface NativeView extends NativeReads {
+  startedAt(): number;
+  close(): void;
+}
+
+/** What the addon's object offers; `Edge` in edge.ts says what each means. */
+export interface NativeEdge extends NativeReads {
+  takePrecedence(niceness: number): boolean;
+  pickShard(): number;
+  memoryPath(): string;
+  openPort(options: OpenPortOptions): OpenedPort;
+  setRemote(portId: number, remote: PortRemote): void;
+  setRoutes(routes: readonly RoutedPort[]): void;
+  closePort(portId: number): NativeStreamReport;
   takeStock(portIds: readonly number[], forkIds: readonly number[]): NativeStock;
   addForks(options: readonly AddForkOptions[]): number[];
   setForkTarget(forkId: number, rtp: SocketAddress, rtcp: SocketAddress): void;
@@ -59,14 +74,10 @@ export interface NativeEdge {
   resumeFork(forkId: number): void;
   endForks(forkIds: readonly number[]): NativeForkReport[];
   removeForks(forkIds: readonly number[]): NativeForkReport[];
-  forkReports(forkIds: readonly number[]): NativeForkReport[];
-  /** Eleven numbers a fork, in the order of `ForkSigns`; truth is 1. */
-  forkSigns(): Float64Array;
   openCapture(options: OpenCaptureOptions): OpenedCapture;
   setCaptureRemote(captureId: number, streamIndex: number, remote: CaptureRemote): void;
   closeCapture(captureId: number): CaptureReport;
   captureReport(captureId: number): CaptureReport;
-  counters(): EdgeCounters;
   close(): void;
 }
 
@@ -101,6 +112,14 @@ export type PeerSourceStep =
       readonly stream: 'other' | 'same' | 'next';
     };
 
+/** Values, those that were a mixture of two, those older than one that was read before, and the last one. */
+export interface CellReadings {
+  readonly readings: number;
+  readonly mixed: number;
+  readonly older: number;
+  readonly last: number;
+}
+
 export interface NativeTables {
   /** Rows of ssrc, sequence, timestamp, arrival in ms, payload digest; back: extended number, timestamp, SSRC before or 0. */
   normalise(packets: readonly Row[]): [number, number, number][];
@@ -116,6 +135,24 @@ export interface NativeTables {
   };
   /** Rows of a number and of when it came, in ms; back: rows of first, last, and when these came. */
   timedRanges(numbers: readonly Row[]): [number, number, number, number][];
+  /** The same, shown in shared memory after each `every` of them; `wrong`: readers saw something else than there was. */
+  sharedRanges(
+    max: number,
+    numbers: Float64Array,
+    every: number,
+  ): {
+    readonly wrong: number;
+    readonly ranges: number;
+    /** Pieces of shared memory that hold it, and those that are left when all is given back. */
+    readonly chunks: number;
+    readonly left: number;
+  };
+  /** So many values are published by one thread while another one reads. */
+  cell(values: number): CellReadings;
+  /** The same, of which every third is shown. */
+  stagedCell(values: number): CellReadings;
+  /** A writer is stopped after each word; back: how often what it had published last could not be read then. */
+  stoppedWrites(): number;
   /** What became of each packet, and where RTP and RTCP go then, as `ip:port`. */
   peerSource(latch: LatchPolicy, steps: readonly PeerSourceStep[]): [string, string, string][];
   /** Rows of an extended number and of what the kernel dropped before it; back: ranges that are missing by our fault. */
@@ -162,10 +199,13 @@ export interface ReportsTrace {
 export interface Addon {
   /** @param clockOffset ms from the monotonic clock to the process's; the first edge of a process sets it */
   Edge: new (
-    options: EdgeOptions,
+    options: EdgeOptions | AdoptEdgeOptions,
     onEvent: (event: EdgeEvent) => void,
     clockOffset: number,
   ) => NativeEdge;
+  /** Descriptors of this process for all UDP sockets that another one of this user has open. */
+  socketsOf(pid: number): number[];
+  EdgeView: new (path: string) => NativeView;
   takePrecedence(thread: number, niceness: number): boolean;
   /** For tests: what the addon sees when somebody sets the machine's clock by so many ms. */
   stepWallClock(ms: number): void;
@@ -180,6 +220,8 @@ export interface Addon {
   fuzzRtcp(datagram: Uint8Array): boolean;
   /** What somebody says to the edge's process: true if all of it are commands. None is run. For fuzzing. */
   fuzzChannel(bytes: Uint8Array): boolean;
+  /** Five bytes a change of an edge's memory, which is looked at then; true if a view of it is opened all the same. */
+  fuzzMemory(changes: Uint8Array): boolean;
   /** Packets as a capture's stream takes them, and a report for each step that is none, or that must come before. For tests. */
   traceReception(
     steps: readonly (ReceptionStep | { readonly at: number })[],

@@ -2,6 +2,8 @@ import { EventEmitter } from 'node:events';
 import { TandemError } from '../errors.ts';
 import { EdgeChannel } from './edge-channel.ts';
 import type { EdgeInventory, EdgeStatus, HelloAnswer } from './edge-process-types.ts';
+import type { AddressPair } from './edge-reads.ts';
+import { EdgeView } from './edge-view.ts';
 import type {
   AddForkOptions,
   EdgeCounters,
@@ -27,16 +29,12 @@ import {
   checkRemote,
   checkRoute,
   checkSequence,
-  checkTime,
 } from './validate.ts';
 import {
-  readCounters,
   readForkReport,
-  readForkSigns,
   readHello,
   readInventory,
   readOpenedPort,
-  readRelayStall,
   readStatus,
   readStock,
   readStreamReport,
@@ -61,6 +59,16 @@ function refusalOf(check: () => void): TandemError | undefined {
   }
 }
 
+/** Another edge's in its place would tell of other ports by the same ids. */
+function openMemory({ memory, startedAt }: HelloAnswer): EdgeView {
+  const view = EdgeView.open(memory);
+  if (view.startedAt() === startedAt) return view;
+  view.close();
+  throw new TandemError('EDGE_FAILED', `${memory} is the memory of another edge`, {
+    details: { memory },
+  });
+}
+
 const portIdsOf = (items: readonly { readonly portId: number }[]): number[] =>
   items.map(({ portId }) => portId);
 
@@ -75,46 +83,62 @@ export interface ConnectOptions {
 
 export interface EdgeClientEvents {
   event: [EdgeEvent];
+  /** The edge was killed and goes on, in another process: `hello` is that one's. What was asked is answered. */
+  back: [HelloAnswer];
   /** The edge is gone, or has another control. */
   closed: [TandemError];
 }
 
 /**
  * The edge in another process, as its control has it. What it is told takes effect in the order of the calls, and resolves when it has;
- * each may be refused as in `Edge`, or with EDGE_LOST when the edge is gone. Who becomes its control ends the connection of the one
+ * each may be refused as in `Edge`, with EDGE_LOST when the edge is gone, or with EDGE_ORDER_REFUSED when it kills the edge. An edge that
+ * is killed goes on: that is waited for, and nothing is done twice. Who becomes its control ends the connection of the one
  * before.
  */
 export class EdgeClient extends EventEmitter<EdgeClientEvents> {
-  readonly hello: HelloAnswer;
   /** What was there when this control came. */
   readonly found: EdgeInventory;
   readonly #channel: EdgeChannel;
+  readonly #view: EdgeView;
   /** Ports by thread. */
   readonly #load: number[];
+  #hello: HelloAnswer;
 
-  private constructor(channel: EdgeChannel, hello: HelloAnswer, found: EdgeInventory) {
+  private constructor(
+    channel: EdgeChannel,
+    view: EdgeView,
+    hello: HelloAnswer,
+    found: EdgeInventory,
+  ) {
     super();
     this.#channel = channel;
-    this.hello = hello;
+    this.#view = view;
+    this.#hello = hello;
     this.found = found;
-    this.#load = hello.relays.map(() => 0);
+    this.#load = Array<number>(hello.threads).fill(0);
     for (const { portId } of found.ports) this.#count(portId % threadsMax, 1);
   }
 
   /**
    * Throws what `connect` does where no edge listens; EDGE_VERSION for one that speaks another version; EDGE_LOST for one that dies
-   * or has another control in the same moment; EDGE_FAILED for one that hangs.
+   * or has another control in the same moment; EDGE_FAILED for one that hangs, or whose memory cannot be read.
    */
   static async connect(
     socketPath: string,
     { version = wireVersion, helloMs = defaultHelloMs }: ConnectOptions = {},
   ): Promise<EdgeClient> {
     let client: EdgeClient | undefined;
+    let view: EdgeView | undefined;
     const early: EdgeEvent[] = [];
     const channel = await EdgeChannel.open(socketPath, {
       onEvent: (event) => {
         if (client === undefined) early.push(event);
         else client.emit('event', event);
+      },
+      onBack: (hello) => {
+        if (client === undefined) return;
+        client.#hello = hello;
+        client.emit('back', hello);
       },
       onLost: (cause) => client?.emit('closed', cause),
     });
@@ -130,10 +154,13 @@ export class EdgeClient extends EventEmitter<EdgeClientEvents> {
         },
         readHello,
       );
+      view = openMemory(hello);
+      channel.mayComeBack(hello);
       const found = await channel.ask('inventory', nothing, readInventory);
-      client = new EdgeClient(channel, hello, found);
+      client = new EdgeClient(channel, view, hello, found);
     } catch (error) {
       channel.close();
+      view?.close();
       throw error;
     } finally {
       clearTimeout(late);
@@ -146,37 +173,52 @@ export class EdgeClient extends EventEmitter<EdgeClientEvents> {
     return connected;
   }
 
+  /** What the edge has said of itself last. */
+  get hello(): HelloAnswer {
+    return this.#hello;
+  }
+
   /** The least loaded thread. */
   pickShard(): number {
     return this.#load.indexOf(Math.min(...this.#load));
   }
 
-  /** The thread's shared loopback socket, which mediasoup transports connect to. */
+  // What is only looked at: see `EdgeReads`. As it was last, when the edge is gone.
+
   relayAddress(shard: number): SocketAddress {
-    const address = this.hello.relays[shard];
-    if (address === undefined) throw new TandemError('EDGE_FAILED', `no shard ${shard}`);
-    return address;
+    return this.#view.relayAddress(shard);
   }
 
-  /** Where a thread's packets of one stream index come from. */
-  legAddress(
-    shard: number,
-    streamIndex: number,
-    family: 4 | 6,
-  ): { readonly rtp: SocketAddress; readonly rtcp: SocketAddress } {
-    const leg = this.hello.legs.find(
-      (candidate) =>
-        candidate.shard === shard &&
-        candidate.streamIndex === streamIndex &&
-        candidate.family === family,
-    );
-    if (leg === undefined) {
-      throw new TandemError(
-        'EDGE_FAILED',
-        `no leg socket for shard ${shard}, stream ${streamIndex} over IPv${family}`,
-      );
-    }
-    return { rtp: leg.rtp, rtcp: leg.rtcp };
+  legAddress(shard: number, streamIndex: number, family: 4 | 6): AddressPair {
+    return this.#view.legAddress(shard, streamIndex, family);
+  }
+
+  streamReports(portIds: readonly number[]): StreamReport[] {
+    return this.#view.streamReports(portIds);
+  }
+
+  forkReports(forkIds: readonly number[]): ForkReport[] {
+    return this.#view.forkReports(forkIds);
+  }
+
+  forkSigns(): ForkSigns[] {
+    return this.#view.forkSigns();
+  }
+
+  lastHeard(): Map<number, number> {
+    return this.#view.lastHeard();
+  }
+
+  relayStalls(): RelayStall[] {
+    return this.#view.relayStalls();
+  }
+
+  sequencesAt(portIds: readonly number[], at: number): (number | undefined)[] {
+    return this.#view.sequencesAt(portIds, at);
+  }
+
+  counters(): EdgeCounters {
+    return this.#view.counters();
   }
 
   openPort(options: OpenPortOptions): Promise<OpenedPort> {
@@ -359,66 +401,10 @@ export class EdgeClient extends EventEmitter<EdgeClientEvents> {
     return this.#tell(nothing, 'shutdown', nothing);
   }
 
-  streamReports(portIds: readonly number[]): Promise<StreamReport[]> {
-    return this.#ask(
-      () => {
-        checkIds('portIds', portIds);
-      },
-      'streamReports',
-      idsOf(portIds),
-      (reader) => reader.list(() => readStreamReport(reader)),
-    );
-  }
-
-  forkReports(forkIds: readonly number[]): Promise<ForkReport[]> {
-    return this.#forkReports('forkReports', forkIds);
-  }
-
-  /** Of all forks. */
-  forkSigns(): Promise<ForkSigns[]> {
-    return this.#channel.ask('forkSigns', nothing, (reader) =>
-      reader.list(() => readForkSigns(reader)),
-    );
-  }
-
-  /** By port, when its newest packet came: Unix ms, 0 before there is one. */
-  lastHeard(): Promise<Map<number, number>> {
-    return this.#channel.ask(
-      'lastHeard',
-      nothing,
-      (reader) => new Map(reader.list((): [number, number] => [reader.u32(), reader.f64()])),
-    );
-  }
-
-  relayStalls(): Promise<RelayStall[]> {
-    return this.#channel.ask('relayStalls', nothing, (reader) =>
-      reader.list(() => readRelayStall(reader)),
-    );
-  }
-
-  /** See `Edge.sequencesAt`. */
-  sequencesAt(portIds: readonly number[], at: number): Promise<(number | undefined)[]> {
-    return this.#ask(
-      () => {
-        checkIds('portIds', portIds);
-        checkTime('at', at);
-      },
-      'sequencesAt',
-      (writer) => {
-        writer.ids(portIds);
-        writer.f64(at);
-      },
-      (reader) => reader.list(() => reader.f64() || undefined),
-    );
-  }
-
-  counters(): Promise<EdgeCounters> {
-    return this.#channel.ask('counters', nothing, readCounters);
-  }
-
   /** Ends the connection, not the edge: what it has goes on. Idempotent. */
   close(): void {
     this.#channel.close();
+    this.#view.close();
   }
 
   #tell(
@@ -443,7 +429,7 @@ export class EdgeClient extends EventEmitter<EdgeClientEvents> {
   }
 
   #forkReports(
-    command: 'endForks' | 'removeForks' | 'forkReports',
+    command: 'endForks' | 'removeForks',
     forkIds: readonly number[],
   ): Promise<ForkReport[]> {
     return this.#ask(

@@ -3,20 +3,19 @@ import type { EdgeOptions, ForkReport, PortRemote, PortRoute, SocketAddress } fr
 /** What the edge says of itself to a control that has come. */
 export interface HelloAnswer {
   readonly version: number;
+  /** Of the process that has the packets: another one after it was killed. */
   readonly pid: number;
-  /** Unix ms, on its own clock. */
+  /** Unix ms, on its own clock; the same after it was killed. */
   readonly startedAt: number;
   /** From the machine's monotonic clock to the edge's, in ms. */
   readonly clockOffsetMs: number;
-  /** Of each thread, its shared loopback socket. */
-  readonly relays: readonly SocketAddress[];
-  readonly legs: readonly {
-    readonly shard: number;
-    readonly streamIndex: number;
-    readonly family: 4 | 6;
-    readonly rtp: SocketAddress;
-    readonly rtcp: SocketAddress;
-  }[];
+  readonly threads: number;
+  /** The file that its memory is in: see `EdgeView`. */
+  readonly memory: string;
+  /** By which this control comes back when the edge was killed: 64 bits, the lower half first. */
+  readonly session: readonly [number, number];
+  /** How many processes had the packets, that one included. */
+  readonly starts: number;
 }
 
 /** All ports and forks that there are, whoever made them. */
@@ -57,6 +56,7 @@ export interface EdgeStatus {
 }
 
 export interface EdgeProcessOptions {
+  /** `memoryFile` absent: a name in /dev/shm of its own, which goes with the edge. What a dead edge has left there is replaced. */
   readonly edge: EdgeOptions;
   /** Where its socket (`edge.sock`) and its log (`edge.log`) are. Made, for this user alone, when it is not there. */
   readonly stateDir: string;
@@ -66,4 +66,6 @@ export interface EdgeProcessOptions {
   readonly nice?: number;
   /** The executable; absent: the one built beside the addon. */
   readonly program?: string;
+  /** For tests: an order to open a port at this address kills the edge, as a defect in it would. */
+  readonly fatalHost?: string;
 }

@@ -6,6 +6,7 @@ import { messageOf, TandemError } from '../errors.ts';
 import { edgeProgramPath } from './addon.ts';
 import { clockOffset } from './clock-offset.ts';
 import { EdgeClient } from './edge-client.ts';
+import { killEdge, memoryFileOf } from './edge-group.ts';
 import type { EdgeProcessOptions } from './edge-process-types.ts';
 import { checkEdgeOptions, checkNiceness, checkOrphanMs } from './validate.ts';
 
@@ -50,6 +51,18 @@ export async function startOrFindEdge(options: EdgeProcessOptions): Promise<Foun
   }
 }
 
+/** Ends the edge of a state directory, and its calls with RTCP BYE; one that does not answer is killed. Nothing is left then. */
+export async function endEdge(stateDir: string): Promise<void> {
+  try {
+    const client = await connectIfAny(join(resolve(stateDir), 'edge.sock'));
+    await client?.shutdown();
+    client?.close();
+  } catch {
+    // It hangs, or it is one that knows other words.
+  }
+  killEdge(stateDir);
+}
+
 async function makeStateDir(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode: ownerOnly });
@@ -87,7 +100,7 @@ function failed(socketPath: string, cause: unknown): TandemError {
 
 /** False where another one was quicker. */
 async function startEdge(
-  { edge, orphanMs, nice, program = edgeProgramPath() }: EdgeProcessOptions,
+  { edge, orphanMs, nice, fatalHost, program = edgeProgramPath() }: EdgeProcessOptions,
   stateDir: string,
   socketPath: string,
 ): Promise<boolean> {
@@ -102,9 +115,11 @@ async function startEdge(
     'catch-up-rate': edge.catchUpRate,
     'rtcp-interval-ms': edge.rtcpIntervalMs,
     cname: edge.cname,
+    memory: edge.memoryFile ?? memoryFileOf(stateDir),
     'orphan-ms': orphanMs,
     'clock-offset-ms': clockOffset(),
     ...(nice !== undefined && { nice }),
+    ...(fatalHost !== undefined && { 'fatal-host': fatalHost }),
   }).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const hosts = edge.legHosts.flatMap((host) => ['--leg-host', host]);
   const log = await open(join(stateDir, 'edge.log'), 'a', 0o600);

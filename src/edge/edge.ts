@@ -1,24 +1,22 @@
-import { messageOf, TandemError } from '../errors.ts';
 import { loadAddon } from './addon.ts';
 import { clockOffset } from './clock-offset.ts';
 import type { NativeEdge } from './addon.ts';
+import { EdgeReads, guard } from './edge-reads.ts';
 import { unpack } from './packed-ranges.ts';
 import type {
   AddForkOptions,
+  AdoptEdgeOptions,
   CaptureRemote,
   CaptureReport,
-  EdgeCounters,
   EdgeEvent,
   EdgeOptions,
   ForkReport,
-  ForkSigns,
   OpenCaptureOptions,
   OpenedCapture,
   OpenedPort,
   OpenPortOptions,
   PortRemote,
   PortRoute,
-  RelayStall,
   RoutedPort,
   SocketAddress,
   Stock,
@@ -33,27 +31,24 @@ import {
   checkRemote,
   checkRoute,
   checkSequence,
-  checkTime,
 } from './validate.ts';
 
-export interface AddressPair {
-  readonly rtp: SocketAddress;
-  readonly rtcp: SocketAddress;
-}
+export type { AddressPair } from './edge-reads.ts';
 
 /**
  * Sockets, rings and threads of the native addon. What is asked of it runs on the thread of the object that it names, between two
  * wake-ups, while the caller waits: an order that is answered by a promise has taken effect, or failed, when the promise is
  * there. Each such visit costs a change of threads, so what belongs together is asked for together: lists are of 1 to 64 ids,
  * the threads that they concern are visited at the same time, and what comes back is in their order. What takes long, reports
- * of many ranges, takes several visits.
+ * of many ranges, takes several visits. What is only looked at (`EdgeReads`) is read out of shared memory and visits nobody.
  * All throw, or reject with, TandemError: `EDGE_FAILED` for what does not fit, does not exist or the system refuses, `NO_PORT`
  * when the range of ports is used up.
  */
-export class Edge {
+export class Edge extends EdgeReads {
   readonly #native: NativeEdge;
 
   private constructor(native: NativeEdge) {
+    super(native);
     this.#native = native;
   }
 
@@ -73,24 +68,34 @@ export class Edge {
     return new Edge(guard(() => new addon.Edge(options, onEvent, clockOffset())));
   }
 
+  /**
+   * Goes on where the edge of another process was when it was killed: the same ids, SSRCs, numbers, cursors and accounts, and
+   * the packets that it had in its hands. The first edge of its process. What cannot be read is left out; its sockets close.
+   *
+   * @param addonPath another build of the addon, e.g. the sanitized one
+   */
+  static adopt(
+    left: AdoptEdgeOptions,
+    onEvent: (event: EdgeEvent) => void,
+    addonPath?: string,
+  ): Edge {
+    const addon = loadAddon(addonPath);
+    return new Edge(guard(() => new addon.Edge(left, onEvent, clockOffset())));
+  }
+
   /** Of all threads, what `takePrecedence` (precedence.ts) does of one. */
   takePrecedence(niceness: number): boolean {
     return guard(() => this.#native.takePrecedence(niceness));
   }
 
+  /** Where another process of this user opens a view of it, while this one lives: see `EdgeView`. */
+  memoryPath(): string {
+    return guard(() => this.#native.memoryPath());
+  }
+
   /** The least loaded thread. */
   pickShard(): number {
     return guard(() => this.#native.pickShard());
-  }
-
-  /** The thread's shared loopback socket, which mediasoup transports connect to. */
-  relayAddress(shard: number): SocketAddress {
-    return guard(() => this.#native.relayAddress(shard));
-  }
-
-  /** Where a thread's packets of one stream index come from: what the SIPREC offer announces for that stream. */
-  legAddress(shard: number, streamIndex: number, family: 4 | 6): AddressPair {
-    return guard(() => this.#native.legAddress(shard, streamIndex, family));
   }
 
   openPort(options: OpenPortOptions): Promise<OpenedPort> {
@@ -119,37 +124,9 @@ export class Edge {
     });
   }
 
-  /** By port, when its newest packet came: Unix ms, 0 before there is one. Of all ports, and cheap. */
-  lastHeard(): Map<number, number> {
-    const numbers = guard(() => this.#native.lastHeard());
-    const heard = new Map<number, number>();
-    for (let at = 0; at + 1 < numbers.length; at += 2) {
-      heard.set(numbers[at] as number, numbers[at + 1] as number);
-    }
-    return heard;
-  }
-
-  /** Of all threads: see `PortRoute`. */
-  relayStalls(): RelayStall[] {
-    return guard(() => this.#native.relayStalls());
-  }
-
   /** Its forks end with it, with RTCP BYE; routes that led to it lead nowhere. */
   closePort(portId: number): Promise<StreamReport> {
     return answered(() => unpack<StreamReport>(this.#native.closePort(portId)));
-  }
-
-  streamReports(portIds: readonly number[]): StreamReport[] {
-    return guard(() => this.#native.streamReports(portIds)).map(unpack<StreamReport>);
-  }
-
-  /**
-   * Of each port, the oldest packet in its ring that arrived at or after `at` (Unix ms); one past the newest when none did;
-   * undefined before the first packet.
-   */
-  sequencesAt(portIds: readonly number[], at: number): (number | undefined)[] {
-    checkTime('at', at);
-    return guard(() => this.#native.sequencesAt(portIds, at));
   }
 
   /** Reports on ports and removes forks, in one visit; either list may be empty, not both. */
@@ -211,10 +188,6 @@ export class Edge {
     return answered(() => this.#native.removeForks(forkIds).map(unpack<ForkReport>));
   }
 
-  forkReports(forkIds: readonly number[]): ForkReport[] {
-    return guard(() => this.#native.forkReports(forkIds)).map(unpack<ForkReport>);
-  }
-
   /** The file is created exclusively. The one method that does not wait for the thread: what comes is written from then on. */
   openCapture(options: OpenCaptureOptions): OpenedCapture {
     checkCapture(options);
@@ -229,16 +202,6 @@ export class Edge {
     });
   }
 
-  /** Of all forks, in one call. */
-  forkSigns(): ForkSigns[] {
-    const numbers = guard(() => this.#native.forkSigns());
-    const all: ForkSigns[] = [];
-    for (let at = 0; at < numbers.length; at += forkSignsNumbers) {
-      all.push(readSigns(numbers.subarray(at, at + forkSignsNumbers)));
-    }
-    return all;
-  }
-
   /** The file is whole and closed when this returns. */
   closeCapture(captureId: number): CaptureReport {
     return guard(() => this.#native.closeCapture(captureId));
@@ -248,33 +211,10 @@ export class Edge {
     return guard(() => this.#native.captureReport(captureId));
   }
 
-  counters(): EdgeCounters {
-    return guard(() => this.#native.counters());
-  }
-
   /** Ends the threads and closes every socket and file. Idempotent. */
   close(): void {
     this.#native.close();
   }
-}
-
-const forkSignsNumbers = 11;
-
-function readSigns(numbers: Float64Array): ForkSigns {
-  const at = (index: number): number => numbers[index] ?? 0;
-  return {
-    forkId: at(0),
-    reportedAt: at(1),
-    receiverReports: at(2),
-    fractionLost: at(3),
-    sentSinceReport: at(4),
-    sendingSince: at(5),
-    refusedAt: at(6),
-    doubtedAt: at(7),
-    unsendableAt: at(8),
-    live: at(9) === 1,
-    settled: at(10) === 1,
-  };
 }
 
 /** Done at once; what it throws is the answer, too. */
@@ -282,16 +222,4 @@ function answered<T>(run: () => T): Promise<T> {
   return new Promise((resolve) => {
     resolve(guard(run));
   });
-}
-
-function guard<T>(run: () => T): T {
-  try {
-    return run();
-  } catch (cause) {
-    if (cause instanceof TandemError) throw cause;
-    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-    throw new TandemError(code === 'NO_PORT' ? 'NO_PORT' : 'EDGE_FAILED', messageOf(cause), {
-      cause,
-    });
-  }
 }

@@ -12,6 +12,14 @@ export interface SocketAddress {
   readonly port: number;
 }
 
+/** What an edge that is gone left. */
+export interface AdoptEdgeOptions {
+  /** The path of its memory, as another process has it open. */
+  readonly memory: string;
+  /** Descriptors of its sockets, in any order; they are the edge's from then on. */
+  readonly sockets: readonly number[];
+}
+
 export interface EdgeOptions {
   /** Edge threads. Every call lives on one of them, its shard. */
   readonly threads: number;
@@ -27,6 +35,8 @@ export interface EdgeOptions {
   readonly rtcpIntervalMs: number;
   /** SDES CNAME (RFC 3550 6.5.1). */
   readonly cname: string;
+  /** A new file for what it knows, on a file system in memory; it is not taken away at the end. Absent: memory without a name. */
+  readonly memoryFile?: string;
 }
 
 /**

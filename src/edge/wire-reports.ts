@@ -1,15 +1,12 @@
 import type { EdgeInventory, EdgeStatus, HelloAnswer } from './edge-process-types.ts';
 import { unpack } from './packed-ranges.ts';
 import type {
-  EdgeCounters,
   EdgeEvent,
   ForkReport,
-  ForkSigns,
   OpenedPort,
   PortRemote,
   PortRoute,
   ReceiverReport,
-  RelayStall,
   Stock,
   StreamReport,
 } from './types.ts';
@@ -123,49 +120,6 @@ export function readStock(reader: WireReader): Stock {
   };
 }
 
-export function readForkSigns(reader: WireReader): ForkSigns {
-  return {
-    forkId: reader.u32(),
-    reportedAt: reader.f64(),
-    receiverReports: reader.f64(),
-    fractionLost: reader.f64(),
-    sentSinceReport: reader.f64(),
-    sendingSince: reader.f64(),
-    refusedAt: reader.f64(),
-    doubtedAt: reader.f64(),
-    unsendableAt: reader.f64(),
-    live: reader.flag(),
-    settled: reader.flag(),
-  };
-}
-
-export function readRelayStall(reader: WireReader): RelayStall {
-  return { portId: reader.u32(), since: reader.f64(), at: reader.f64() };
-}
-
-export function readCounters(reader: WireReader): EdgeCounters {
-  return {
-    wakeups: reader.f64(),
-    packetsIn: reader.f64(),
-    bytesIn: reader.f64(),
-    packetsToParties: reader.f64(),
-    packetsToRelay: reader.f64(),
-    packetsFromRelay: reader.f64(),
-    packetsToLegs: reader.f64(),
-    rtcpIn: reader.f64(),
-    rtcpOut: reader.f64(),
-    icmpErrors: reader.f64(),
-    sendErrors: reader.f64(),
-    kernelDrops: reader.f64(),
-    droppedEvents: reader.f64(),
-    ports: reader.f64(),
-    forks: reader.f64(),
-    captures: reader.f64(),
-    refused: readReasons(reader),
-    unforwarded: readReasons(reader),
-  };
-}
-
 export function readInventory(reader: WireReader): EdgeInventory {
   return {
     ports: reader.list(() =>
@@ -223,14 +177,10 @@ export function readHello(reader: WireReader): HelloAnswer {
     pid: reader.u32(),
     startedAt: reader.f64(),
     clockOffsetMs: reader.f64(),
-    relays: reader.list(() => reader.address()),
-    legs: reader.list(() => ({
-      shard: reader.u32(),
-      streamIndex: reader.u32(),
-      family: reader.u8() === 6 ? 6 : 4,
-      rtp: reader.address(),
-      rtcp: reader.address(),
-    })),
+    threads: reader.u32(),
+    memory: reader.text(),
+    session: [reader.u32(), reader.u32()],
+    starts: reader.u32(),
   };
 }
 

@@ -4,7 +4,7 @@
  */
 
 export const wireMagic = 0x4d44_4e54;
-export const wireVersion = 1;
+export const wireVersion = 3;
 
 /** Bytes of a whole frame. */
 export const commandBytesMax = 262_144;
@@ -27,13 +27,7 @@ export const wireCommands = {
   inventory: 13,
   status: 14,
   shutdown: 15,
-  streamReports: 16,
-  forkReports: 17,
-  forkSigns: 18,
-  lastHeard: 19,
-  relayStalls: 20,
-  sequencesAt: 21,
-  counters: 22,
+  resume: 16,
 } as const;
 
 export type WireCommand = keyof typeof wireCommands;

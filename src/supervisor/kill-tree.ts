@@ -1,3 +1,4 @@
+import { killEdge } from '../edge/edge-group.ts';
 import { createLogger } from '../logger.ts';
 import { isStillThere, ProcessRegistry, type RegistryEntry } from './process-registry.ts';
 
@@ -8,6 +9,7 @@ export function killTree(stateDir: string): void {
   // It would start the others again.
   kill(entries().filter(({ role }) => role === 'supervisor'));
   kill(entries());
+  killEdge(stateDir);
 }
 
 function kill(entries: readonly RegistryEntry[]): void {

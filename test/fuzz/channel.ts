@@ -3,7 +3,8 @@ import { loadAddon } from '../../src/edge/addon.ts';
 import { writeFork, writeRemote, writeRoute } from '../../src/edge/wire-options.ts';
 import { WireWriter } from '../../src/edge/wire-writer.ts';
 import { type WireCommand, wireMagic, wireVersion } from '../../src/edge/wire.ts';
-import { generator, mutate } from './mutate.ts';
+import { mutate } from './mutate.ts';
+import { generator } from './random.ts';
 
 const address = { ip: '192.0.2.7', port: 4_000 };
 
@@ -20,6 +21,11 @@ const commands: readonly Buffer[] = [
   frame('hello', (writer) => {
     writer.u32(wireMagic);
     writer.u16(wireVersion);
+  }),
+  frame('resume', (writer) => {
+    writer.u32(wireMagic);
+    writer.u16(wireVersion);
+    for (const half of [7, 8]) writer.u32(half);
   }),
   frame('openPort', (writer) => {
     writer.u32(0);
@@ -62,10 +68,6 @@ const commands: readonly Buffer[] = [
   frame('pauseFork', (writer) => {
     writer.u32(128);
     writer.f64(70_000);
-  }),
-  frame('sequencesAt', (writer) => {
-    writer.ids([64]);
-    writer.f64(1.7e12);
   }),
   frame('inventory'),
 ];

@@ -1,11 +1,12 @@
 import { parseArgs } from 'node:util';
 import { fuzzChannel } from './channel.ts';
+import { fuzzMemory } from './memory.ts';
 import { fuzzRtp } from './rtp.ts';
 import { fuzzSip } from './sip.ts';
 
 /**
- * `npm run fuzz -- --seconds N [--seed S]`: the parsers of RTP, RTCP, SIP and the edge's channel on mutated input, with the sanitizers under
- * the native ones. Exits with 1, and the seed, at the first input that a parser does not survive.
+ * `npm run fuzz -- --seconds N [--seed S]`: the parsers of RTP, RTCP, SIP and the edge's channel, and what reads an edge's memory, on
+ * mutated input, with the sanitizers under the native ones. Exits with 1, and the seed, at the first input that a parser does not survive.
  */
 
 const { values } = parseArgs({
@@ -15,7 +16,12 @@ const { values } = parseArgs({
   },
 });
 const sliceSeconds = 5;
-const parsers = { 'RTP and RTCP': fuzzRtp, SIP: fuzzSip, channel: fuzzChannel };
+const parsers = {
+  'RTP and RTCP': fuzzRtp,
+  SIP: fuzzSip,
+  channel: fuzzChannel,
+  memory: fuzzMemory,
+};
 const executions = new Map<string, number>();
 const endsAt = Date.now() + Number(values.seconds) * 1_000;
 let seed = Number(values.seed);

@@ -1,15 +1,3 @@
-/** xorshift32: the same seed finds the same input. */
-export function generator(seed: number): (below: number) => number {
-  let state = seed >>> 0 || 1;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    state >>>= 0;
-    return state % below;
-  };
-}
-
 /** Some bytes changed, cut off, put in, or taken from `other`; at most 2,000 of them. */
 export function mutate(input: Buffer, other: Buffer, random: (below: number) => number): Buffer {
   let bytes = Buffer.from(input);

@@ -3,7 +3,8 @@ import { loadAddon } from '../../src/edge/addon.ts';
 import { bye, receiverReport, senderReport, sourceDescription } from '../support/rtcp-fixtures.ts';
 import { rtp } from '../support/rtp-fixtures.ts';
 import { extendedReport, lossRle } from '../support/xr.ts';
-import { generator, mutate } from './mutate.ts';
+import { mutate } from './mutate.ts';
+import { generator } from './random.ts';
 
 const rtpSeeds = [
   rtp({ sequence: 1 }),

@@ -206,10 +206,10 @@ describe('a fork that was ended', () => {
     // One after the other: those that another fork says take longer than one more of this would.
     const saidWithin = async (times: number): Promise<number> => {
       const silent = await rig.peer();
-      const next = rig.fork(port, silent.address);
+      const next = await rig.fork(port, silent.address);
       await party.send(port.rtp, rtp({ sequence: packets + 1 + times }));
       await silent.gets(1);
-      rig.edge.endForks([next]);
+      await rig.edge.endForks([next]);
       await rig.until(
         () => silent.rtcp.filter(isBye).length,
         (count) => count === times,
@@ -218,7 +218,7 @@ describe('a fork that was ended', () => {
     };
     const before = await saidWithin(1);
     expect(await saidWithin(4)).toBe(before);
-    const report = rig.removeFork(forkId);
+    const report = await rig.removeFork(forkId);
     expect(report.receiverReport).toMatchObject({ final: true });
     expect([report.sentPackets, media]).toEqual([packets, packets]);
   });

@@ -92,6 +92,7 @@ describe('the processes', () => {
       ['control', 'control', 1],
       ['recorder', 'r1', 1],
       ['recorder', 'r2', 1],
+      ['edge', 'edge', 1],
       ['worker', 'w1', 1],
     ]);
     expect(one(processes, 'supervisor', 'supervisor')?.pid).toBe(tandem.child.pid);
@@ -323,9 +324,15 @@ describe('a state directory', () => {
     await start();
     const processes = await tandem.until(
       () => tandem.processes(),
-      ({ length }) => length === 4,
+      ({ length }) => length === 5,
     );
-    expect(processes.map(({ starts }) => starts)).toEqual([2, 2, 2, 2]);
+    expect(processes.map(({ role, starts }) => [role, starts])).toEqual([
+      ['supervisor', 2],
+      ['control', 2],
+      ['recorder', 2],
+      ['recorder', 2],
+      ['edge', 1],
+    ]);
   });
 
   it('that cannot be had is named', async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,7 +27,9 @@ export class EdgeState {
   readonly dir = mkdtempSync(join(tmpdir(), 'tandem-edge-'));
   readonly socketPath = join(this.dir, 'edge.sock');
   readonly #clients: EdgeClient[] = [];
-  readonly #pids = new Set<number>();
+  /** Of processes: all of an edge are in one. */
+  readonly #groups = new Set<number>();
+  readonly #memories = new Set<string>();
 
   async start(options: Partial<EdgeProcessOptions> = {}): Promise<FoundEdge> {
     const found = await startOrFindEdge({
@@ -49,20 +51,51 @@ export class EdgeState {
 
   /** One that somebody else started. */
   own(pid: number): void {
-    this.#pids.add(pid);
+    this.#groups.add(groupOf(pid));
   }
 
   async close(): Promise<void> {
     for (const client of this.#clients) client.close();
-    for (const pid of this.#pids) {
-      if (isAlive(pid)) process.kill(pid, 'SIGKILL');
-    }
+    for (const group of this.#groups) killGroup(group);
+    // One that was killed leaves it.
+    await Promise.all([...this.#memories].map((path) => rm(path, { force: true })));
     await rm(this.dir, { recursive: true });
   }
 
   #keep(client: EdgeClient): void {
     this.#clients.push(client);
     this.own(client.hello.pid);
+    this.#memories.add(client.hello.memory);
+  }
+}
+
+/** The first process of the edge that this one is of. */
+export function groupOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+  return Number(fields[2]);
+}
+
+/** All of them that live, in no order. */
+export function processesOf(group: number): { readonly pid: number; readonly name: string }[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const [, title, state] = /\((.*)\) (\S)/.exec(readFileSync(`/proc/${name}/stat`, 'utf8'))!;
+        const isOf = groupOf(Number(name)) === group && state !== 'Z';
+        return isOf ? [{ pid: Number(name), name: title! }] : [];
+      } catch {
+        // It is gone by now.
+        return [];
+      }
+    });
+}
+
+export function killGroup(group: number): void {
+  try {
+    process.kill(-group, 'SIGKILL');
+  } catch {
+    // None of them lives.
   }
 }
 
