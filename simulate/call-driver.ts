@@ -25,6 +25,8 @@ export interface CallDriverOptions {
   readonly clock: SimClock;
   readonly random: Random;
   readonly startedAt: number;
+  /** Which process decides now; undefined: none. */
+  readonly control: () => number | undefined;
   readonly tell: (text: string) => void;
 }
 
@@ -212,8 +214,11 @@ export class CallDriver {
   /** As soon as the edge has done it, whatever its answer has to wait for. */
   #takesHold(order: number): void {
     const { truth } = this;
-    const { clock } = this.#options;
+    const { clock, control } = this.#options;
+    const asked = control();
     clock.quietly(takesHoldMsMax, () => {
+      // Who died may not have told the edge.
+      if (asked === undefined || control() !== asked) return;
       if (truth.deleted !== 'no' || this.#ordered === 0 || this.#orders !== order) return;
       this.#meanwhile = 'off';
       truth.wishes('off', clock.now());

@@ -2,7 +2,7 @@ import type { FaultKind, FaultPlan } from './plan.ts';
 import type { Traffic } from './network/sim-network.ts';
 import { wellMannered } from './recorder/manners.ts';
 import type { World } from './world.ts';
-import { tandemIp } from './world.ts';
+import { tandemIp } from './control.ts';
 
 /** Lets go wrong what is planned to, and puts it right again when its time is over. */
 export class FaultInjector {
@@ -46,7 +46,7 @@ export class FaultInjector {
   }
 
   #inject(fault: FaultKind): void {
-    const { clock, marks, network, edge, resources } = this.#world;
+    const { clock, marks, network, edge } = this.#world;
     switch (fault.kind) {
       case 'kill':
         this.#recorder(fault.recorder).kill();
@@ -91,7 +91,7 @@ export class FaultInjector {
         return;
       case 'drain':
         marks.hit('recorder was drained');
-        resources.patch(fault.recorder, { state: 'draining' });
+        this.#assign(fault.recorder, 'draining');
         return;
       case 'setClock':
         marks.hit('clock was set');
@@ -103,7 +103,7 @@ export class FaultInjector {
   }
 
   #mend(fault: FaultKind): void {
-    const { network, edge, resources, marks, plan } = this.#world;
+    const { network, edge, marks, plan } = this.#world;
     switch (fault.kind) {
       case 'kill':
         marks.hit('recorder came back');
@@ -140,7 +140,7 @@ export class FaultInjector {
         edge.setUnsendable(this.#ip(fault.recorder), undefined);
         return;
       case 'drain':
-        resources.patch(fault.recorder, { state: 'up' });
+        this.#assign(fault.recorder, 'up');
         return;
       case 'hangUp':
       case 'redirect':
@@ -149,6 +149,13 @@ export class FaultInjector {
       default:
         fault satisfies never;
     }
+  }
+
+  /** An operator, who waits for somebody to answer. */
+  #assign(recorder: string, state: 'up' | 'draining'): void {
+    this.#world.whenControlled(() => {
+      this.#world.resources.patch(recorder, { state });
+    });
   }
 
   #cut(fault: Extract<FaultKind, { kind: 'cut' }>, cut: boolean): void {

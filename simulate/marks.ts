@@ -16,6 +16,7 @@ export const markNames = [
   'recorder lied',
   'recorder was drained',
   'recorder came back',
+  'control came back',
   'ICMP refusal',
   'ICMP that proves nothing',
   'local sending error',

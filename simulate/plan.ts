@@ -17,8 +17,15 @@ export interface Plan {
   readonly sipLoss: number;
   readonly calls: readonly CallPlan[];
   readonly faults: readonly FaultPlan[];
+  /** When the process that decides is killed, and for how long there is none. */
+  readonly deaths: readonly DeathPlan[];
   /** Nothing goes wrong, and every recorder reports: the best verdict is due. */
   readonly isQuiet: boolean;
+}
+
+export interface DeathPlan {
+  readonly at: number;
+  readonly awayMs: number;
 }
 
 export interface CallPlan {

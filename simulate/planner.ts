@@ -1,4 +1,5 @@
 import type { ActionPlan, CallPlan, FaultPlan, Plan, SpeechPlan } from './plan.ts';
+import { planDeaths } from './death-planner.ts';
 import { planClock, planFault } from './fault-planner.ts';
 import { Random } from './random.ts';
 import type { SimRecorderOptions } from './recorder/sim-recorder.ts';
@@ -21,6 +22,7 @@ export function planOf(seed: number): Plan {
   const lengthMs = { short: 12_000, long: 30_000, veryLong: 75_000 }[durationMs];
   const recorders = planRecorders(random.stream('recorders'), isQuiet);
   const calls = planCalls(random.stream('calls'), temper, lengthMs);
+  const faults = planFaults(random.stream('faults'), temper, recorders, lengthMs);
   return {
     seed,
     durationMs: lengthMs,
@@ -32,7 +34,8 @@ export function planOf(seed: number): Plan {
     jitterMs: isQuiet ? 0 : random.pick([0, 0, 0, 5, 30]),
     sipLoss: isQuiet ? 0 : random.pick([0, 0, 0, 0.02]),
     calls,
-    faults: planFaults(random.stream('faults'), temper, recorders, lengthMs),
+    faults,
+    deaths: planDeaths(random.stream('deaths'), calls, faults, lengthMs),
     isQuiet: isQuiet && recorders.every(({ reports }) => reports === 'ranges'),
   };
 }

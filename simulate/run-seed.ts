@@ -8,12 +8,13 @@ import { nothingLeft } from './checkers/nothing-left.ts';
 import { ordersAreAnswered } from './checkers/orders-are-answered.ts';
 import { pauseIsKept } from './checkers/pause-is-kept.ts';
 import { verdictIsTrue } from './checkers/verdict-is-true.ts';
+import { ControlKiller } from './control-killer.ts';
 import { FaultInjector } from './fault-injector.ts';
 import { MarkWatch } from './mark-watch.ts';
 import type { MarkName } from './marks.ts';
 import type { Plan } from './plan.ts';
 import { planOf } from './planner.ts';
-import type { Sabotage } from './world.ts';
+import type { Sabotage } from './sabotage.ts';
 import { World } from './world.ts';
 
 export interface SeedResult {
@@ -103,6 +104,7 @@ class Run {
     const { clock, drivers, plan, startedAt } = this.#world;
     for (const driver of drivers) driver.begin();
     new FaultInjector(this.#world).begin();
+    new ControlKiller(this.#world).begin();
     await this.#lookUntil(startedAt + plan.durationMs, () => false);
     for (const driver of drivers) void driver.end();
     const isOver = (): boolean => drivers.every(({ truth }) => truth.deleted === 'done');
@@ -123,6 +125,7 @@ class Run {
     const { clock } = this.#world;
     const until = clock.now() + restMs;
     await clock.runUntil(clock.now() + restMsMin);
+    while (this.#world.isWithoutControl) await clock.runUntil(clock.now() + lookEveryMs);
     while (clock.now() < until && nothingLeft.after(this.#world).length > 0) {
       await clock.runUntil(Math.min(until, clock.now() + lookEveryMs));
     }
@@ -132,6 +135,7 @@ class Run {
     const { clock } = this.#world;
     while (clock.now() < until && !isOver()) {
       await clock.runUntil(Math.min(until, clock.now() + lookEveryMs));
+      if (this.#world.isWithoutControl) continue;
       this.#check('during');
       this.#marks.look();
     }

@@ -1,7 +1,7 @@
 import type { ForkReport } from '../src/edge/types.ts';
 import { TandemError } from '../src/errors.ts';
 import { changed } from './changed.ts';
-import type { Sabotage } from './world.ts';
+import type { Sabotage } from './sabotage.ts';
 
 /**
  * Faults put in on purpose, at least one an invariant: a simulator that does not find them finds nothing. Each stands between two parts

@@ -2,46 +2,36 @@ import { parseConfig } from '../src/config.ts';
 import type { Config } from '../src/config.ts';
 import type { EdgeEvent } from '../src/edge/types.ts';
 import type { Logger } from '../src/logger.ts';
-import { MediaBridge } from '../src/media/bridge.ts';
-import type { MediaEdge } from '../src/media/media-edge.ts';
-import { Calls } from '../src/recording/calls.ts';
-import type { Bridge, RecorderAllocator, SessionClient } from '../src/recording/interfaces.ts';
+import type { Calls } from '../src/recording/calls.ts';
 import type { Ledger } from '../src/recording/account/ledger.ts';
-import { ResourceManager } from '../src/resource/resource-manager.ts';
-import { SipUserAgent } from '../src/sip/ua/user-agent.ts';
-import { SiprecClient } from '../src/siprec/client.ts';
+import type { ResourceManager } from '../src/resource/resource-manager.ts';
+import type { SipUserAgent } from '../src/sip/ua/user-agent.ts';
+import type { SiprecClient } from '../src/siprec/client.ts';
 import { CallDriver } from './call-driver.ts';
 import type { DrivenCalls } from './call-driver.ts';
-import { realTurn, SimClock } from './clock.ts';
+import { SimClock } from './clock.ts';
+import { Control, Life, tandemIp } from './control.ts';
+import type { ControlSurroundings } from './control.ts';
 import { orderTimes } from './edge/order-times.ts';
 import { SimEdge } from './edge/sim-edge.ts';
 import { Marks } from './marks.ts';
 import { SimNetwork } from './network/sim-network.ts';
-import { simulatedTransports } from './network/sip-transports.ts';
 import { SimStreams } from './network/streams.ts';
-import { observerOf } from './observer.ts';
+import { PatientCalls } from './patient-calls.ts';
 import { Places } from './places.ts';
 import type { Plan } from './plan.ts';
-import { ProcessClock } from './process-clock.ts';
 import { Random } from './random.ts';
-import { SimRecorder, tokens } from './recorder/sim-recorder.ts';
+import { SimRecorder } from './recorder/sim-recorder.ts';
+import type { Sabotage } from './sabotage.ts';
+import { SimStore } from './sim-store.ts';
 import { Story } from './story.ts';
 import { Troubles } from './troubles.ts';
-
-/** Faults that are put into the code on purpose, to see that they are found. */
-export interface Sabotage {
-  readonly edge?: (edge: MediaEdge, clock: SimClock) => MediaEdge;
-  readonly bridge?: (bridge: Bridge, clock: SimClock) => Bridge;
-  readonly allocator?: (allocator: RecorderAllocator, clock: SimClock) => RecorderAllocator;
-  readonly client?: (client: SessionClient) => SessionClient;
-  readonly ledger?: (ledger: Ledger) => Ledger;
-  readonly calls?: (calls: DrivenCalls) => DrivenCalls;
-}
 
 /** More than the longest of ways adds at once. */
 const straggleMsMax = 2_000;
 
-export const tandemIp = '10.0.0.1';
+/** Until it is there for the first time. */
+const startMs = 1_000;
 
 /** What one seed is made of: the code as it ships, on simulated time, network, edge and recorders. */
 export class World {
@@ -54,57 +44,62 @@ export class World {
   readonly network: SimNetwork;
   readonly edge: SimEdge;
   readonly recorders: ReadonlyMap<string, SimRecorder>;
-  readonly resources: ResourceManager;
-  readonly client: SiprecClient;
-  readonly userAgent: SipUserAgent;
-  readonly calls: Calls;
+  readonly store = new SimStore();
   /** What a recorder took, and whose it is. */
   readonly places: Places;
   readonly drivers: readonly CallDriver[];
-  /** Timers of Tandem's own process. */
-  readonly tandemClock: ProcessClock;
-  /** Of recording alone. */
-  readonly recordingClock: ProcessClock;
-  readonly #sabotage: Sabotage;
+  /** When the process that decides came up last. */
+  controlSince: number;
+  readonly #surroundings: ControlSurroundings;
+  #lives = 0;
+  #life: Life | undefined;
+  #control: Control | undefined;
+  /** Who waits for somebody to answer. */
+  #waiting: (() => void)[] = [];
 
-  private constructor(parts: {
-    base: Base;
-    edge: SimEdge;
-    recorders: ReadonlyMap<string, SimRecorder>;
-    resources: ResourceManager;
-    client: SiprecClient;
-    userAgent: SipUserAgent;
-    calls: Calls;
-    recordingClock: ProcessClock;
-    sabotage: Sabotage;
-  }) {
-    const { plan, clock, story, marks, network, tandemClock, random } = parts.base;
+  private constructor(
+    { plan, clock, story, marks, network, places, random, ...base }: Base,
+    edge: SimEdge,
+    recorders: ReadonlyMap<string, SimRecorder>,
+  ) {
     this.marks = marks;
     this.plan = plan;
     this.clock = clock;
-    this.startedAt = clock.now();
+    this.startedAt = clock.now() + startMs;
+    this.controlSince = this.startedAt;
     this.story = story;
     this.network = network;
-    this.tandemClock = tandemClock;
-    this.recordingClock = parts.recordingClock;
-    this.edge = parts.edge;
-    this.recorders = parts.recorders;
-    this.resources = parts.resources;
-    this.client = parts.client;
-    this.userAgent = parts.userAgent;
-    this.calls = parts.calls;
-    this.places = parts.base.places;
-    this.#sabotage = parts.sabotage;
-    const driven = this.#sabotage.calls?.(this.calls) ?? this.calls;
+    this.edge = edge;
+    this.recorders = recorders;
+    this.places = places;
+    this.#surroundings = {
+      ...{ clock, network, edge, places, story, random },
+      ...{ streams: base.streams, logger: base.logger, sabotage: base.sabotage },
+      store: this.store,
+      config: base.config,
+    };
+    places.look = (callId) => this.calls.get(callId).recordings;
+    const { sabotage } = base;
+    const sabotaged = (calls: Calls): DrivenCalls => sabotage.calls?.(calls) ?? calls;
+    const patient = new PatientCalls(
+      async () => {
+        while (this.#control === undefined) {
+          await new Promise<void>((resolve) => this.#waiting.push(resolve));
+        }
+        return { calls: sabotaged(this.#control.calls), died: this.#control.life.died };
+      },
+      () => this.calls,
+    );
     this.drivers = plan.calls.map(
       (call) =>
         new CallDriver({
           plan: call,
-          calls: driven,
-          edge: this.edge,
+          calls: patient,
+          edge,
           clock,
           random: random.stream(call.id),
           startedAt: this.startedAt,
+          control: () => (this.#control === undefined ? undefined : this.#lives),
           tell: (text) => {
             story.tell(text);
           },
@@ -118,25 +113,12 @@ export class World {
     const random = new Random(`world ${plan.seed}`);
     const network = new SimNetwork(clock, random.stream('network'));
     const streams = new SimStreams(network);
-    const tandemClock = new ProcessClock(clock);
     const story = new Story(clock);
     const marks = new Marks();
     const places = new Places();
-    const base: Base = {
-      plan,
-      clock,
-      story,
-      marks,
-      network,
-      streams,
-      places,
-      tandemClock,
-      random,
-      logger,
-    };
-    const recorders = await startRecorders(base);
+    const parts = { plan, clock, story, marks, network, streams, places, random, logger, sabotage };
+    const recorders = await startRecorders(parts);
     const config = configOf(plan, recorders);
-    const bridges: MediaBridge[] = [];
     const edge = new SimEdge({
       clock,
       network,
@@ -149,94 +131,85 @@ export class World {
         marks.hit(name);
       }),
       onEvent: (event: EdgeEvent) => {
-        for (const bridge of bridges) bridge.handleEdgeEvent(event);
+        world.#control?.bridge.handleEdgeEvent(event);
       },
     });
-    const bridge = await MediaBridge.create({
-      edge: sabotage.edge?.(edge, clock) ?? edge,
-      config: config.media,
-      workerBin: undefined,
-      clock: tandemClock,
-      logger,
+    const world = new World({ ...parts, config }, edge, recorders);
+    const starting = world.#startControl();
+    await clock.runUntil(clock.now() + startMs);
+    await starting;
+    return world;
+  }
+
+  /** Nobody decides just now. */
+  get isWithoutControl(): boolean {
+    return this.#control === undefined;
+  }
+
+  get calls(): Calls {
+    return this.#present.calls;
+  }
+
+  get resources(): ResourceManager {
+    return this.#present.resources;
+  }
+
+  get client(): SiprecClient {
+    return this.#present.client;
+  }
+
+  get userAgent(): SipUserAgent {
+    return this.#present.userAgent;
+  }
+
+  get life(): Life {
+    return this.#present.life;
+  }
+
+  get #present(): Control {
+    if (this.#control === undefined) throw new Error('there is no control now');
+    return this.#control;
+  }
+
+  /** Whatever it is at. The next one is started after a while. */
+  killControl(awayMs: number): void {
+    const life = this.#life;
+    if (life === undefined || life.isOver) return;
+    this.story.tell(`control dies, for ${awayMs} ms`);
+    this.#control = undefined;
+    life.end();
+    this.clock.quietly(awayMs, () => {
+      this.clock.disturb();
+      void this.#startControl();
     });
-    bridges.push(bridge);
-    const userAgent = await SipUserAgent.create({
-      host: tandemIp,
-      port: 5_060,
-      transports: ['udp', 'tcp'],
-      userAgent: 'Tandem',
-      logger,
-      extensions: ['siprec'],
-      timers: { tcpConnectMs: config.sip.connectTimeoutMs },
-      clock: tandemClock,
-      random: tokens(random.stream('sip')),
-      openTransport: simulatedTransports(network, streams),
-      handlers: {},
-    });
-    const client = new SiprecClient({
-      userAgent,
-      logger,
-      clock: tandemClock,
-      random: tokens(random.stream('siprec')),
-    });
-    const creation = ResourceManager.create({
-      settings: config.resource,
-      recorders: config.recorders.list,
-      probe: async (uri, timeoutMs) => {
-        const { status, headers } = await userAgent.options({ uri, timeoutMs });
-        return { status, leaving: /\(draining\)/i.test(headers.get('Retry-After') ?? '') };
-      },
-      logger,
-      clock: tandemClock,
-      random: () => random.next(),
-    });
-    // It reads a file of this machine first, for which no simulated time passes; then it asks every recorder once.
-    while (tandemClock.waiting === 0) await realTurn();
-    await clock.runUntil(clock.now() + 1_000);
-    const resources = await creation;
-    const recordingClock = new ProcessClock(clock);
-    const calls = new Calls(
-      {
-        bridge: sabotage.bridge?.(bridge, clock) ?? bridge,
-        allocator: places.noted(sabotage.allocator?.(resources, clock) ?? resources),
-        client: sabotage.client?.(client) ?? client,
-        clock: recordingClock,
-        observer: observerOf((text) => {
-          story.tell(text);
-        }),
-        settings: { ...config.recording, inviteTimeoutMs: config.sip.inviteTimeoutMs },
-      },
-      {
-        ...config.recording,
-        ...config.calls,
-        path: 'direct',
-        latch: config.media.latch,
-        probeWindowMs: config.resource.health.intervalMs * config.resource.health.failures,
-        detection: {
-          ...config.recording.detection,
-          silenceMsMax: config.media.ring.seconds * 600,
-        },
-      },
-      logger,
-    );
-    places.look = (callId) => calls.get(callId).recordings;
-    calls.start();
-    return new World({
-      base,
-      edge,
-      recorders,
-      resources,
-      client,
-      userAgent,
-      calls,
-      recordingClock,
-      sabotage,
-    });
+  }
+
+  /** Now, or as soon as there is somebody who decides. */
+  whenControlled(act: () => void): void {
+    if (this.#control === undefined) this.#waiting.push(act);
+    else act();
+  }
+
+  async #startControl(): Promise<void> {
+    const life = new Life(this.#surroundings);
+    this.#life = life;
+    this.#lives += 1;
+    const number = this.#lives;
+    const control = await Control.start(this.#surroundings, life, number);
+    if (life.isOver) return;
+    this.#control = control;
+    this.controlSince = this.clock.now();
+    if (number > 1) {
+      const found = Object.entries(control.adopted).map(([name, count]) => `${name} ${count}`);
+      this.story.tell(`control is there again: ${found.join(', ')}`);
+      this.marks.hit('control came back');
+    }
+    for (const answer of this.#waiting.splice(0)) answer();
   }
 
   ledger(callId: string): Ledger {
     const ledger = this.calls.ledger(callId);
-    return this.#sabotage.ledger?.(ledger) ?? ledger;
+    return this.#surroundings.sabotage.ledger?.(ledger) ?? ledger;
   }
 
   recorder(id: string): SimRecorder {
@@ -245,14 +218,12 @@ export class World {
     return recorder;
   }
 
-  async close(): Promise<void> {
-    await this.calls.close();
-    this.resources.close();
-    await this.userAgent.close();
+  close(): Promise<void> {
+    return this.#present.close();
   }
 }
 
-interface Base {
+interface Parts {
   readonly plan: Plan;
   readonly clock: SimClock;
   readonly story: Story;
@@ -260,9 +231,13 @@ interface Base {
   readonly network: SimNetwork;
   readonly streams: SimStreams;
   readonly places: Places;
-  readonly tandemClock: ProcessClock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly sabotage: Sabotage;
+}
+
+interface Base extends Parts {
+  readonly config: Config;
 }
 
 let current: SimClock | undefined;
@@ -277,7 +252,7 @@ export function currentClock(): SimClock {
   return current;
 }
 
-async function startRecorders(base: Base): Promise<Map<string, SimRecorder>> {
+async function startRecorders(base: Parts): Promise<Map<string, SimRecorder>> {
   const { plan, clock, marks, network, streams, places, random, logger } = base;
   const { delayMs, jitterMs, sipLoss } = plan;
   const recorders = new Map<string, SimRecorder>();

@@ -44,7 +44,7 @@ export function legIsRecorded(): Checker {
             const well = willing.since(world, id);
             if (well === undefined) return false;
             if (world.troubles.had(id, now)) world.marks.hit('recorder was due again');
-            return now - Math.max(from, well) >= most;
+            return now - Math.max(from, well, world.controlSince) >= most;
           });
           if (idle === undefined) return [];
           const text = isRecording(leg)

@@ -9,8 +9,8 @@ export const nothingLeft = {
     named({
       ...ofCalls(world),
       transactions: world.userAgent.transactionCount,
-      'timers of recording': world.recordingClock.waiting,
-      'timers of SIP and of the resource manager': world.tandemClock.waiting,
+      'timers of recording': world.life.recordingClock.waiting,
+      'timers of SIP and of the resource manager': world.life.clock.waiting,
     }),
 } satisfies Checker;
 
@@ -24,6 +24,7 @@ function ofCalls(world: World): Record<string, number> {
     'places on recorders': views.reduce((sum, { sessions }) => sum + sessions, 0),
     'recording sessions': world.client.sessionCount,
     dialogs: world.userAgent.dialogCount,
+    ...world.store.left,
     ...atRecorders(world),
   };
 }

@@ -14,6 +14,7 @@ import type {
   StreamReport,
 } from '../../src/edge/types.ts';
 import { TandemError } from '../../src/errors.ts';
+import type { MediaBridge } from '../../src/media/bridge.ts';
 import type { MediaEdge } from '../../src/media/media-edge.ts';
 import type { SimClock } from '../clock.ts';
 import type { SimNetwork } from '../network/sim-network.ts';
@@ -22,6 +23,8 @@ import type { PartyPacket } from '../packet.ts';
 import { SimFork } from './sim-fork.ts';
 import type { ForkHost } from './sim-fork.ts';
 import { SimPort } from './sim-port.ts';
+
+type Inventory = Parameters<MediaBridge['adopt']>[1];
 
 export interface SimEdgeOptions {
   readonly clock: SimClock;
@@ -169,6 +172,20 @@ export class SimEdge implements MediaEdge {
       forks: this.#forks.size,
       captures: 0,
     };
+  }
+
+  /** After all that it was told before has taken effect. */
+  inventory(): Promise<Inventory> {
+    return this.#obey(() => ({
+      ports: [...this.#ports.values()].map(({ opened, remote, route }) => ({
+        ...opened,
+        ...(remote && { remote }),
+        route,
+      })),
+      forks: this.forks.map(({ id, port, streamIndex, rtp, rtcp, state }) => ({
+        ...{ forkId: id, portId: port.opened.portId, streamIndex, rtp, rtcp, state },
+      })),
+    }));
   }
 
   openPort(options: OpenPortOptions): Promise<OpenedPort> {

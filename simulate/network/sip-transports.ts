@@ -11,13 +11,20 @@ import type {
 import type { SimNetwork } from './sim-network.ts';
 import type { SimStream, SimStreams } from './streams.ts';
 
-/** SIP's transports on the simulated network. */
-export function simulatedTransports(network: SimNetwork, streams: SimStreams): OpenTransport {
+/**
+ * SIP's transports on the simulated network.
+ * @param isAlive whether the process that has them is: nothing leaves one that is not
+ */
+export function simulatedTransports(
+  network: SimNetwork,
+  streams: SimStreams,
+  isAlive: () => boolean = () => true,
+): OpenTransport {
   return (name, options) =>
     Promise.resolve(
       name === 'udp'
-        ? new SimUdpTransport(network, options)
-        : new SimTcpTransport(network, streams, options),
+        ? new SimUdpTransport(network, options, isAlive)
+        : new SimTcpTransport(network, streams, options, isAlive),
     );
 }
 
@@ -25,10 +32,12 @@ class SimUdpTransport implements SipTransport {
   readonly name = 'udp';
   readonly address: SocketAddress;
   readonly #network: SimNetwork;
+  readonly #isAlive: () => boolean;
   #closed = false;
 
-  constructor(network: SimNetwork, options: TransportOptions) {
+  constructor(network: SimNetwork, options: TransportOptions, isAlive: () => boolean) {
     this.#network = network;
+    this.#isAlive = isAlive;
     this.address = { address: options.host, port: options.port };
     network.bindDatagrams(
       { ip: options.host, port: options.port },
@@ -64,7 +73,7 @@ class SimUdpTransport implements SipTransport {
       },
       local: () => Promise.resolve(this.address),
       send: (bytes) => {
-        if (isClosed()) return;
+        if (isClosed() || !this.#isAlive()) return;
         const from = { ip: this.address.address, port: this.address.port };
         this.#network.sendDatagram(from, { ip: remote.address, port: remote.port }, bytes);
       },
@@ -79,14 +88,21 @@ class SimTcpTransport implements SipTransport {
   readonly #network: SimNetwork;
   readonly #streams: SimStreams;
   readonly #options: TransportOptions;
+  readonly #isAlive: () => boolean;
   readonly #flows = new Set<SimTcpFlow>();
   readonly #byRemote = new Map<string, SimTcpFlow>();
   readonly #connecting = new Map<string, Promise<SimTcpFlow>>();
 
-  constructor(network: SimNetwork, streams: SimStreams, options: TransportOptions) {
+  constructor(
+    network: SimNetwork,
+    streams: SimStreams,
+    options: TransportOptions,
+    isAlive: () => boolean,
+  ) {
     this.#network = network;
     this.#streams = streams;
     this.#options = options;
+    this.#isAlive = isAlive;
     this.address = { address: options.host, port: options.port };
     streams.listen({ ip: options.host, port: options.port }, (stream) => {
       this.#adopt(stream);
@@ -112,6 +128,7 @@ class SimTcpTransport implements SipTransport {
   }
 
   #connect(remote: SocketAddress): Promise<SimTcpFlow> {
+    if (!this.#isAlive()) return new Promise(() => undefined);
     const { clock, timers } = this.#options;
     return new Promise((resolve, reject) => {
       let over = false;
@@ -121,7 +138,7 @@ class SimTcpTransport implements SipTransport {
       }, timers.tcpConnectMs);
       const to = { ip: remote.address, port: remote.port };
       this.#streams.connect(this.address.address, to, (outcome) => {
-        if (over) {
+        if (over || !this.#isAlive()) {
           if (!(outcome instanceof Error)) outcome.close();
           return;
         }

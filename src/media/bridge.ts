@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
+import type { EdgeInventory } from '../edge/edge-process-types.ts';
 import type { EdgeEvent, ForkReport, OpenedPort, StreamReport } from '../edge/types.ts';
 import { TandemError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
@@ -30,6 +31,8 @@ import { CallRoute } from './call-route.ts';
 import { ForkBook } from './fork-book.ts';
 import { byParty, idsOf } from './fork-entry.ts';
 import type { MediaEdge } from './media-edge.ts';
+import { nobody } from './media-keeper.ts';
+import type { MediaAdoption, MediaKeeper, StoredBridge, StoredMedia } from './media-keeper.ts';
 import { allDone } from './all-done.ts';
 import { arrivedAt, inChunks } from './edge-lists.ts';
 import { bothParties, otherParty, PartyPort, streamIndex } from './party.ts';
@@ -48,6 +51,8 @@ export interface MediaBridgeOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer?: BridgeObserver;
+  /** Default: calls end with their process. */
+  readonly keeper?: MediaKeeper;
 }
 
 /** For metrics. How long the parties had no media is told by the event `interrupted`. */
@@ -64,6 +69,7 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
   readonly #options: MediaBridgeOptions;
   readonly #pool: WorkerPool | undefined;
   readonly #forks: ForkBook;
+  readonly #keeper: MediaKeeper;
   readonly #recovery: Recovery | undefined;
   readonly #calls = new Map<string, BridgeCall>();
   /** Whose ports are being opened, and whether they are wanted still. */
@@ -74,7 +80,8 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     super();
     this.#options = options;
     this.#pool = pool;
-    this.#forks = new ForkBook(options.edge, options.clock);
+    this.#keeper = options.keeper ?? nobody;
+    this.#forks = new ForkBook(options.edge, options.clock, this.#keeper);
     this.#recovery =
       pool &&
       new Recovery({
@@ -107,6 +114,88 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     bridge.#recovery?.start();
     bridge.#forks.on('refused', (event) => bridge.emit('forkRefused', event));
     return bridge;
+  }
+
+  /**
+   * Goes on with calls of another process, before any other call is placed. What the edge has and no call needs is closed.
+   * @param found what the edge had when this process came to it: after all that it was told before has taken effect
+   */
+  async adopt({ media, forks }: StoredBridge, found: EdgeInventory): Promise<MediaAdoption> {
+    const there = new Set(found.ports.map(({ portId: id }) => id));
+    for (const stored of media) {
+      const isThere = bothParties.every((party) => there.has(stored.ports[party].opened.portId));
+      if (isThere) this.#calls.set(stored.callId, this.#callOf(stored));
+      else this.#keeper.remove('media', stored.callId);
+    }
+    const calls = [...this.#calls.values()];
+    const known = new Set<number>();
+    for (const stored of forks) {
+      const call = this.#calls.get(stored.callId);
+      const free = found.forks.filter(({ forkId }) => !known.has(forkId));
+      const portIds = call && { a: portId(call, 'a'), b: portId(call, 'b') };
+      if (portIds === undefined) this.#keeper.remove('forks', stored.recordId);
+      else for (const id of this.#forks.adopt(stored, portIds, free)) known.add(id);
+    }
+    const pinned = new Set(calls.flatMap(portsOf));
+    const ports = found.ports.filter(({ portId: id }) => !pinned.has(id));
+    const strays = found.forks.filter(
+      ({ forkId, portId: id }) => pinned.has(id) && !known.has(forkId),
+    );
+    const adoption = {
+      calls: calls.length,
+      callsLost: media.length - calls.length,
+      portsClosed: ports.length,
+      forksRemoved: strays.length,
+    };
+    this.#options.logger.info(adoption, 'media of another process goes on here');
+    await this.#removeStrays(ports, strays);
+    for (const call of calls) this.#bringBack(call);
+    return adoption;
+  }
+
+  /** What keeps one from being closed is not what matters here. */
+  async #removeStrays(ports: EdgeInventory['ports'], forks: EdgeInventory['forks']): Promise<void> {
+    const { edge, logger } = this.#options;
+    const closed = ports.map(({ portId: id }) => edge.closePort(id));
+    const removed = forks.map(({ forkId }) => edge.removeForks([forkId]));
+    for (const answer of await Promise.allSettled<unknown>([...closed, ...removed])) {
+      if (answer.status === 'rejected') logger.warn({ err: answer.reason }, 'could not be closed');
+    }
+  }
+
+  #bringBack({ callId, route, payloads }: BridgeCall): void {
+    route.bringBack(payloads).catch((error: unknown) => {
+      this.#options.logger.error({ callId, err: error }, 'media did not come back into mediasoup');
+    });
+  }
+
+  #callOf({ callId, shard, ports: { a, b }, ...stored }: StoredMedia): BridgeCall {
+    const { pending, answered, payloads, wanted } = stored;
+    const opened = { a: a.opened, b: b.opened };
+    return {
+      callId,
+      shard,
+      ports: { a: PartyPort.ofStored(a), b: PartyPort.ofStored(b) },
+      route: this.#newRoute(callId, shard, opened, wanted, stored),
+      pending,
+      answered,
+      payloads,
+    };
+  }
+
+  #keep(call: BridgeCall): void {
+    const { callId, shard, ports, route, pending, answered, payloads } = call;
+    if (this.#calls.get(callId) !== call) return;
+    const stored: StoredMedia = {
+      callId,
+      shard,
+      ...route.stored(),
+      ports: { a: ports.a.stored(), b: ports.b.stored() },
+      ...(pending && { pending }),
+      answered,
+      payloads,
+    };
+    this.#keeper.put('media', callId, stored);
   }
 
   handleEdgeEvent(event: EdgeEvent): void {
@@ -159,6 +248,7 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
         if (!this.#isWanted(opening)) throw noCall(callId);
         const sdp = call.ports.b.write(offer, offer.audio.rtcpMux);
         this.#calls.set(callId, call);
+        this.#keep(call);
         return { offer: sdp };
       } catch (error) {
         await this.#closePorts([opened.a, opened.b]);
@@ -202,27 +292,37 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     { a, b }: Readonly<Record<Party, OpenedPort>>,
     wanted: CallMedia['path'],
   ): BridgeCall {
+    return {
+      callId,
+      shard,
+      ports: { a: new PartyPort(a), b: new PartyPort(b) },
+      route: this.#newRoute(callId, shard, { a, b }, wanted),
+      pending: undefined,
+      answered: false,
+      payloads: [],
+    };
+  }
+
+  #newRoute(
+    callId: string,
+    shard: number,
+    opened: Readonly<Record<Party, OpenedPort>>,
+    wanted: CallMedia['path'],
+    stored?: Pick<StoredMedia, 'path' | 'relayed'>,
+  ): CallRoute {
     const { edge, config, clock, logger, observer } = this.#options;
-    const route = new CallRoute({
+    return new CallRoute({
       edge,
       pool: this.#pool,
       wanted,
-      opened: { a, b },
+      opened,
       relayAddress: edge.relayAddress(shard),
       relayPorts: portsBeside(config.ports),
       clock,
       logger: logger.child({ callId }),
       onFallback: () => observer?.fellBack?.(),
+      ...(stored && { stored }),
     });
-    return {
-      callId,
-      shard,
-      ports: { a: new PartyPort(a), b: new PartyPort(b) },
-      route,
-      pending: undefined,
-      answered: false,
-      payloads: [],
-    };
   }
 
   #isWanted({ isWanted }: { readonly isWanted: boolean }): boolean {
@@ -257,7 +357,10 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
       rtcpGiven: offer.audio.rtcpGiven,
       direction: answerDirection(offer.audio.direction, description.audio.direction),
     };
-    return { answer: offerer.write({ ...description, audio }, offer.audio.rtcpMux) };
+    const written = offerer.write({ ...description, audio }, offer.audio.rtcpMux);
+    // Not before: whoever goes on from here may be given the same answer again.
+    this.#keep(call);
+    return { answer: written };
   }
 
   // Nothing is awaited here; other bridges may have to.
@@ -276,7 +379,9 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     call.ports[party].check(description.audio);
     call.pending = { from: party, offer: description };
     const other = call.ports[otherParty(party)];
-    return { offer: other.write(description, description.audio.rtcpMux) };
+    const written = other.write(description, description.audio.rtcpMux);
+    this.#keep(call);
+    return { offer: written };
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await
@@ -286,6 +391,7 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
       throw new TandemError('CALL_STATE', 'no re-offer waits for an answer');
     }
     call.pending = undefined;
+    this.#keep(call);
   }
 
   async closeCall(callId: string): Promise<CallMedia | undefined> {
@@ -294,6 +400,7 @@ export class MediaBridge extends EventEmitter<BridgeEvents> implements Bridge {
     const call = this.#calls.get(callId);
     if (!call) return undefined;
     this.#calls.delete(callId);
+    this.#keeper.remove('media', callId);
     call.route.close();
     const { edge } = this.#options;
     const ports = { a: edge.closePort(portId(call, 'a')), b: edge.closePort(portId(call, 'b')) };

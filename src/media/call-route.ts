@@ -5,6 +5,7 @@ import type { Logger } from '../logger.ts';
 import type { MediaPath, Party, Payload } from '../recording/interfaces.ts';
 import { allDone } from './all-done.ts';
 import type { MediaEdge } from './media-edge.ts';
+import type { StoredMedia } from './media-keeper.ts';
 import { bothParties, otherParty } from './party.ts';
 import { Relay } from './relay.ts';
 import { assignStandIns, type StandInCodec } from './stand-in-codecs.ts';
@@ -31,6 +32,8 @@ export interface CallRouteOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onFallback: () => void;
+  /** As another process left it. */
+  readonly stored?: Pick<StoredMedia, 'path' | 'relayed'>;
 }
 
 /** Unix ms. There was no media from `from` to `at`; whether anybody was `told` how long that was. */
@@ -60,7 +63,21 @@ export class CallRoute {
 
   constructor(options: CallRouteOptions) {
     this.#options = options;
-    this.#path = options.wanted;
+    this.#path = options.stored?.path ?? options.wanted;
+    this.#relayed = options.stored?.relayed ?? false;
+  }
+
+  /** What another process needs to know of it. */
+  stored(): Pick<StoredMedia, 'wanted' | 'path' | 'relayed'> {
+    return { wanted: this.#options.wanted, path: this.#path, relayed: this.#relayed };
+  }
+
+  /** Back into mediasoup, whose workers have ended with their process: the edge leads the media around it. */
+  async bringBack(payloads: readonly Payload[]): Promise<void> {
+    if (this.#path !== 'mediasoup' || payloads.length === 0) return;
+    const now = this.#options.clock.now();
+    this.#away ??= { from: now, at: now };
+    await this.carry(payloads, () => Promise.resolve());
   }
 
   /** `direct` also while the media goes around mediasoup. */

@@ -1,13 +1,25 @@
 import { EventEmitter } from 'node:events';
 import type { Clock, Timer } from '../clock.ts';
+import type { ForkInventory } from '../edge/edge-process-types.ts';
 import type { EdgeEvent, ForkReport, ForkSigns, ForkStart } from '../edge/types.ts';
 import type { Range } from '../rtp/ranges.ts';
 import type { MediaAddress, MediaSigns, Party } from '../recording/interfaces.ts';
 import { allDone } from './all-done.ts';
 import { inChunks } from './edge-lists.ts';
-import { additionsOf, byParty, idsOf, newEntry, partyOf } from './fork-entry.ts';
+import {
+  additionsOf,
+  byParty,
+  entryOf,
+  idsOf,
+  newEntry,
+  partyOf,
+  storedOf,
+  wasFoundAt,
+} from './fork-entry.ts';
 import type { Addition, ByParty, ForkEntry, ForksOfPorts } from './fork-entry.ts';
 import type { MediaEdge } from './media-edge.ts';
+import { nobody } from './media-keeper.ts';
+import type { MediaKeeper, StoredForks } from './media-keeper.ts';
 import { noMediaSigns, withStream } from './media-signs.ts';
 import { bothParties } from './party.ts';
 
@@ -28,6 +40,7 @@ export class ForkBook extends EventEmitter<{
 }> {
   readonly #edge: MediaEdge;
   readonly #clock: Clock;
+  readonly #keeper: MediaKeeper;
   readonly #entries = new Map<string, ForkEntry>();
   readonly #byFork = new Map<number, ForkEntry>();
   readonly #byCall = new Map<string, Set<ForkEntry>>();
@@ -37,10 +50,30 @@ export class ForkBook extends EventEmitter<{
   readonly #ending = new Set<ForkEntry>();
   #settling: Timer | undefined;
 
-  constructor(edge: MediaEdge, clock: Clock) {
+  constructor(edge: MediaEdge, clock: Clock, keeper: MediaKeeper = nobody) {
     super();
     this.#edge = edge;
     this.#clock = clock;
+    this.#keeper = keeper;
+  }
+
+  /**
+   * Goes on with forks of another process.
+   * @param forks that the edge has; @returns those that it knows now
+   */
+  adopt(
+    stored: StoredForks,
+    portIds: ForkEntry['portIds'],
+    forks: readonly ForkInventory[],
+  ): readonly number[] {
+    const entry = entryOf(stored, portIds, forks);
+    if (entry === undefined) {
+      this.#keeper.remove('forks', stored.recordId);
+      return [];
+    }
+    this.#file(entry);
+    for (const forkId of idsOf(entry.forkIds)) this.#byFork.set(forkId, entry);
+    return idsOf(entry.forkIds);
   }
 
   /**
@@ -63,13 +96,23 @@ export class ForkBook extends EventEmitter<{
   }
 
   #enter(options: ForksOfPorts): Start[] {
-    const { callId, recordId, to, from } = options;
+    const { recordId, to, from } = options;
     if (this.#entries.has(recordId)) return [];
     const entry = newEntry(options);
+    this.#file(entry);
+    return [{ entry, additions: additionsOf(entry, to, from) }];
+  }
+
+  #file(entry: ForkEntry): void {
+    const { callId, recordId } = entry;
     this.#entries.set(recordId, entry);
     const ofCall = this.#byCall.get(callId) ?? new Set();
     this.#byCall.set(callId, ofCall.add(entry));
-    return [{ entry, additions: additionsOf(entry, to, from) }];
+    this.#keep(entry);
+  }
+
+  #keep(entry: ForkEntry): void {
+    if (this.#has(entry)) this.#keeper.put('forks', entry.recordId, storedOf(entry));
   }
 
   /** Resolves to what is wrong. */
@@ -123,7 +166,9 @@ export class ForkBook extends EventEmitter<{
       const target = to[party];
       const forkId = entry.forkIds[party];
       if (target && forkId !== undefined) {
-        orders.push(this.#edge.setForkTarget(forkId, target.rtp, target.rtcp));
+        if (!wasFoundAt(entry, party, target)) {
+          orders.push(this.#edge.setForkTarget(forkId, target.rtp, target.rtcp));
+        }
         if (entry.held.delete(forkId) && !entry.paused) orders.push(this.#edge.resumeFork(forkId));
       } else if (target) {
         added[party] = target;
@@ -132,6 +177,8 @@ export class ForkBook extends EventEmitter<{
         orders.push(this.#edge.pauseFork(forkId));
       }
     }
+    entry.to = { ...entry.to, ...to };
+    this.#keep(entry);
     orders.push(this.#add(additionsOf(entry, added, from)));
     await allDone(orders);
   }
@@ -143,6 +190,7 @@ export class ForkBook extends EventEmitter<{
     return this.#whileThere(entry, () => {
       entry.paused = true;
       entry.pausedFrom = from;
+      this.#keep(entry);
       return allDone(
         bothParties.flatMap((party) => {
           const forkId = entry.forkIds[party];
@@ -157,6 +205,7 @@ export class ForkBook extends EventEmitter<{
     if (!entry) return this.#left(recordId);
     return this.#whileThere(entry, () => {
       entry.paused = false;
+      this.#keep(entry);
       const wanted = idsOf(entry.forkIds).filter((forkId) => !entry.held.has(forkId));
       return allDone(wanted.map((forkId) => this.#edge.resumeFork(forkId)));
     });
@@ -295,6 +344,7 @@ export class ForkBook extends EventEmitter<{
       entry.forkIds[party] = forkId;
       if (this.#has(entry)) this.#byFork.set(forkId, entry);
     }
+    for (const entry of new Set(additions.map((addition) => addition.entry))) this.#keep(entry);
   }
 
   #inTurn<T>(entry: ForkEntry, order: () => Promise<T>): Promise<T> {
@@ -330,7 +380,10 @@ export class ForkBook extends EventEmitter<{
   }
 
   #forget(entry: ForkEntry): void {
-    if (this.#has(entry)) this.#entries.delete(entry.recordId);
+    if (this.#has(entry)) {
+      this.#entries.delete(entry.recordId);
+      this.#keeper.remove('forks', entry.recordId);
+    }
     for (const forkId of idsOf(entry.forkIds)) this.#byFork.delete(forkId);
     const ofCall = this.#byCall.get(entry.callId);
     ofCall?.delete(entry);

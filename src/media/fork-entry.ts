@@ -1,6 +1,8 @@
-import type { AddForkOptions, ForkReport, ForkStart } from '../edge/types.ts';
+import type { ForkInventory } from '../edge/edge-process-types.ts';
+import type { AddForkOptions, ForkReport, ForkStart, SocketAddress } from '../edge/types.ts';
 import type { ForksStart, MediaAddress, Party } from '../recording/interfaces.ts';
 import type { Range } from '../rtp/ranges.ts';
+import type { StoredForks } from './media-keeper.ts';
 import { bothParties, streamIndex } from './party.ts';
 
 export type ByParty<T> = Partial<Record<Party, T>>;
@@ -13,6 +15,10 @@ export interface ForkEntry {
   readonly recordId: string;
   readonly callId: string;
   readonly portIds: Readonly<Record<Party, number>>;
+  /** Where each goes, or is to go. */
+  to: Readonly<ByParty<MediaAddress>>;
+  /** Where those of another process were found to go, until they are told to go somewhere. */
+  readonly found: ByParty<MediaAddress>;
   /** As far as the edge has named them. */
   readonly forkIds: ByParty<number>;
   /** Forks that the recorder does not want now. */
@@ -42,11 +48,13 @@ export interface Addition {
 const liveStart: ForkStart = { kind: 'live' };
 
 export function newEntry(options: ForksOfPorts): ForkEntry {
-  const { callId, recordId, portIds, paused, pausedFrom = {}, keptOut = {} } = options;
+  const { callId, recordId, portIds, to, paused, pausedFrom = {}, keptOut = {} } = options;
   return {
     recordId,
     callId,
     portIds,
+    to,
+    found: {},
     forkIds: {},
     held: new Set(),
     paused,
@@ -59,6 +67,64 @@ export function newEntry(options: ForksOfPorts): ForkEntry {
     reported: undefined,
     unreported: new Set(),
   };
+}
+
+export function storedOf(entry: ForkEntry): StoredForks {
+  const { recordId, callId, to, forkIds, held, paused, pausedFrom: from, keptOut } = entry;
+  return {
+    ...{ recordId, callId, to, paused, keptOut },
+    forkIds: { ...forkIds },
+    held: [...held],
+    pausedFrom: from,
+  };
+}
+
+/**
+ * As another process left it, of what the edge has. Undefined where there is nothing to go on with: it was not begun, or has been
+ * stopped.
+ */
+export function entryOf(
+  stored: StoredForks,
+  portIds: ForkEntry['portIds'],
+  forks: readonly ForkInventory[],
+): ForkEntry | undefined {
+  const { to, held, paused, pausedFrom: from, keptOut, callId, recordId } = stored;
+  const entry = newEntry({
+    callId,
+    recordId,
+    portIds,
+    to,
+    from: {},
+    paused,
+    pausedFrom: from,
+    keptOut,
+  });
+  for (const party of bothParties) {
+    const named = stored.forkIds[party];
+    const fork = forks.find(({ forkId, portId, rtp }) =>
+      named === undefined
+        ? portId === portIds[party] && isSameAddress(rtp, to[party]?.rtp)
+        : forkId === named,
+    );
+    if (fork === undefined) continue;
+    entry.forkIds[party] = fork.forkId;
+    entry.found[party] = { rtp: fork.rtp, rtcp: fork.rtcp };
+    if (held.includes(fork.forkId)) entry.held.add(fork.forkId);
+  }
+  const isToHave = Object.keys(to).length > 0;
+  return isToHave && idsOf(entry.forkIds).length === 0 ? undefined : entry;
+}
+
+/** It is there already: told again, the edge would forget what that recorder has reported. */
+export function wasFoundAt(entry: ForkEntry, party: Party, target: MediaAddress): boolean {
+  const found = entry.found[party];
+  delete entry.found[party];
+  if (found === undefined) return false;
+  return isSameAddress(found.rtp, target.rtp) && isSameAddress(found.rtcp, target.rtcp);
+}
+
+function isSameAddress(left: SocketAddress, right: SocketAddress | undefined): boolean {
+  return left.ip === right?.ip && left.port === right.port;
 }
 
 export function additionsOf(

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type { OpenedPort, PortRemote, SocketAddress } from '../edge/types.ts';
 import type { Party } from '../recording/interfaces.ts';
+import type { StoredPort } from './media-keeper.ts';
 import { receives, type AudioDescription, type SessionDescription } from './sdp.ts';
 import { sdpInvalid } from './sdp-lines.ts';
 import { newOrigin, writeDescription, type SdpOrigin } from './sdp-writer.ts';
@@ -24,6 +25,23 @@ export class PartyPort {
 
   constructor(opened: OpenedPort) {
     this.opened = opened;
+  }
+
+  static ofStored({ opened, origin, audio, remote }: StoredPort): PartyPort {
+    const port = new PartyPort(opened);
+    port.#origin = origin;
+    port.#audio = audio;
+    port.#remote = remote;
+    return port;
+  }
+
+  stored(): StoredPort {
+    return {
+      opened: this.opened,
+      origin: this.#origin,
+      ...(this.#audio && { audio: this.#audio }),
+      ...(this.#remote && { remote: this.#remote }),
+    };
   }
 
   /** The party's own description, as last agreed. */

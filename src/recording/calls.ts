@@ -5,6 +5,15 @@ import { messageOf, TandemError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Ledger } from './account/ledger.ts';
 import type { Forks } from './account/records.ts';
+import { legId } from './adoption/stored.ts';
+import type {
+  AdoptionReport,
+  StandingSession,
+  StoredCall,
+  StoredCalls,
+  StoredEnd,
+  StoredLeg,
+} from './adoption/stored.ts';
 import type {
   CallRequest,
   CallService,
@@ -20,6 +29,8 @@ import { isOverdue } from './call/to-send.ts';
 import { parties } from './interfaces.ts';
 import type { CallMedia, MediaPath, Party } from './interfaces.ts';
 import { LegDirectory } from './leg-directory.ts';
+import { noJournal } from './journal.ts';
+import type { Journal } from './journal.ts';
 import type { LegEvent } from './leg/leg-events.ts';
 import type { LegRunner, LegServices } from './leg/leg-runner.ts';
 import { nameOf } from './leg/leg-view.ts';
@@ -29,7 +40,10 @@ import { Pacer } from './pacer.ts';
 import { SessionStarts } from './session-starts.ts';
 
 /** What all recording needs of the world. */
-export type RecordingServices = Omit<LegServices, 'directory' | 'pacer' | 'starts'>;
+export type RecordingServices = Omit<LegServices, 'directory' | 'journal' | 'pacer' | 'starts'> & {
+  /** Default: calls end with their process. */
+  readonly journal?: Journal;
+};
 
 export interface CallsOptions {
   readonly mode: RecordingMode;
@@ -71,10 +85,11 @@ export class Calls implements CallService {
   #closing: Promise<void> | undefined;
 
   constructor(services: RecordingServices, options: CallsOptions, logger: Logger) {
-    const { bridge, clock } = services;
+    const { bridge, clock, journal = noJournal } = services;
     const directory = new LegDirectory();
     const pacer = new Pacer(clock);
-    this.#services = { ...services, directory, pacer, starts: new SessionStarts(bridge) };
+    const starts = new SessionStarts(bridge);
+    this.#services = { ...services, directory, journal, pacer, starts };
     this.#mediaWatch = new MediaWatch(bridge, clock, options.detection, {
       reportsEveryMs: (recordId) => directory.find(recordId)?.reportsEveryMs,
       refused: (recordId, at) => {
@@ -95,6 +110,82 @@ export class Calls implements CallService {
     });
     this.#options = options;
     this.#logger = logger;
+  }
+
+  /**
+   * Goes on with what another process left: after the bridge has taken over its part, before `start`. Whatever was half done is done
+   * again, or undone.
+   */
+  adopt(stored: StoredCalls): AdoptionReport {
+    for (const { state, ledger } of stored.ended) this.#remember(state, ledger);
+    const known = stored.calls.filter(({ data }) => data.opened);
+    for (const call of known) {
+      const legs = stored.legs.filter(({ callId }) => callId === call.id);
+      this.#calls.set(call.id, this.#runnerOf(call, legs));
+    }
+    const { journal } = this.#services;
+    for (const { id, data } of stored.calls) if (!data.opened) journal.remove('call', id);
+    for (const { callId, recording, data } of stored.legs) {
+      const recordings = this.#calls.get(callId)?.data.recordings ?? [];
+      const isKnown = recordings.some(({ number }) => number === recording);
+      if (!isKnown) journal.remove('leg', legId(callId, recording, data.leg));
+    }
+    const { standing, unwanted } = this.#adoptSessions(stored.sessions);
+    let lost = 0;
+    for (const call of [...this.#calls.values()]) {
+      call.adopt(standing);
+      const hasPorts = this.#services.bridge.pathOf(call.id) !== undefined;
+      if (call.data.state === 'ended') {
+        this.#forget(call);
+      } else if (call.isEnding) {
+        this.#endInBackground(call.id, 'it was asked to end');
+      } else if (!hasPorts) {
+        lost += 1;
+        this.#endInBackground(call.id, 'its ports are gone');
+      }
+    }
+    const report: AdoptionReport = {
+      calls: known.length - lost,
+      callsLost: lost,
+      callsUndone: stored.calls.length - known.length,
+      sessions: Object.keys(standing).length,
+      sessionsUnwanted: unwanted,
+    };
+    this.#logger.info(report, 'calls of another process go on here');
+    return report;
+  }
+
+  #runnerOf(call: StoredCall, legs: readonly StoredLeg[]): CallRunner {
+    const { id, request, path, latch, data } = call;
+    const { mode, scarce } = data;
+    const { noMediaMs } = this.#options;
+    const options = { id, request, mode, scarce, path, latch, noMediaMs, logger: this.#logger };
+    return new CallRunner(this.#services, options, { call, legs });
+  }
+
+  /** Those that legs are in go on; the others are ended. */
+  #adoptSessions(stored: StoredCalls['sessions']): {
+    standing: Record<string, StandingSession>;
+    unwanted: number;
+  } {
+    const { client } = this.#services;
+    const wanted = new Set([...this.#calls.values()].flatMap((call) => call.heldRecordIds));
+    const standing: Record<string, StandingSession> = {};
+    let unwanted = 0;
+    for (const [recordId, kept] of stored) {
+      try {
+        const session = client.adopt(recordId, kept);
+        if (session !== undefined && wanted.has(recordId)) {
+          standing[recordId] = session;
+        } else if (session !== undefined) {
+          unwanted += 1;
+          client.end(recordId, 'not wanted any more').catch(() => undefined);
+        }
+      } catch (error) {
+        this.#logger.error({ recordId, error: messageOf(error) }, 'session cannot be gone on with');
+      }
+    }
+    return { standing, unwanted };
   }
 
   /** Begins to listen. */
@@ -158,6 +249,7 @@ export class Calls implements CallService {
         return { id, offer };
       } catch (error) {
         this.#calls.delete(id);
+        call.forget();
         throw error;
       }
     } catch (error) {
@@ -286,16 +378,21 @@ export class Calls implements CallService {
     if (this.#calls.get(call.id) !== call) return;
     this.#calls.delete(call.id);
     this.#silent.delete(call.id);
+    call.forget();
     if (!call.data.opened) return;
-    this.#ended.delete(call.id);
-    const ledger = call.ledger();
-    this.#ended.set(call.id, { state: call.describe(), ledger });
+    const ended: StoredEnd = { state: call.describe(), ledger: call.ledger() };
+    this.#services.journal.put('ended', call.id, ended);
+    this.#remember(ended.state, ended.ledger);
+    this.#services.observer.callEnded(ended.ledger);
+  }
+
+  #remember(state: CallState, ledger: Ledger): void {
+    const { id: callId, failovers } = state;
+    this.#ended.delete(callId);
+    this.#ended.set(callId, { state, ledger });
     forgetOldest(this.#ended, this.#options.endedKept);
-    this.#endedFailovers.push(
-      ...call.failovers().map((failover) => ({ callId: call.id, ...failover })),
-    );
+    this.#endedFailovers.push(...failovers.map((failover) => ({ callId, ...failover })));
     this.#endedFailovers.splice(0, this.#endedFailovers.length - this.#options.failoversKept);
-    this.#services.observer.callEnded(ledger);
   }
 
   #endInBackground(callId: string, reason: string): void {

@@ -219,6 +219,9 @@ export interface Allocation extends Place {
   readonly reportsEveryMs?: number;
 }
 
+/** `well`: nothing was told of it, or what is wrong with it will be. `unknown`: there is none of that name any more. */
+export type RecorderStanding = 'well' | 'draining' | 'unknown';
+
 /** Why a recorder will not have a session: its SIP status tells whether that is about the call, its load, or itself. */
 export interface SessionRefusal {
   readonly status: number;
@@ -274,6 +277,11 @@ export interface AllocatorEvents {
 /** Puts recording sessions on recorders. Errors: NO_RECORDER. */
 export interface RecorderAllocator {
   allocate(request: AllocationRequest): Allocation;
+  /**
+   * The session is on this recorder already: another process put it there. What was told of the recorder before was not told to whoever
+   * asks now.
+   */
+  adopt(allocation: Allocation): RecorderStanding;
   /** Idempotent. */
   release(recordId: string): void;
   /** Evidence against a recorder from a session of this call on it. The allocator decides what it means for the recorder. */
@@ -333,6 +341,15 @@ export interface SessionEvents {
 /** The SRC. Errors: SESSION_REFUSED (details.status, details.retryAfterMs), SESSION_TIMEOUT, SESSION_TRANSPORT, SIPREC_INVALID. */
 export interface SessionClient {
   establish(request: EstablishRequest, signal?: AbortSignal): Promise<{ media: RecorderMedia }>;
+  /**
+   * Goes on with what another process kept of a session: one that was established stands again, all else is undone.
+   * @returns what the recorder was offered and takes; undefined: it does not stand
+   * @throws TandemError when it is here already, or `kept` is nothing that can be gone on with
+   */
+  adopt(
+    recordId: string,
+    kept: object,
+  ): { readonly media: RecorderMedia; readonly offered: readonly Party[] } | undefined;
   /** Streams as they now are (re-offer, codec change), or all `inactive` while paused. Resolves when the SRS has acknowledged. */
   update(
     recordId: string,

@@ -9,6 +9,7 @@ import type {
   AllocatorEvents,
   FailureReason,
   RecorderAllocator,
+  RecorderStanding,
   ReportingHabit,
   SessionNotTaken,
   SessionRefusal,
@@ -132,6 +133,19 @@ export class ResourceManager extends EventEmitter<AllocatorEvents> implements Re
       this.#announce(recorder);
     }
     return allocationOf(recordId, recorder);
+  }
+
+  adopt({ recordId, recorder: id }: Pick<Allocation, 'recordId' | 'recorder'>): RecorderStanding {
+    const recorder = this.#recorders.get(id);
+    if (recorder === undefined) return 'unknown';
+    recorder.sessions.add(recordId);
+    this.#live.set(recordId, recorder);
+    if (recorder.state === 'down') {
+      // Asked once, it did not answer: that is no reason to leave it. It takes nothing new, and is down when it is silent again.
+      recorder.state = 'suspect';
+      this.#prober.check(id);
+    }
+    return recorder.state === 'draining' || recorder.leaving ? 'draining' : 'well';
   }
 
   release(recordId: string): void {

@@ -6,6 +6,7 @@ import { messageOf, TandemError } from '../errors.ts';
 import type {
   EstablishRequest,
   FailureReason,
+  Party,
   RecordedStream,
   RecorderMedia,
   SessionClient,
@@ -165,10 +166,13 @@ export class SiprecClient extends EventEmitter<SessionEvents> implements Session
   /**
    * Takes over what another process, which is gone, left of a session: one that is established goes on, as if it had been
    * established here; what was half done is undone.
-   * @returns the recorder's media of a session that goes on, undefined for one that does not
+   * @returns what a recorder was offered and takes whose session goes on, undefined for one that does not
    * @throws SIPREC_INVALID, SIP_INVALID when it is here already
    */
-  adopt(recordId: string, snapshot: SessionSnapshot): RecorderMedia | undefined {
+  adopt(
+    recordId: string,
+    snapshot: SessionSnapshot,
+  ): { media: RecorderMedia; offered: readonly Party[] } | undefined {
     if (this.#established.has(recordId) || this.#inviting.has(recordId)) throw exists(recordId);
     switch (snapshot.stage) {
       case 'inviting':
@@ -189,7 +193,7 @@ export class SiprecClient extends EventEmitter<SessionEvents> implements Session
         );
         this.#watch(recordId, { session, dialog, timeoutMs: request.timeoutMs });
         this.#sessionChanged(recordId);
-        return session.media;
+        return { media: session.media, offered: session.offered };
       }
     }
   }

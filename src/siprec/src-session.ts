@@ -2,7 +2,12 @@ import assert from 'node:assert';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import { messageOf, TandemError } from '../errors.ts';
-import type { EstablishRequest, RecordedStream, RecorderMedia } from '../recording/interfaces.ts';
+import type {
+  EstablishRequest,
+  Party,
+  RecordedStream,
+  RecorderMedia,
+} from '../recording/interfaces.ts';
 import type { SipMessage } from '../sip/message/sip-message.ts';
 import { parseSipUri } from '../sip/message/uri.ts';
 import type { SipRandom } from '../sip/transaction/identifiers.ts';
@@ -106,6 +111,11 @@ export class SrcSession {
       media: this.#media,
       hosts: this.#hosts.snapshot(),
     };
+  }
+
+  /** Whose streams it was told of last. */
+  get offered(): readonly Party[] {
+    return [...this.#lines.wish.present];
   }
 
   get media(): RecorderMedia {

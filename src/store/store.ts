@@ -4,13 +4,16 @@
  */
 
 /**
- * - `call`, `leg`: the data of their steps. - `session`: a recording session of the SRC with its SIP dialog, or its INVITE that is
+ * - `call`, `leg`: the data of their steps. - `media`: a call's ports and what was negotiated. - `forks`: the copies of a recording
+ * session. - `session`: a recording session of the SRC with its SIP dialog, or its INVITE that is
  * out, or its BYE that is not answered. - `recorder`: what is to be remembered of a recorder; its health is learnt anew.
  * - `failover`, `ended`: what is shown of failovers and of calls that have ended; the oldest go. - `alarm`: those that are open.
  */
 export const recordKinds = [
   'call',
   'leg',
+  'media',
+  'forks',
   'session',
   'recorder',
   'failover',

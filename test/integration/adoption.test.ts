@@ -68,7 +68,7 @@ describe.each(['udp', 'tcp'] as const)(
       const left = await dead.leaves('kept');
 
       const { client } = await successor();
-      const to = client.adopt('kept', left);
+      const to = client.adopt('kept', left)?.media;
       if (to?.a === undefined || to.b === undefined) throw new Error('no media');
       const both = { a: to.a, b: to.b };
       expect(await client.update('kept', { streams, paused: false })).toEqual({ media: both });
@@ -92,7 +92,7 @@ describe.each(['udp', 'tcp'] as const)(
       const dialog = await called.promise;
       const left = await dead.leaves('asked');
       const { client } = await successor();
-      expect(client.adopt('asked', left)?.a?.rtp.port).toBe(7_000);
+      expect(client.adopt('asked', left)?.media.a?.rtp.port).toBe(7_000);
 
       const changed = once(client, 'mediaChanged') as Promise<SessionEvents['mediaChanged']>;
       const reinvited = await dialog.reinvite(answer(7_100));

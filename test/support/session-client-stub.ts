@@ -41,6 +41,11 @@ export class SessionClientStub extends EventEmitter<SessionEvents> implements Se
     this.log = log;
   }
 
+  /** What was established before is gone with its process. */
+  adopt(): undefined {
+    return undefined;
+  }
+
   async establish(
     request: EstablishRequest,
     signal?: AbortSignal,

@@ -17,6 +17,8 @@ export type CallEvent =
   | { readonly type: 'media-failed'; readonly error: unknown }
   /** Its ports are closed, or it cannot be helped. */
   | { readonly type: 'media-closed' }
+  /** Another process goes on with it: what was being done is done again. */
+  | { readonly type: 'adopted' }
   /** Of the newest recording. */
   | { readonly type: 'legs'; readonly legs: readonly LegSummary[] };
 

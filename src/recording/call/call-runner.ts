@@ -8,13 +8,17 @@ import type { Ledger, LegInput } from '../account/ledger.ts';
 import type { Forks, Marks, Streams, WindowRecord } from '../account/records.ts';
 import { failoverState } from '../account/shown.ts';
 import { joinWindows, marksOf } from '../account/window.ts';
+import { legId } from '../adoption/stored.ts';
+import type { StandingSession, StoredCall, StoredLeg } from '../adoption/stored.ts';
 import type {
   CallRequest,
   CallState,
   FailoverState,
+  Leg as LegNumber,
   PartyState,
   RecordingMode,
 } from '../call-state.ts';
+import { isSameState } from '../is-same-state.ts';
 import { parties } from '../interfaces.ts';
 import type { CallMedia, MediaPath, PartyMedia } from '../interfaces.ts';
 import type { LegData } from '../leg/leg-data.ts';
@@ -45,7 +49,19 @@ export interface CallOptions {
 /** The legs of one recording, and who they say is talking. */
 interface Recording {
   readonly number: number;
+  readonly identity: Identity;
   readonly legs: readonly LegRunner[];
+}
+
+/** A call and its legs as another process left them. */
+export interface StoredParts {
+  readonly call: StoredCall;
+  readonly legs: readonly StoredLeg[];
+}
+
+interface LegParts {
+  readonly leg: LegNumber;
+  readonly stored: LegData | undefined;
 }
 
 /** Carries out what a call's `step` decides, with its legs and its media. It decides nothing itself. */
@@ -61,18 +77,48 @@ export class CallRunner {
   #data: CallData;
   #isRunning = false;
   #legsToSee = false;
-  #lastAsked = 0;
+  #lastAsked: number;
+  #isForgotten = false;
   /** As last seen: it is still needed when the bridge has let go of the call. */
   #media: CallMedia | undefined;
   #ending: Promise<Reply> | undefined;
 
-  constructor(services: LegServices, options: CallOptions) {
+  /** @param stored as another process left it; absent: it is new */
+  constructor(services: LegServices, options: CallOptions, stored?: StoredParts) {
     this.id = options.id;
-    this.createdAt = services.clock.now();
+    this.createdAt = stored?.call.createdAt ?? services.clock.now();
     this.#services = services;
     this.#options = options;
     this.#logger = options.logger.child({ callId: options.id });
-    this.#data = newCall(options.mode, options.scarce);
+    this.#data = stored?.call.data ?? newCall(options.mode, options.scarce);
+    this.#media = stored?.call.media;
+    const { doing, queue } = this.#data;
+    this.#lastAsked = Math.max(0, doing?.id ?? 0, ...queue.map(({ id }) => id));
+    const end = [doing, ...queue].find((asked) => asked?.ask.what === 'end');
+    if (end !== undefined) this.#ending = this.#answerOf(end.id);
+    for (const { number, legs } of stored === undefined ? [] : recordingsOf(stored)) {
+      const identity = stored?.call.identities[number];
+      this.#addRecording(number, identity ?? newIdentity(this.id, options.request.parties), legs);
+    }
+  }
+
+  /**
+   * Goes on where another process stopped.
+   * @param sessions by recordId, whose dialogs stand
+   */
+  adopt(sessions: Readonly<Record<string, StandingSession>>): void {
+    for (const { legs } of this.#recordings) for (const leg of legs) leg.adopt(sessions);
+    this.#post({ type: 'adopted' });
+  }
+
+  /** Nothing of it outlives the process any more. Idempotent. */
+  forget(): void {
+    if (this.#isForgotten) return;
+    this.#isForgotten = true;
+    const { journal } = this.#services;
+    journal.remove('call', this.id);
+    for (const { number, legs } of this.#recordings)
+      for (const { data } of legs) journal.remove('leg', legId(this.id, number, data.leg));
   }
 
   get data(): CallData {
@@ -87,6 +133,16 @@ export class CallRunner {
   /** Of the sessions that run. */
   get recordIds(): readonly string[] {
     return this.legs.flatMap(({ data }) => data.live?.recordId ?? []);
+  }
+
+  /** Of the sessions that its legs are in, or about to be in. */
+  get heldRecordIds(): readonly string[] {
+    return this.#recordings.flatMap(({ legs }) => legs.flatMap((leg) => leg.heldRecordIds));
+  }
+
+  /** It was asked to end. */
+  get isEnding(): boolean {
+    return this.#ending !== undefined;
   }
 
   get isRecorded(): boolean {
@@ -106,9 +162,14 @@ export class CallRunner {
 
   #ask(ask: Ask): Promise<Reply> {
     const id = (this.#lastAsked += 1);
+    const answer = this.#answerOf(id);
+    this.#post({ type: 'asked', id, ask, at: this.#services.clock.now(), marks: this.#marks() });
+    return answer;
+  }
+
+  #answerOf(id: number): Promise<Reply> {
     const answer = Promise.withResolvers<Reply>();
     this.#asked.set(id, answer);
-    this.#post({ type: 'asked', id, ask, at: this.#services.clock.now(), marks: this.#marks() });
     return answer.promise;
   }
 
@@ -123,7 +184,9 @@ export class CallRunner {
     try {
       for (let next = this.#next(); next !== undefined; next = this.#next()) {
         const { state, effects } = step(this.#data, next, this.#services.clock.now());
+        const before = this.#data;
         this.#data = state;
+        if (!isSameState(before, state)) this.#keep();
         for (const effect of effects) this.#try(effect);
       }
     } finally {
@@ -179,16 +242,51 @@ export class CallRunner {
         this.#account(effect.recording);
         return;
       case 'reply':
-        this.#asked.get(effect.id)?.resolve(effect.reply);
-        this.#asked.delete(effect.id);
+        this.#answer(effect.id, (answer) => {
+          answer.resolve(effect.reply);
+        });
         return;
       case 'fail':
-        this.#asked.get(effect.id)?.reject(effect.error);
-        this.#asked.delete(effect.id);
+        this.#answer(effect.id, (answer) => {
+          answer.reject(effect.error);
+        });
         return;
       default:
         effect satisfies never;
     }
+  }
+
+  /** Who hears of it may count on it: it outlives this process then. A store that fails keeps no call from being recorded. */
+  #answer(id: number, give: (answer: PromiseWithResolvers<Reply>) => void): void {
+    const answer = this.#asked.get(id);
+    this.#asked.delete(id);
+    if (answer === undefined) return;
+    const kept = (): void => {
+      give(answer);
+    };
+    this.#services.journal.flush().then(kept, kept);
+  }
+
+  #keep(): void {
+    if (this.#isForgotten) return;
+    const { request, path, latch } = this.#options;
+    const call: StoredCall = {
+      id: this.id,
+      ...{ request, path, latch },
+      createdAt: this.createdAt,
+      data: this.#data,
+      identities: Object.fromEntries(
+        this.#recordings.map(({ number, identity }) => [number, identity]),
+      ),
+      ...(this.#media === undefined ? {} : { media: this.#media }),
+    };
+    this.#services.journal.put('call', this.id, call);
+  }
+
+  #keepLeg(recording: number, data: LegData): void {
+    if (this.#isForgotten) return;
+    const leg: StoredLeg = { callId: this.id, recording, data };
+    this.#services.journal.put('leg', legId(this.id, recording, data.leg), leg);
   }
 
   #follow(done: Promise<string>): void {
@@ -221,15 +319,24 @@ export class CallRunner {
   }
 
   #makeLegs({ recording: number, legs: numbers }: Extract<CallEffect, { do: 'make-legs' }>): void {
-    const { request } = this.#options;
-    const { tenant, site } = request;
-    const identity: Identity = newIdentity(this.id, request.parties);
+    const identity = newIdentity(this.id, this.#options.request.parties);
+    this.#addRecording(
+      number,
+      identity,
+      numbers.map((leg) => ({ leg, stored: undefined })),
+    );
+    this.#keep();
+  }
+
+  #addRecording(number: number, identity: Identity, all: readonly LegParts[]): void {
+    const { tenant, site } = this.#options.request;
     const legs: LegRunner[] = [];
     const startedAt = (): number =>
       this.#data.recordings.find((recording) => recording.number === number)?.startedAt ?? 0;
-    for (const leg of numbers) {
-      legs.push(
-        new LegRunner(this.#services, {
+    for (const { leg, stored } of all) {
+      const runner = new LegRunner(
+        this.#services,
+        {
           leg,
           callId: this.id,
           tenant,
@@ -241,14 +348,19 @@ export class CallRunner {
             startedAt: this.#wallOf(startedAt()),
           }),
           others: () => legs.flatMap(({ data }) => (data.leg === leg ? [] : placesOf(data))),
+          keep: (data) => {
+            this.#keepLeg(number, data);
+          },
           changed: () => {
             if (this.#recordings.at(-1)?.number === number) this.#legsChanged();
           },
           logger: this.#logger,
-        }),
+        },
+        stored,
       );
+      legs.push(runner);
     }
-    this.#recordings.push({ number, legs });
+    this.#recordings.push({ number, identity, legs });
   }
 
   #legsChanged(): void {
@@ -375,6 +487,17 @@ export class CallRunner {
   #streams(): Streams {
     return streamsOf(this.#describeMedia());
   }
+}
+
+/** In order. */
+function recordingsOf({ call, legs }: StoredParts): { number: number; legs: LegParts[] }[] {
+  return call.data.recordings.map((recording) => ({
+    number: recording.number,
+    legs: recording.legs.map((leg) => ({
+      leg,
+      stored: legs.find((one) => one.recording === recording.number && one.data.leg === leg)?.data,
+    })),
+  }));
 }
 
 /** Of a stream that was sent somewhere no recorder said anything. */

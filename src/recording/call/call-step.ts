@@ -64,6 +64,9 @@ function take(turn: Turn, event: CallEvent): void {
     case 'media-closed':
       if (doing?.stage === 'closing') closed(turn);
       return;
+    case 'adopted':
+      adopted(turn);
+      return;
     case 'legs':
       tellStopped(turn, event.legs);
       if (doing !== undefined) legsChanged(turn, doing, event.legs);
@@ -158,6 +161,34 @@ function start(turn: Turn, doing: Doing): void {
       return;
     default:
       ask satisfies never;
+  }
+}
+
+/** Nobody waits for the answer any more; that it is done is owed to whoever asked for it. */
+function adopted(turn: Turn): void {
+  const { doing } = turn.call;
+  if (doing === undefined) {
+    // A pause may wait for the legs, whether or not somebody waits for the pause.
+    turn.effects.push({ do: 'see-legs' });
+    return;
+  }
+  switch (doing.stage) {
+    case 'media':
+      start(turn, doing);
+      return;
+    case 'reserving':
+    case 'settling':
+    case 'stopping':
+      seeLegs(turn, doing.stage);
+      return;
+    case 'resuming':
+      turn.effects.push({ do: 'mark' });
+      return;
+    case 'closing':
+      turn.effects.push({ do: 'close-media' });
+      return;
+    default:
+      doing.stage satisfies never;
   }
 }
 
@@ -392,7 +423,7 @@ function waitFor({ call }: Turn, stage: Doing['stage']): void {
 }
 
 /** They may be done with it already. */
-function seeLegs(turn: Turn, stage: 'settling' | 'stopping'): void {
+function seeLegs(turn: Turn, stage: 'reserving' | 'settling' | 'stopping'): void {
   waitFor(turn, stage);
   turn.effects.push({ do: 'see-legs' });
 }

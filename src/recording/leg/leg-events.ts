@@ -101,6 +101,16 @@ export type LegEvent =
       readonly askedAt: number;
     }
   | { readonly type: 'timer'; readonly name: TimerName }
+  /** Another process goes on with it. What was to be answered to the one before is answered to nobody. */
+  | {
+      readonly type: 'adopted';
+      /** By recordId, of all its sessions: the copies that the edge has. */
+      readonly forks: Readonly<Record<string, Forks>>;
+      /** By recordId: the recorders whose dialogs stand. */
+      readonly sessions: Readonly<
+        Record<string, { readonly media: RecorderMedia; readonly offered: readonly Party[] }>
+      >;
+    }
   // what recorders and the edge do by themselves
   | { readonly type: 'session-ended'; readonly recordId: string; readonly reason: FailureReason }
   | { readonly type: 'media-changed'; readonly recordId: string; readonly media: RecorderMedia }

@@ -17,6 +17,8 @@ import type {
   RecorderAllocator,
   SessionClient,
 } from '../interfaces.ts';
+import { isSameState } from '../is-same-state.ts';
+import type { Journal } from '../journal.ts';
 import type { LegDirectory } from '../leg-directory.ts';
 import type { RecordingObserver } from '../observer.ts';
 import type { Pacer } from '../pacer.ts';
@@ -38,6 +40,7 @@ export interface LegServices {
   readonly clock: Clock;
   readonly observer: RecordingObserver;
   readonly settings: RecordingSettings;
+  readonly journal: Journal;
   readonly directory: LegDirectory;
   readonly pacer: Pacer;
   readonly starts: SessionStarts;
@@ -54,12 +57,15 @@ export interface LegOptions {
   readonly communicationSession: () => CommunicationSession;
   /** Where the call's other leg is: never the same recorder, and another zone if there is one. */
   readonly others: () => readonly Place[];
-  /** Its state is another now. */
+  /** Its state is this now: said before anything is done about it. */
+  readonly keep: (data: LegData) => void;
+  /** Its state is another now, and what was to be done about it is done. */
   readonly changed: () => void;
   readonly logger: Logger;
 }
 
 type Effect<K extends LegEffect['do']> = Extract<LegEffect, { do: K }>;
+type Adopted = Extract<LegEvent, { type: 'adopted' }>;
 
 /** Carries out what `step` decides, and brings it the answers. It decides nothing itself. */
 export class LegRunner {
@@ -76,19 +82,43 @@ export class LegRunner {
   /** To be called when this leg, which is on its way to another recorder, is not any more. */
   #moved: (() => void) | undefined;
 
-  constructor(services: LegServices, options: LegOptions) {
+  /** @param stored as another process left it; absent: it is new */
+  constructor(services: LegServices, options: LegOptions, stored?: LegData) {
     this.#services = services;
     this.#options = options;
     this.#logger = options.logger.child({ leg: options.leg });
-    this.#data = newLeg(options.leg, services.settings.retry.initialMs);
+    this.#data = stored ?? newLeg(options.leg, services.settings.retry.initialMs);
   }
 
   get data(): LegData {
     return this.#data;
   }
 
+  /** Of the sessions that it is in, is about to be in, or says goodbye in. */
+  get heldRecordIds(): readonly string[] {
+    return [...heldBy(this.#data).map(({ recordId }) => recordId), ...this.#data.finishing];
+  }
+
   get reportsEveryMs(): number | undefined {
     return this.#data.reportsEveryMs;
+  }
+
+  /**
+   * Goes on with what another process left. First of all of these, so that each knows where the other is.
+   * @param sessions as in the event
+   */
+  adopt(sessions: Adopted['sessions']): void {
+    if (this.#data.phase === 'ended') return;
+    const { allocator, bridge, directory } = this.#services;
+    const places = heldBy(this.#data);
+    for (const { recordId } of places) directory.add(recordId, this);
+    const forks = this.heldRecordIds.flatMap((recordId) => {
+      const reports = bridge.forkReports(recordId);
+      return Object.keys(reports).length === 0 ? [] : [[recordId, reports] as const];
+    });
+    const left = places.filter((place) => allocator.adopt(place) === 'draining');
+    this.post({ type: 'adopted', forks: Object.fromEntries(forks), sessions });
+    for (const { recorder } of left) this.post({ type: 'recorder-draining', recorder });
   }
 
   /** Of the session that runs. */
@@ -116,7 +146,9 @@ export class LegRunner {
     const { clock, settings } = this.#services;
     const context = { settings, window: this.#options.window(), hasStreams: this.#hasStreams };
     const { state, effects } = step(this.#data, event, clock.now(), context);
+    const before = this.#data;
     this.#data = state;
+    if (!isSameState(before, state)) this.#options.keep(state);
     this.#followMove();
     for (const effect of effects) {
       try {
@@ -477,6 +509,16 @@ export class LegRunner {
     if (timer !== undefined) this.#services.clock.clearTimeout(timer);
     this.#timers.delete(name);
   }
+}
+
+/** Its places on recorders. */
+function heldBy({ search, sessions }: LegData): Allocation[] {
+  const asked = 'allocation' in search ? [search.allocation] : [];
+  const open = sessions.filter(({ endedAt }) => endedAt === undefined);
+  return [
+    ...open.map(({ recordId, recorder, zone }) => ({ recordId, recorder, zone, uri: '' })),
+    ...asked,
+  ];
 }
 
 /** The call is gone: what was seen of its streams last. */

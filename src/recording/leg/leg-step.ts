@@ -174,6 +174,9 @@ function take(turn: Turn, event: LegEvent): void {
     case 'timer':
       timer(turn, event.name);
       return;
+    case 'adopted':
+      adopted(turn, event);
+      return;
     case 'session-ended':
       sessionEnded(turn, event.recordId, event.reason);
       return;
@@ -1099,6 +1102,140 @@ function endIfDone(turn: Turn): void {
   for (const name of ['retry', 'doubt', 'drain', 'media', 'tell', 'order', 'stop'] as const) {
     clearTimer(turn, name);
   }
+}
+
+// ---- another process goes on with it ----
+
+type Adopted = Extract<LegEvent, { type: 'adopted' }>;
+
+/** What was half done is done again, or undone: all that is asked for here may be asked for twice. */
+function adopted(turn: Turn, event: Adopted): void {
+  const { leg, now, effects } = turn;
+  if (leg.retiring !== undefined && !isRetiredByNext(leg)) {
+    const session = leg.sessions.find(({ recordId }) => recordId === leg.retiring);
+    const at = session?.failure?.deadAt ?? now;
+    effects.push({ do: 'retire', recordId: leg.retiring, at });
+  }
+  for (const recordId of leg.finishing) {
+    const session = leg.sessions.find((one) => one.recordId === recordId);
+    const reason = session?.endReason ?? leg.stop?.reason ?? 'ended';
+    effects.push({ do: 'finish', recordId, reason });
+  }
+  adoptLive(turn, event);
+  adoptSearch(turn, event);
+  if (leg.phase === 'stopping') {
+    setTimer(turn, 'stop', Math.max(0, (leg.stop?.until ?? now) - now));
+    if (leg.search.stage === 'none') letGo(turn);
+  }
+  workOff(turn);
+  seek(turn);
+}
+
+/** Whose copies stop as those of the next session begin. */
+function isRetiredByNext({ search, retiring }: LegData): boolean {
+  return search.stage === 'starting' && search.retires === retiring;
+}
+
+function adoptLive(turn: Turn, { forks, sessions }: Adopted): void {
+  const { leg, effects, context } = turn;
+  if (leg.live === undefined) return;
+  const { telling: _telling, untold: _untold, ...live } = leg.live;
+  const { recordId, forksPaused, cutOff } = live;
+  const order = live.ordered + 1;
+  const wasObeyed = isObeyed(live);
+  leg.live = { ...live, ordered: order };
+  if (!forksPaused) effects.push({ do: 'resume-forks', recordId, order });
+  else if (cutOff !== undefined) effects.push({ do: 'pause-forks', recordId, order });
+  else effects.push({ do: 'pause-forks', recordId, order, from: pausedFrom(context.window) });
+  const session = sessions[recordId];
+  const recorder = currentSession(leg.sessions)?.recorder;
+  if (session === undefined) {
+    // It is well, and has no dialog in which it could be told anything: another one is found without a gap.
+    if (isWell(leg) && leg.phase === 'running' && recorder !== undefined) {
+      leg.leaving ??= { recorder, reason: 'operator' };
+    }
+  } else {
+    const { media } = session;
+    const has = forks[recordId] ?? {};
+    const hasAll = parties.every((party) => media[party] === undefined || has[party] !== undefined);
+    const isFollowed = wasObeyed && live.mediaToFollow === undefined;
+    if (!hasAll || !isFollowed || !isSameMedia(media, live.media)) follow(turn, media);
+  }
+  if (leg.doubt !== undefined || !isWell(leg)) effects.push({ do: 'look', recordId });
+  judgeMedia(turn);
+}
+
+function adoptSearch(turn: Turn, event: Adopted): void {
+  const { leg } = turn;
+  const { search } = leg;
+  switch (search.stage) {
+    case 'none':
+    case 'reserved':
+      return;
+    case 'queued':
+      queue(turn, search.tried, search.lastResort);
+      return;
+    case 'allocating':
+      allocate(turn, search.tried, search.lastResort);
+      return;
+    case 'waiting':
+      queue(turn, [], true);
+      return;
+    case 'inviting': {
+      const session = event.sessions[search.allocation.recordId];
+      if (session === undefined || isOff(search)) notAsked(turn, search);
+      else answered(turn, search, session.media, session.offered);
+      return;
+    }
+    case 'starting':
+      adoptStarting(turn, search, event);
+      return;
+    default:
+      search satisfies never;
+  }
+}
+
+/** Its copies may have begun, whether or not anybody has noted it. */
+function adoptStarting(turn: Turn, search: Starting, { forks, sessions }: Adopted): void {
+  const { leg, effects } = turn;
+  const { plan, retires, ...rest } = search;
+  const { recordId } = search.allocation;
+  const session = sessions[recordId];
+  if (retires !== undefined && leg.retiring === retires) delete leg.retiring;
+  if (forks[recordId] === undefined) {
+    if (session === undefined) {
+      notAsked(turn, search);
+      return;
+    }
+    // What is to be sent now may be more than what was planned.
+    leg.search = { ...rest, media: session.media };
+    effects.push({ do: 'start-media', recordId });
+  } else if (session === undefined || plan === undefined) {
+    leg.search = { ...search, ended: search.ended ?? 'sip_error' };
+    effects.push({ do: 'drop-forks', recordId });
+  } else {
+    const media = isSameMedia(session.media, plan.media) ? plan.media : session.media;
+    leg.search = { ...search, media };
+    begun(turn, recordId);
+  }
+}
+
+function isSameMedia(left: RecorderMedia, right: RecorderMedia): boolean {
+  return parties.every((party) => JSON.stringify(left[party]) === JSON.stringify(right[party]));
+}
+
+/** Whoever asked it is gone. It is no fault of the recorder's, which may be asked again: for another session. */
+function notAsked(turn: Turn, search: Attempt): void {
+  const { leg, effects } = turn;
+  const { recordId } = search.allocation;
+  if (isOff(search)) {
+    const reason = search.ended ?? 'sip_error';
+    notTaken(turn, recordId, { reason, message: 'not wanted any more' });
+    return;
+  }
+  effects.push({ do: 'release', recordId }, { do: 'abandon', recordId });
+  leg.search = { stage: 'none' };
+  allocate(turn, search.tried, search.lastResort);
 }
 
 // ---- timers, and small things ----

@@ -24,6 +24,8 @@ import { SipFailure } from './sip-failure.ts';
 import type { DialogSnapshot } from './snapshot.ts';
 
 const GLARE_ATTEMPTS_MAX = 5;
+/** The connection of an adopted dialog went with its process: the first that is opened in its place may fail. */
+const adoptedByesMax = 3;
 /** Requests that may wait until the owner of the dialog listens. */
 const HELD_MAX = 16;
 
@@ -47,6 +49,7 @@ export class DialogSession extends SipDialog implements KnownDialog {
   readonly #core: SipCore;
   readonly #state: DialogState;
   readonly #side: 'caller' | 'called';
+  readonly #isAdopted: boolean;
   readonly #origin: DialogSessionOptions['origin'];
   readonly #contactParams: string | undefined;
   readonly #client: DialogClient;
@@ -69,6 +72,7 @@ export class DialogSession extends SipDialog implements KnownDialog {
     this.#state = options.state;
     this.established = options.established;
     this.#side = options.side;
+    this.#isAdopted = options.flow === undefined;
     this.#origin = options.origin;
     this.#contactParams = options.contactParams;
     this.#state.onChanged = () => {
@@ -185,17 +189,24 @@ export class DialogSession extends SipDialog implements KnownDialog {
   hangUp(why: SipCloseReason, headers: readonly Header[] = []): Promise<void> {
     if (this.#bye !== undefined) return this.#bye;
     if (this.#ended) return Promise.resolve();
-    this.#bye = this.#client
-      .transact('BYE', { headers }, 64 * this.#core.timers.t1Ms)
-      .then(
-        () => undefined,
-        () => undefined,
-      )
-      .finally(() => {
-        this.#forget();
-      });
+    this.#bye = this.#sayBye(headers, this.#isAdopted ? adoptedByesMax : 1).finally(() => {
+      this.#forget();
+    });
     this.#end(why);
     return this.#bye;
+  }
+
+  /** Never rejects. */
+  async #sayBye(headers: readonly Header[], attempts: number): Promise<void> {
+    for (let attempt = 1; attempt <= attempts; attempt += 1) {
+      try {
+        await this.#client.transact('BYE', { headers }, 64 * this.#core.timers.t1Ms);
+        return;
+      } catch (error) {
+        // Only where it has not left at all is it no use to have waited for an answer.
+        if (!(error instanceof SipFailure) || error.kind !== 'transport') return;
+      }
+    }
   }
 
   // --- for the user agent and the INVITE that made the dialog

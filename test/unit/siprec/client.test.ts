@@ -548,7 +548,10 @@ describe('what another process needs of a session', () => {
       Number(/o=- \d+ (\d+)/.exec(offerOf(message))?.[1]);
     const before = invites().at(-1);
     const successor = await clientAtOurs();
-    expect(successor.adopt('r', left())).toEqual(media(RECORDER));
+    expect(successor.adopt('r', left())).toEqual({
+      media: media(RECORDER),
+      offered: ['a', 'b'],
+    });
     await successor.update('r', { streams: streams.slice(1), paused: false });
     const offer = offerOf(invites().at(-1));
     expect(offer.match(/m=audio \d+/g)).toEqual(['m=audio 0', 'm=audio 9002']);
