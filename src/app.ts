@@ -6,6 +6,7 @@ import { embeddedRecorderIds, type Config, type Environment } from './config.ts'
 import { HttpServer } from './control/http.ts';
 import type { ProcessState } from './control/schemas/process.ts';
 import { EdgePart } from './edge-part.ts';
+import { messageOf } from './errors.ts';
 import { healthOf } from './health.ts';
 import { LedgerArchive } from './ledger-archive.ts';
 import type { Logger } from './logger.ts';
@@ -16,6 +17,7 @@ import { ProcessDirectory } from './process-directory.ts';
 import { takePrecedence } from './edge/precedence.ts';
 import { recordingObserver } from './recording-observer.ts';
 import { Calls } from './recording/calls.ts';
+import { StatePart } from './state-part.ts';
 import { ResourceManager } from './resource/resource-manager.ts';
 import { SipUserAgent } from './sip/ua/user-agent.ts';
 import { SiprecClient } from './siprec/client.ts';
@@ -33,6 +35,8 @@ export interface AppOptions {
   readonly onEnd: (reason: string) => void;
 }
 
+/** A supervisor that is there says at once who lives. */
+const heardMsMax = 2_000;
 /** As long as a supervisor waits for them. */
 const recordersSettleMsMax = 30_000;
 
@@ -89,6 +93,18 @@ async function assemble(
   const { media, recording, resource, sip } = config;
   const webhookKeys = webhookKeysOf(environment.webhookSecret);
   const bridges: MediaBridge[] = [];
+  let storeProblem: string[] = [];
+  const state = started(
+    await StatePart.create({
+      config,
+      clock: systemClock,
+      logger: logger.child({ part: 'store' }),
+      onFailing: (error) => {
+        storeProblem = error === undefined ? [] : [`calls are not kept: ${messageOf(error)}`];
+      },
+    }),
+  );
+  const { past, writer } = state;
   const edgePart = started(
     await EdgePart.create({
       config,
@@ -122,6 +138,7 @@ async function assemble(
       workerBin: environment.mediasoupWorker,
       clock: systemClock,
       logger: logger.child({ part: 'media' }),
+      keeper: writer,
       observer: {
         workerDied: () => {
           metrics.mediasoupWorkersDied.inc();
@@ -133,6 +150,7 @@ async function assemble(
     }),
   );
   bridges.push(bridge);
+  await bridge.adopt(past.bridge, edge.found);
   bridge.on('interrupted', ({ callId, interruptedMs }) => {
     metrics.mediaInterruptionSeconds.observe(interruptedMs / 1_000);
     logger.warn({ callId, interruptedMs }, 'the parties had no media; it flows again');
@@ -159,6 +177,15 @@ async function assemble(
     userAgent,
     logger: logger.child({ part: 'siprec' }),
     mediaAllowed: inRecorderNetworks,
+    keeper: {
+      keep: (recordId, snapshot) => {
+        writer.put('session', recordId, snapshot);
+      },
+      forget: (recordId) => {
+        writer.remove('session', recordId);
+      },
+      flush: () => writer.flush(),
+    },
   });
   const resources = started(
     await ResourceManager.create({
@@ -219,6 +246,7 @@ async function assemble(
         allocator: resources,
         client,
         clock: systemClock,
+        journal: writer,
         observer: recordingObserver({
           alarmCenter,
           ...{ metrics, ledgers, unproven: config.alarms.unproven },
@@ -237,7 +265,6 @@ async function assemble(
       logger.child({ part: 'recording' }),
     ),
   );
-  calls.start();
   if (supervisor !== undefined) {
     supervisor.listen((tree) => {
       processes.take(tree);
@@ -248,9 +275,15 @@ async function assemble(
         supervisor.listen(() => undefined);
       },
     });
-    await settledSoon(processes);
+    await inTime(processes.heard, heardMsMax);
   } else if (config.recorders.embedded !== undefined) {
     logger.warn('embedded recorders are started by `tandem serve`: there are none here');
+  }
+  calls.start();
+  const adopted = calls.adopt(past.calls);
+  // Whoever waits for an answer to a call that goes on does not wait for recorders.
+  if (supervisor !== undefined && adopted.calls === 0) {
+    await inTime(processes.settled, recordersSettleMsMax);
   }
   const http = started(
     await HttpServer.create({
@@ -262,7 +295,7 @@ async function assemble(
       logger: logger.child({ part: 'http' }),
       health: () =>
         healthOf({
-          problems: [...bridge.problems(), ...problemsOf(supervisor)],
+          problems: [...bridge.problems(), ...problemsOf(supervisor), ...storeProblem],
           processes: processes.list(),
           recorders: resources.list(),
           legsWithoutRecorder: legsWithoutRecorder(calls),
@@ -286,12 +319,12 @@ async function assemble(
 }
 
 /** Recorders that do not come up are no reason not to take calls. */
-async function settledSoon(processes: ProcessDirectory): Promise<void> {
+async function inTime(event: Promise<void>, timeoutMs: number): Promise<void> {
   const patience = Promise.withResolvers<undefined>();
   const timer = systemClock.setTimeout(() => {
     patience.resolve(undefined);
-  }, recordersSettleMsMax);
-  await Promise.race([processes.settled, patience.promise]);
+  }, timeoutMs);
+  await Promise.race([event, patience.promise]);
   systemClock.clearTimeout(timer);
 }
 

@@ -14,7 +14,15 @@ export interface Clock {
 /** Opaque: hand it back to `clearTimeout`. */
 export type Timer = object;
 
-const now = (): number => performance.timeOrigin + performance.now();
+/** From the start of this process's clock to that of the one before it, which it goes on with. */
+let skewMs = 0;
+
+const now = (): number => performance.timeOrigin + performance.now() + skewMs;
+
+/** Before anybody has read it: this process goes on with the times of another one, whose clock is this much ahead. */
+export function shiftSystemClock(byMs: number): void {
+  skewMs += byMs;
+}
 
 /** Readings differ by their resolution; only a clock that was set is followed. */
 const setByMs = 20;

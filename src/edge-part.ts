@@ -1,14 +1,13 @@
+import { shiftSystemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import type { ProcessState } from './control/schemas/process.ts';
+import { clockOffset } from './edge/clock-offset.ts';
 import type { EdgeClient } from './edge/edge-client.ts';
 import { startOrFindEdge } from './edge/edge-process.ts';
 import type { EdgeEvent } from './edge/types.ts';
 import { messageOf } from './errors.ts';
 import type { Logger } from './logger.ts';
 import { identityOf, startedAtOf } from './supervisor/process-identity.ts';
-
-/** Ids of one order. */
-const idsMax = 64;
 
 export interface EdgePartOptions {
   readonly config: Config;
@@ -45,6 +44,8 @@ export class EdgePart {
       orphanMs: state.orphanMs,
       ...(media.nice < 0 && { nice: media.nice }),
     });
+    // Times that it has told of, and those in the store, are of its clock.
+    shiftSystemClock(client.hello.clockOffsetMs - clockOffset());
     client.on('event', onEvent);
     client.on('closed', (error) => {
       logger.error({ err: error }, 'the edge is gone');
@@ -52,9 +53,7 @@ export class EdgePart {
     });
     const { pid } = client.hello;
     logger.info({ process: pid }, isNew ? 'edge was started' : 'edge lives: found');
-    const part = new EdgePart(client);
-    await part.#clear(logger);
-    return part;
+    return new EdgePart(client);
   }
 
   view(): ProcessState {
@@ -70,20 +69,5 @@ export class EdgePart {
   async close(): Promise<void> {
     await this.client.shutdown();
     this.client.close();
-  }
-
-  /** Nobody knows any more whose calls these were. */
-  async #clear(logger: Logger): Promise<void> {
-    const { ports, forks } = this.client.found;
-    if (ports.length === 0 && forks.length === 0) return;
-    logger.error(
-      { ports: ports.length, forks: forks.length },
-      'calls of an earlier control: ended',
-    );
-    const forkIds = forks.map(({ forkId }) => forkId);
-    for (let at = 0; at < forkIds.length; at += idsMax) {
-      await this.client.removeForks(forkIds.slice(at, at + idsMax));
-    }
-    await Promise.all(ports.map(({ portId }) => this.client.closePort(portId)));
   }
 }

@@ -27,10 +27,16 @@ export class ProcessDirectory {
   /** As they were told of last, by id. */
   readonly #recorders = new Map<string, SupervisedRecorder>();
   readonly #told = new Set<string>();
+  readonly #heard = Promise.withResolvers<undefined>();
   readonly #settled = Promise.withResolvers<undefined>();
 
   constructor(options: ProcessDirectoryOptions) {
     this.#options = options;
+  }
+
+  /** Resolves when those that live are known. */
+  get heard(): Promise<void> {
+    return this.#heard.promise;
   }
 
   /** Resolves when every recorder is up, or has failed to come up. */
@@ -48,6 +54,7 @@ export class ProcessDirectory {
       this.#told.delete(id);
     }
     if (deaths.length > 0) this.#options.onDeaths(deaths);
+    this.#heard.resolve(undefined);
     if (tree.settled) this.#settled.resolve(undefined);
   }
 

@@ -3,16 +3,23 @@ import { systemClock } from './clock.ts';
 import { loadConfig } from './config.ts';
 import { endEdge } from './edge/edge-process.ts';
 import { createLogger, type Logger } from './logger.ts';
+import { forgetPast } from './state-part.ts';
 import { processSpecs, zoneOf } from './process-specs.ts';
 import { readyLine, type ServeReady } from './serve-ready.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
+
+const options = {
+  config: { type: 'string' },
+  /** What was kept of earlier calls is put aside. */
+  forget: { type: 'boolean', default: false },
+} as const;
 
 /**
  * `tandem serve`: the supervisor. Starts control and recorders, or adopts those that live, and keeps them alive until SIGTERM, SIGINT
  * or SIGHUP, or until the parent process is gone that has a channel to it; then ends them all, every session with BYE.
  */
 export async function runServe(args: string[]): Promise<number> {
-  const { values } = parseArgs({ args, options: { config: { type: 'string' } } });
+  const { values } = parseArgs({ args, options });
   const config = loadConfig(values.config);
   const logger = createLogger(config.log.level);
   const asked = Promise.withResolvers<string>();
@@ -24,6 +31,10 @@ export async function runServe(args: string[]): Promise<number> {
     });
   }
   try {
+    if (values.forget) {
+      const aside = await forgetPast(config.state.dir, logger);
+      logger.warn({ aside }, 'what was kept of earlier calls was put aside');
+    }
     const supervisor = await Supervisor.create({
       dir: config.state.dir,
       processes: (socket) => processSpecs({ config, configFile: values.config, socket }),

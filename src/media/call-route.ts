@@ -76,7 +76,7 @@ export class CallRoute {
   async bringBack(payloads: readonly Payload[]): Promise<void> {
     if (this.#path !== 'mediasoup' || payloads.length === 0) return;
     const now = this.#options.clock.now();
-    this.#away ??= { from: now, at: now };
+    this.#away ??= { from: now, at: now, told: true };
     await this.carry(payloads, () => Promise.resolve());
   }
 
