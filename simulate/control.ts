@@ -57,16 +57,16 @@ export class Life {
   readonly clock: ProcessClock;
   /** Those of recording alone. */
   readonly recordingClock: ProcessClock;
-  readonly died: Promise<void>;
+  readonly died: Promise<undefined>;
   readonly #surroundings: ControlSurroundings;
-  readonly #die: () => void;
+  readonly #die: (value: undefined) => void;
   #isOver = false;
 
   constructor(surroundings: ControlSurroundings) {
     this.#surroundings = surroundings;
     this.clock = new ProcessClock(surroundings.clock);
     this.recordingClock = new ProcessClock(surroundings.clock);
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = Promise.withResolvers<undefined>();
     this.died = promise;
     this.#die = resolve;
   }
@@ -85,7 +85,7 @@ export class Life {
     streams.unlisten({ ip: tandemIp, port: sipPort });
     network.unbindDatagrams({ ip: tandemIp, port: sipPort });
     streams.closeOf(tandemIp);
-    this.#die();
+    this.#die(undefined);
   }
 
   /** What is asked of `part` by this process; when it is dead, nothing is asked and nothing answered. */
@@ -150,7 +150,7 @@ export class Control {
     const random = surroundings.random.stream(`control ${number}`);
     const { clock } = life;
     const writer = new StoreWriter({ store: life.bound(store), clock, logger });
-    const kept = sabotage.keeper?.(writer) ?? writer;
+    const kept = sabotage.keeper?.(writer, surroundings.clock) ?? writer;
     const ownEdge = life.bound<MediaEdge>(surroundings.edge);
     const bridge = await MediaBridge.create({
       edge: sabotage.edge?.(ownEdge, surroundings.clock) ?? ownEdge,

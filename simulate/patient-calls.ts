@@ -6,7 +6,7 @@ import type { DrivenCalls } from './call-driver.ts';
 export interface AnsweringCalls {
   readonly calls: DrivenCalls;
   /** Resolves when nobody answers any more. */
-  readonly died: Promise<void>;
+  readonly died: Promise<undefined>;
 }
 
 const isGone = Symbol('gone');
@@ -56,7 +56,7 @@ export class PatientCalls implements DrivenCalls {
     for (let tries = 0; ; tries += 1) {
       const { calls, died } = await this.#answering();
       try {
-        const outcome = await Promise.race([ask(calls), died.then(() => isGone)]);
+        const outcome: unknown = await Promise.race([ask(calls), died.then(() => isGone)]);
         if (outcome !== isGone) return outcome as T;
       } catch (error) {
         const isDone = tries > 0 && error instanceof TandemError && error.code === done?.[0];

@@ -7,6 +7,7 @@ import { missingIsNamed } from './checkers/missing-is-named.ts';
 import { nothingLeft } from './checkers/nothing-left.ts';
 import { ordersAreAnswered } from './checkers/orders-are-answered.ts';
 import { pauseIsKept } from './checkers/pause-is-kept.ts';
+import { sessionsGoOn } from './checkers/sessions-go-on.ts';
 import { verdictIsTrue } from './checkers/verdict-is-true.ts';
 import { ControlKiller } from './control-killer.ts';
 import { FaultInjector } from './fault-injector.ts';
@@ -85,6 +86,7 @@ class Run {
     legsApart,
     nothingLeft,
     pauseIsKept,
+    sessionsGoOn(),
     ordersAreAnswered(),
   ];
 
@@ -125,7 +127,9 @@ class Run {
     const { clock } = this.#world;
     const until = clock.now() + restMs;
     await clock.runUntil(clock.now() + restMsMin);
-    while (this.#world.isWithoutControl) await clock.runUntil(clock.now() + lookEveryMs);
+    while (this.#world.isWithoutControl && clock.now() < until) {
+      await clock.runUntil(clock.now() + lookEveryMs);
+    }
     while (clock.now() < until && nothingLeft.after(this.#world).length > 0) {
       await clock.runUntil(Math.min(until, clock.now() + lookEveryMs));
     }

@@ -14,7 +14,7 @@ export interface Sabotage {
   readonly bridge?: (bridge: Bridge, clock: SimClock) => Bridge;
   readonly allocator?: (allocator: RecorderAllocator, clock: SimClock) => RecorderAllocator;
   readonly client?: (client: SessionClient) => SessionClient;
-  readonly keeper?: (keeper: Keeper) => Keeper;
+  readonly keeper?: (keeper: Keeper, clock: SimClock) => Keeper;
   readonly ledger?: (ledger: Ledger) => Ledger;
   readonly calls?: (calls: DrivenCalls) => DrivenCalls;
 }

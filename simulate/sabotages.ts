@@ -1,7 +1,9 @@
 import type { ForkReport } from '../src/edge/types.ts';
 import { TandemError } from '../src/errors.ts';
+import type { StoredCall } from '../src/recording/adoption/stored.ts';
+import type { RecordKind } from '../src/store/store.ts';
 import { changed } from './changed.ts';
-import type { Sabotage } from './sabotage.ts';
+import type { Keeper, Sabotage } from './sabotage.ts';
 
 /**
  * Faults put in on purpose, at least one an invariant: a simulator that does not find them finds nothing. Each stands between two parts
@@ -177,6 +179,42 @@ export const sabotages = {
         },
       }),
   },
+  /** What legs are at is not written down. */
+  'stores no legs': {
+    keeper: (keeper) => leavingOut(keeper, ({ kind }) => kind === 'leg'),
+  },
+  /** Dialogs with recorders are not written down. */
+  'stores no sessions': {
+    keeper: (keeper) => leavingOut(keeper, ({ kind }) => kind === 'session'),
+  },
+  /** Which copies are whose is not written down. */
+  'stores no copies': {
+    keeper: (keeper) => leavingOut(keeper, ({ kind }) => kind === 'forks'),
+  },
+  /** Of a call it is written down that it began, and nothing after that. */
+  'stores calls once': {
+    keeper: (keeper) => {
+      const put = new Set<string>();
+      return leavingOut(keeper, ({ kind, id, data }) => {
+        if (kind !== 'call' || !('answeredAt' in (data as StoredCall).data)) return false;
+        const isAgain = put.has(id);
+        put.add(id);
+        return isAgain;
+      });
+    },
+  },
+  /** Who asks is answered before what was asked for is written down. */
+  'answers before it is stored': {
+    keeper: (keeper, clock) =>
+      changed(keeper, {
+        put: (...record) => {
+          clock.setTimeout(() => {
+            keeper.put(...record);
+          }, 400);
+        },
+        flush: () => Promise.resolve(),
+      }),
+  },
   /** A call's ports stay open. */
   'closes no ports': {
     edge: (edge) =>
@@ -189,6 +227,17 @@ export const sabotages = {
 export type SabotageName = keyof typeof sabotages;
 
 export const sabotageNames = Object.keys(sabotages) as SabotageName[];
+
+function leavingOut(
+  keeper: Keeper,
+  isLeftOut: (record: { kind: RecordKind; id: string; data: object }) => boolean,
+): Keeper {
+  return changed(keeper, {
+    put: (kind, id, data) => {
+      if (!isLeftOut({ kind, id, data })) keeper.put(kind, id, data);
+    },
+  });
+}
 
 function oneTooMany(report: ForkReport): ForkReport {
   const last = report.confirmed.at(-1);

@@ -18,7 +18,7 @@ export interface ForkEntry {
   /** Where each goes, or is to go. */
   to: Readonly<ByParty<MediaAddress>>;
   /** Where those of another process were found to go, until they are told to go somewhere. */
-  readonly found: ByParty<MediaAddress>;
+  found: ByParty<MediaAddress>;
   /** As far as the edge has named them. */
   readonly forkIds: ByParty<number>;
   /** Forks that the recorder does not want now. */
@@ -118,7 +118,7 @@ export function entryOf(
 /** It is there already: told again, the edge would forget what that recorder has reported. */
 export function wasFoundAt(entry: ForkEntry, party: Party, target: MediaAddress): boolean {
   const found = entry.found[party];
-  delete entry.found[party];
+  entry.found = { ...entry.found, [party]: undefined };
   if (found === undefined) return false;
   return isSameAddress(found.rtp, target.rtp) && isSameAddress(found.rtcp, target.rtcp);
 }

@@ -133,7 +133,15 @@ export class Calls implements CallService {
     const { standing, unwanted } = this.#adoptSessions(stored.sessions);
     let lost = 0;
     for (const call of [...this.#calls.values()]) {
-      call.adopt(standing);
+      try {
+        call.adopt(standing);
+      } catch (error) {
+        // One that cannot be gone on with is no reason to lose the others.
+        const { id: callId } = call;
+        this.#logger.error({ callId, error: messageOf(error) }, 'call cannot be gone on with');
+        this.#endInBackground(callId, 'it cannot be gone on with');
+        continue;
+      }
       const hasPorts = this.#services.bridge.pathOf(call.id) !== undefined;
       if (call.data.state === 'ended') {
         this.#forget(call);

@@ -81,6 +81,8 @@ export type LegEvent =
       readonly forks: Forks;
       readonly streams: Streams;
     }
+  /** What its recorder has said of its copies since they have ended: they are there still. */
+  | { readonly type: 'reported'; readonly recordId: string; readonly forks: Forks }
   /** `forks`: undefined when the call has ended meanwhile. */
   | { readonly type: 'finished'; readonly recordId: string; readonly forks: Forks | undefined }
   | { readonly type: 'gone'; readonly recordId: string }

@@ -102,6 +102,11 @@ export function finishing(turn: Turn, event: Extract<LegEvent, { type: 'finishin
   account(turn, session, { reason, forks, streams });
 }
 
+export function reported({ leg }: Turn, recordId: string, forks: Forks): void {
+  const session = leg.sessions.find((one) => one.recordId === recordId);
+  if (session !== undefined) replace(leg, settleSession(session, forks));
+}
+
 export function finished(turn: Turn, recordId: string, forks: Forks | undefined): void {
   const { leg, effects } = turn;
   const session = leg.sessions.find((one) => one.recordId === recordId);

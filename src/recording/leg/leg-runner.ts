@@ -436,7 +436,7 @@ export class LegRunner {
   }
 
   async #finish({ recordId, reason }: Effect<'finish'>): Promise<void> {
-    const { bridge, clock, settings } = this.#services;
+    const { bridge, clock, journal, settings } = this.#services;
     let forks: Forks | undefined;
     try {
       const isSilent = this.#data.reportsEveryMs === 0;
@@ -448,6 +448,9 @@ export class LegRunner {
         const reported = bridge.finalReports(recordId);
         await within(clock, settings.finalReportMs, reported).catch(() => undefined);
       }
+      // Nobody else can say it once they are gone.
+      this.post({ type: 'reported', recordId, forks: bridge.forkReports(recordId) });
+      await journal.flush().catch(() => undefined);
       forks = await bridge.stopForks(recordId);
     } catch (error) {
       this.#logger.error({ recordId, error: messageOf(error) }, 'its last account is not known');

@@ -34,6 +34,7 @@ import {
   noteRecorded,
   recentFailureMs,
   recorderLeft,
+  reported,
   retire,
   retired,
 } from './leg-records.ts';
@@ -158,6 +159,9 @@ function take(turn: Turn, event: LegEvent): void {
       return;
     case 'finishing':
       finishing(turn, event);
+      return;
+    case 'reported':
+      reported(turn, event.recordId, event.forks);
       return;
     case 'finished':
       finished(turn, event.recordId, event.forks);

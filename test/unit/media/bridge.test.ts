@@ -573,3 +573,95 @@ describe('forks', () => {
     });
   });
 });
+
+describe('calls of another process', () => {
+  const records = new Map<string, unknown>();
+  const keeper = {
+    put: (kind: string, id: string, data: object) => {
+      records.set(`${kind} ${id}`, JSON.parse(JSON.stringify(data)));
+    },
+    remove: (kind: string, id: string) => {
+      records.delete(`${kind} ${id}`);
+    },
+  };
+  const of = (kind: string): never[] =>
+    [...records].flatMap(([key, data]) => (key.startsWith(`${kind} `) ? [data as never] : []));
+  const options = () => ({
+    ...{ edge, config: media, workerBin: undefined, clock: edge.clock, logger, keeper },
+  });
+
+  async function successor() {
+    const next = await MediaBridge.create(options());
+    const stored = { media: of('media'), forks: of('forks') };
+    const adoption = await next.adopt(stored, await edge.inventory());
+    return { next, adoption };
+  }
+
+  beforeEach(async () => {
+    records.clear();
+    bridge = await MediaBridge.create(options());
+  });
+
+  it('go on: descriptions, an offer that waits, copies by their session', async () => {
+    await answeredCall();
+    const start = { callId: 'c1', recordId: 'rs-1', from: {}, paused: false };
+    await bridge.startForks([{ ...start, to: { a: target(7_000), b: target(7_002) } }]);
+    const { offer } = await bridge.reofferCall('c1', 'a', plainSdp({ port: 4_100 }));
+    const { next, adoption } = await successor();
+    expect(adoption).toEqual({ calls: 1, callsLost: 0, portsClosed: 0, forksRemoved: 0 });
+    expect(next.recordedStreams('c1')).toEqual(bridge.recordedStreams('c1'));
+    expect(next.describeCall('c1')).toEqual(bridge.describeCall('c1'));
+    expect(Object.keys(next.forkReports('rs-1'))).toEqual(['a', 'b']);
+    // The same description, so that the other party sees nothing new.
+    expect((await next.reofferCall('c1', 'a', plainSdp({ port: 4_100 }))).offer).toBe(offer);
+    await next.answerCall('c1', plainSdp({ port: 6_000 }));
+    expect(edge.remotes.get(portId.a)?.rtp.port).toBe(4_100);
+    await next.stopForks('rs-1');
+    await next.closeCall('c1');
+    expect([edge.ports, edge.forks.length, records.size]).toEqual([0, 0, 0]);
+  });
+
+  it('finds the copies that the edge had not named before, by where they go', async () => {
+    await answeredCall();
+    const to = { a: target(7_000), b: target(7_002) };
+    edge.slow([0, 0]);
+    void bridge.startForks([{ callId: 'c1', recordId: 'rs-1', to, from: {}, paused: false }]);
+    expect(of('forks')).toMatchObject([{ forkIds: {} }]);
+    const waiting = successor();
+    await edge.pass(5);
+    const { next } = await waiting;
+    expect(Object.keys(next.forkReports('rs-1'))).toEqual(['a', 'b']);
+  });
+
+  it('does not tell a copy to go where it goes: what was reported of it would be forgotten', async () => {
+    await answeredCall();
+    const to = { a: target(7_000) };
+    await bridge.startForks([{ callId: 'c1', recordId: 'rs-1', to, from: {}, paused: false }]);
+    const { next } = await successor();
+    const told = vi.spyOn(edge, 'setForkTarget');
+    await next.retargetForks('rs-1', to, {});
+    expect(told).not.toHaveBeenCalled();
+    await next.retargetForks('rs-1', { a: target(7_100) }, {});
+    expect(told).toHaveBeenCalledTimes(1);
+  });
+
+  it('are lost where the edge does not have their ports; what no call has is closed', async () => {
+    await answeredCall('c1');
+    await answeredCall('c2');
+    const to = { a: target(7_000) };
+    await bridge.startForks([{ callId: 'c1', recordId: 'rs-1', to, from: {}, paused: false }]);
+    records.delete('forks rs-1');
+    records.delete('media c2');
+    records.set('media c3', { ...(records.get('media c1') as object), callId: 'c3' });
+    const gone = records.get('media c3') as { ports: { a: { opened: { portId: number } } } };
+    gone.ports.a.opened.portId = 99;
+    records.set('media c3', structuredClone(gone));
+    records.set('media c1', JSON.parse(JSON.stringify({ ...gone, callId: 'c1' })));
+    (records.get('media c1') as typeof gone).ports.a.opened.portId = portId.a;
+    const { next, adoption } = await successor();
+    expect(adoption).toEqual({ calls: 1, callsLost: 1, portsClosed: 2, forksRemoved: 1 });
+    expect([edge.ports, edge.forks.length]).toEqual([2, 0]);
+    expect(next.pathOf('c3')).toBeUndefined();
+    expect(of('media')).toHaveLength(1);
+  });
+});

@@ -21,6 +21,11 @@ const found: Readonly<Record<SabotageName, string>> = {
   'gives a leg up': 'leg is recorded',
   'waits for itself': 'orders are answered',
   'throws where nobody catches': 'nothing is thrown',
+  'stores no legs': 'sessions go on',
+  'stores no sessions': 'nothing left behind',
+  'stores no copies': 'leg is recorded',
+  'stores calls once': 'pause is kept',
+  'answers before it is stored': 'missing is named',
 };
 
 const seedsMax = 1_000;

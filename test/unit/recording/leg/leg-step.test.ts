@@ -885,3 +885,114 @@ describe('a leg that ends', () => {
     expect(told.leg.failovers).toEqual([]);
   });
 });
+
+describe('a leg that another process goes on with', () => {
+  const standing = { media: both, offered: ['a', 'b'] } as const;
+  type Adopted = Extract<LegEvent, { type: 'adopted' }>;
+
+  /** As it comes out of a store. */
+  function stored(told: Told): Told {
+    told.leg = JSON.parse(JSON.stringify(told.leg)) as LegData;
+    return told;
+  }
+
+  function adopted(told: Told, { forks = {}, sessions = {} }: Partial<Adopted> = {}): Told {
+    return stored(told).tell({ type: 'adopted', forks, sessions });
+  }
+
+  const inviting = (): Told => new Told().tell({ type: 'begin' }).allocate('r1');
+  const starting = (): Told => inviting().answer('r1');
+  const goesOn = { forks: { 'rs-r1': level }, sessions: { 'rs-r1': standing } };
+
+  it('asks again where an INVITE was out, and blames no recorder', () => {
+    const told = adopted(inviting());
+    expect(told.done()).toEqual(['release', 'abandon', 'allocate']);
+    expect(told.effects).toContainEqual(expect.objectContaining({ do: 'allocate', exclude: [] }));
+  });
+
+  it('goes on with a recorder that had answered, and nobody had noted it', () => {
+    const told = adopted(inviting(), { sessions: { 'rs-r1': standing } });
+    expect(told.done()).toEqual(['start-media']);
+  });
+
+  it('does not ask again for what nobody wants any more', () => {
+    const told = recording().drain('r1').turn().allocate('r2');
+    told.tell({ type: 'recorder-available', recorder: 'r1' });
+    expect(adopted(told, goesOn).done()).not.toContain('allocate');
+    expect(told.leg.search.stage).toBe('none');
+  });
+
+  it('begins anew what the edge had not begun, and goes on with what it had', () => {
+    const told = starting().stocked('rs-r1');
+    const anew = adopted(told, { sessions: { 'rs-r1': standing } });
+    expect(anew.done()).toEqual(['start-media']);
+    const begun = adopted(starting().stocked('rs-r1'), goesOn);
+    expect(begun.leg.live?.recordId).toBe('rs-r1');
+    expect(begun.done()).not.toContain('start-media');
+    expect(begun.done()).not.toContain('look');
+  });
+
+  it('takes copies away whose recorder is not there any more', () => {
+    const told = adopted(starting().stocked('rs-r1'), { forks: { 'rs-r1': level } });
+    expect(told.done()).toEqual(['drop-forks']);
+  });
+
+  it('leaves a session that runs as it is, but for orders that may not have come', () => {
+    const told = adopted(recording(), goesOn);
+    expect(told.done()).toEqual(['resume-forks']);
+    expect(told.leg.live?.recordId).toBe('rs-r1');
+    expect(adopted(recording().tell({ type: 'pause' }), goesOn).done()).toContain('pause-forks');
+  });
+
+  it('follows what the recorder has changed, or the edge does not have', () => {
+    const elsewhere = { media: { a: mediaAddress('192.0.2.8') }, offered: standing.offered };
+    const moved = { forks: goesOn.forks, sessions: { 'rs-r1': elsewhere } };
+    expect(adopted(recording(), moved).done()).toContain('look');
+    const half = { forks: { 'rs-r1': { a: level.a } }, sessions: goesOn.sessions };
+    expect(adopted(recording(), half).done()).toContain('look');
+  });
+
+  it('tells the recorder again what it has not acknowledged', () => {
+    const told = recording().pause().look();
+    expect(told.leg.live?.telling).toEqual({ paused: true, streams: 1 });
+    expect(adopted(told, goesOn).done()).toContain('tell');
+  });
+
+  it('finds another recorder without a gap where there is no dialog', () => {
+    const told = adopted(recording(), { forks: goesOn.forks });
+    expect(told.leg.leaving).toEqual({ recorder: 'r1', reason: 'operator' });
+    expect(told.done()).toContain('queue');
+    expect(told.done()).not.toContain('blame');
+  });
+
+  it('says goodbye again where that was not over', () => {
+    const told = recording().tell({ type: 'stop', reason: 'ended' }).look();
+    expect(told.leg.finishing).toEqual(['rs-r1']);
+    const again = adopted(told, goesOn);
+    expect(again.effects).toContainEqual({ do: 'finish', recordId: 'rs-r1', reason: 'ended' });
+    expect(again.timers()).toContain('stop');
+  });
+
+  it('stops again the copies of a recorder that is gone', () => {
+    const told = recording().tell({ type: 'stop', reason: 'ended' }).end('srs_bye');
+    told.tell({ type: 'timer', name: 'stop' });
+    expect(told.leg.retiring).toBe('rs-r1');
+    expect(adopted(told, goesOn).done()).toContain('retire');
+  });
+
+  it('looks for a recorder at once where it had waited', () => {
+    const told = inviting().refuse('r1').tell({ type: 'unallocated' });
+    expect(told.leg.search.stage).toBe('waiting');
+    expect(adopted(told).done()).toEqual(['queue']);
+  });
+
+  it('keeps what the recorder said last of copies that have ended', () => {
+    const told = recording().tell({ type: 'stop', reason: 'ended' }).look();
+    const recordId = 'rs-r1';
+    told.tell({ type: 'finishing', recordId, reason: 'ended', forks: level, streams });
+    const final = { ...level, a: forkReport([range(1, 10)], { receiverReports: 7 }) };
+    told.tell({ type: 'reported', recordId, forks: final });
+    expect(told.leg.sessions[0]?.forks?.a?.receiverReports).toBe(7);
+    expect(told.leg.finishing).toEqual([recordId]);
+  });
+});
