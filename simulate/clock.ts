@@ -14,7 +14,7 @@ const eventsAtOnceMax = 200_000;
 const nextTurn = setImmediate;
 
 /** One turn of this machine's event loop: every promise that waits for no event has run. */
-export function realTurn(): Promise<void> {
+function realTurn(): Promise<void> {
   return new Promise((resolve) => {
     nextTurn(resolve);
   });

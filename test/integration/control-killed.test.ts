@@ -27,14 +27,14 @@ async function killControl(): Promise<void> {
 }
 
 /** On the direct path, which tells sooner when something is missing, unless it says otherwise. */
-async function recorded(id: string, request: object = { path: 'direct' }): Promise<PlacedCall> {
-  const plan = { id, request: { ...request } };
+async function recorded(id: string, path = 'direct'): Promise<PlacedCall> {
+  const plan = { id, request: { media: { path } } };
   const [call] = await PlacedCall.placeMany(tandem, 1, () => plan);
   return call!;
 }
 
 const recordIds = (call: Awaited<ReturnType<PlacedCall['state']>>): string[] =>
-  call.recordings.map(({ recordId }) => recordId ?? '');
+  call.recordings.map(({ recordId }) => recordId);
 
 /** All that was said was heard by the other party, once, and is in both recordings. */
 async function expectWhole(call: PlacedCall, end = () => call.end()): Promise<void> {
@@ -69,7 +69,7 @@ describe('control that is killed', () => {
   it.each(['mediasoup', 'direct'])(
     'is followed by one that goes on with its calls, %s path: same ids, same sessions, no packet lost',
     async (path) => {
-      const call = await recorded(path, { path });
+      const call = await recorded(path, path);
       const before = await call.state();
       const edge = await pidOf('edge');
       const talk = new AbortController();

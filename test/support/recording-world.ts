@@ -5,6 +5,7 @@ import type { CallRequest, LegState } from '../../src/recording/call-state.ts';
 import { Calls } from '../../src/recording/calls.ts';
 import type { CallsOptions } from '../../src/recording/calls.ts';
 import type { Party } from '../../src/recording/interfaces.ts';
+import type { Journal } from '../../src/recording/journal.ts';
 import type { RecordingSettings } from '../../src/recording/leg/leg-settings.ts';
 import type { Ledger } from '../../src/recording/account/ledger.ts';
 import type { RecordingObserver } from '../../src/recording/observer.ts';
@@ -23,6 +24,7 @@ export interface WorldOptions {
   readonly ringMs?: number;
   readonly settings?: Partial<RecordingSettings>;
   readonly calls?: Partial<CallsOptions>;
+  readonly journal?: Journal;
 }
 
 export const recordingSettings: RecordingSettings = {
@@ -71,6 +73,7 @@ export class RecordingWorld {
         allocator: this.allocator,
         clock: this.recordingClock,
         observer: observerOf(this.observed),
+        ...(options.journal && { journal: options.journal }),
         settings: { ...recordingSettings, ...options.settings },
       },
       {

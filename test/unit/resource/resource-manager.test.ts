@@ -681,3 +681,33 @@ describe('what operators and supervisors do', () => {
     expect(manager.put(recorder('r5', { capacity: 7 })).capacity).toBe(7);
   });
 });
+
+describe('sessions that another process put on a recorder', () => {
+  const session = { recordId: 'rs', recorder: 'r1', zone: 'z1', uri: '' };
+
+  it('are on it as before, until they are released', async () => {
+    const manager = await start([recorder('r1', { capacity: 1 })]);
+    expect(manager.adopt(session)).toBe('well');
+    expect(refusalOf(() => manager.allocate(request('new'))).code).toBe('NO_RECORDER');
+    manager.release('rs');
+    expect(manager.allocate(request('new')).recorder).toBe('r1');
+  });
+
+  it('are not told of as lost because it did not answer once; it takes no others', async () => {
+    const definition = recorder('r1');
+    const manager = await start([definition]);
+    answers.delete(definition.uri);
+    manager.markDown('r1', 'options_timeout');
+    const seen = events(manager);
+    expect(manager.adopt(session)).toBe('well');
+    expect(stateOf(manager, 'r1')).toBe('suspect');
+    for (let waited = 0; waited < 40 && seen.length === 0; waited += 1) await clock.advance(100);
+    expect(seen).toEqual(['down r1 options_timeout']);
+  });
+
+  it('says where they are to leave, and where there is no such recorder', async () => {
+    const manager = await start([recorder('r1', { state: 'draining' })]);
+    expect(manager.adopt(session)).toBe('draining');
+    expect(manager.adopt({ ...session, recorder: 'other' })).toBe('unknown');
+  });
+});
