@@ -60,7 +60,7 @@ export class PatientCalls implements DrivenCalls {
         if (outcome !== isGone) return outcome as T;
       } catch (error) {
         const isDone = tries > 0 && error instanceof TandemError && error.code === done?.[0];
-        if (!isDone || done === undefined) throw error;
+        if (!isDone) throw error;
         return done[1];
       }
     }
