@@ -103,17 +103,14 @@ export class Life {
     });
   }
 
-  #whileAlive<T>(answer: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      answer.then(
-        (value) => {
-          if (!this.#isOver) resolve(value);
-        },
-        (error: unknown) => {
-          if (!this.#isOver) reject(error as Error);
-        },
-      );
-    });
+  async #whileAlive<T>(answer: Promise<T>): Promise<T> {
+    try {
+      const value = await answer;
+      if (!this.#isOver) return value;
+    } catch (error) {
+      if (!this.#isOver) throw error;
+    }
+    return new Promise(() => undefined);
   }
 }
 

@@ -53,16 +53,18 @@ export class PatientCalls implements DrivenCalls {
     ask: (calls: DrivenCalls) => Promise<T>,
     done?: readonly [code: ErrorCode, outcome: T],
   ): Promise<T> {
-    for (let tries = 0; ; tries += 1) {
+    let isAgain = false;
+    for (;;) {
       const { calls, died } = await this.#answering();
       try {
         const outcome: unknown = await Promise.race([ask(calls), died.then(() => isGone)]);
         if (outcome !== isGone) return outcome as T;
       } catch (error) {
-        const isDone = tries > 0 && error instanceof TandemError && error.code === done?.[0];
+        const isDone = isAgain && error instanceof TandemError && error.code === done?.[0];
         if (!isDone) throw error;
         return done[1];
       }
+      isAgain = true;
     }
   }
 }
