@@ -104,7 +104,7 @@ void OrderBook::finish(uint32_t number, std::span<const uint8_t> answer) {
 void OrderBook::keep(uint32_t number, std::span<const uint8_t> answer) {
   OrderRecords::Answer& kept = records_.answers[number % kAnswersKept];
   kept.size = 0;
-  if (answer.size() > kAnswerBytesKept) return;
+  if (answer.empty() || answer.size() > kAnswerBytesKept) return;
   uint64_t offset = records_.answersEnd;
   // In one piece.
   const uint64_t left = kAnswerBytesKept - offset % kAnswerBytesKept;
