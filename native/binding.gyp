@@ -91,6 +91,7 @@
         'src/command_runner.cc',
         'src/confine.cc',
         'src/edge_main.cc',
+        'src/hang_watch.cc',
         'src/json_log.cc',
         'src/keepers.cc',
         'src/order_book.cc',

@@ -125,6 +125,8 @@ const configSchema = z.strictObject({
     workers: z.int().min(1).max(64).default(Math.min(4, availableParallelism())),
     /** Scheduling priority of what media passes through, as nice(1) has it; 0: as everything else. */
     nice: z.int().min(-20).max(0).default(-10),
+    /** A thread of the edge that does not come round for so long hangs: the edge is killed, and goes on. */
+    edgeHangMs: z.int().min(300).max(60_000).default(500),
     catchUpRate: z.number().min(1.1).max(100).default(4),
     rtcpIntervalMs: ms(500, 60_000),
     callsMax: z.int().min(1).max(100_000).default(4_000),

@@ -42,6 +42,7 @@ export class EdgePart {
         cname: `tandem@${media.host}`,
       },
       orphanMs: state.orphanMs,
+      hangMs: media.edgeHangMs,
       ...(media.nice < 0 && { nice: media.nice }),
     });
     // Times that it has told of, and those in the store, are of its clock.

@@ -1,6 +1,7 @@
 #include "channel.h"
 
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -63,17 +64,25 @@ void reply(WireWriter& out, uint32_t number, Body&& body) {
 }  // namespace
 
 Channel::Channel(ChannelSocket& socket, Edge& edge, EventQueue& events, OrderBook& orders,
-                 const ChannelOptions& options)
+                 Beat& beat, const ChannelOptions& options)
     : socket_(socket),
       edge_(edge),
       events_(events),
       orders_(orders),
+      beat_(beat),
       options_(options),
       orphanAtNs_(monotonicNs() + options.orphanNs),
       backByNs_(options.isSuccessor ? monotonicNs() + kBackNs : INT64_MAX) {}
 
 void Channel::run() {
+  serveUntilEnd();
+  // Recorders are told goodbye, which takes as long as there are.
+  beat_.rest();
+}
+
+void Channel::serveUntilEnd() {
   while (!ending_) {
+    beat_.show(monotonicNs());
     std::vector<pollfd> polled = {
         {options_.stopFd, POLLIN, 0}, {socket_.fd(), POLLIN, 0}, {events_.fd(), POLLIN, 0}};
     for (const ChannelConnection& control : control_) {
@@ -116,9 +125,9 @@ int Channel::timeoutMs() const {
   int64_t dueNs = std::min(hasControl() ? INT64_MAX : orphanAtNs_, backByNs_);
   for (const ChannelConnection& connection : waiting_)
     dueNs = std::min(dueNs, connection.helloByNs());
-  if (dueNs == INT64_MAX) return -1;
+  if (dueNs == INT64_MAX) return kBeatMs;
   const int64_t leftMs = (dueNs - monotonicNs() + kNsPerMs - 1) / kNsPerMs;
-  return static_cast<int>(std::clamp<int64_t>(leftMs, 0, 1'000'000));
+  return static_cast<int>(std::clamp<int64_t>(leftMs, 0, kBeatMs));
 }
 
 void Channel::acceptAll() {
@@ -240,6 +249,7 @@ bool Channel::runNext(ChannelConnection& control) {
 }
 
 void Channel::answer(ChannelConnection& control, std::span<const uint8_t> frame) {
+  beat_.show(monotonicNs());
   WireReader reader(frame.data(), frame.size());
   const auto name = static_cast<WireCommand>(reader.u8());
   const uint32_t number = reader.u32();
@@ -281,15 +291,14 @@ void Channel::answerAgain(ChannelConnection& control, uint32_t number) {
 }
 
 void Channel::carryOut(const EdgeCommand& command, WireWriter& out, bool isAgain) {
-  if (const auto* open = std::get_if<OpenPortCommand>(&command)) {
-    if (options_.fatalHost && open->host == *options_.fatalHost) abort();
-  }
+  if (const auto* open = std::get_if<OpenPortCommand>(&command)) carryOutFault(*open);
   if (std::holds_alternative<StatusCommand>(command)) {
     writeStatus(out);
     return;
   }
   if (std::holds_alternative<ShutdownCommand>(command)) {
     logInfo("control ends it");
+    beat_.rest();
     edge_.endCalls();
     ending_ = true;
     return;
@@ -301,6 +310,17 @@ void Channel::carryOut(const EdgeCommand& command, WireWriter& out, bool isAgain
     if (isAgain && takesAway(command)) throw EdgeError("EDGE_LOST", error.what());
     throw;
   }
+}
+
+void Channel::carryOutFault(const OpenPortCommand& command) {
+  const auto isAt = [&](const std::optional<Address>& host) {
+    return host && command.host == *host;
+  };
+  if (isAt(options_.fatalHost)) abort();
+  if (!isAt(options_.hangHost)) return;
+  edge_.onEveryThread([] {
+    while (true) pause();
+  });
 }
 
 void Channel::tellEvents() {

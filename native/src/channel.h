@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "beats.h"
 #include "channel_connection.h"
 #include "channel_socket.h"
 #include "edge.h"
@@ -26,6 +27,8 @@ struct ChannelOptions {
   uint32_t starts;
   /** For tests: an order to open a port at this address kills the edge, as a defect would. */
   std::optional<Address> fatalHost;
+  /** And one at this address hangs its threads. */
+  std::optional<Address> hangHost;
 };
 
 /**
@@ -35,7 +38,7 @@ struct ChannelOptions {
  */
 class Channel {
  public:
-  Channel(ChannelSocket& socket, Edge& edge, EventQueue& events, OrderBook& orders,
+  Channel(ChannelSocket& socket, Edge& edge, EventQueue& events, OrderBook& orders, Beat& beat,
           const ChannelOptions& options);
 
   /** Until it is asked to end, by whom it may concern, or nobody has come for too long. */
@@ -46,6 +49,8 @@ class Channel {
 
   bool hasControl() const { return !control_.empty(); }
   int timeoutMs() const;
+  void serveUntilEnd();
+  void carryOutFault(const OpenPortCommand& command);
   void acceptAll();
   void greet(Connections::iterator from);
   /** True for one that is welcome. */
@@ -69,6 +74,7 @@ class Channel {
   Edge& edge_;
   EventQueue& events_;
   OrderBook& orders_;
+  Beat& beat_;
   const ChannelOptions options_;
   /** At most one. */
   Connections control_;

@@ -55,14 +55,15 @@ EdgeSettings settingsOf(const EdgeOptions& options) {
 
 }  // namespace
 
-Edge::Edge(const EdgeOptions& options, EventSink& events)
+Edge::Edge(const EdgeOptions& options, EventSink& events, WorkerBeats* beats)
     : memory_(EdgeMemory::make(settingsOf(checked(options)), options.memoryFile)),
       options_(options),
       ports_(options.portMin, options.portMax) {
   for (uint32_t i = 0; i < options.threads; ++i) {
-    shards_.push_back(std::make_unique<Shard>(
-        ShardOptions{i, options.catchUpRate, options.rtcpIntervalNs, options.cname}, memory_,
-        events));
+    shards_.push_back(
+        std::make_unique<Shard>(ShardOptions{i, options.catchUpRate, options.rtcpIntervalNs,
+                                             options.cname, beatOf(beats, i)},
+                                memory_, events));
     memory_.map().header().relays[i] = {shards_.back()->relay().local(), 1};
   }
   load_.resize(options.threads);

@@ -78,7 +78,8 @@ struct OpenedCapture {
  * ids. */
 class Edge {
  public:
-  Edge(const EdgeOptions& options, EventSink& events);
+  /** @param beats of its threads, where somebody looks */
+  Edge(const EdgeOptions& options, EventSink& events, WorkerBeats* beats = nullptr);
   /**
    * Goes on with what a process that is gone left: ids, SSRCs, numbers, cursors, accounts. A port
    * or a fork that cannot be read, or whose sockets are not among these, goes; sockets that nobody
@@ -88,7 +89,7 @@ class Edge {
    * @param memoryFile by which others open the memory, if it has a name
    */
   Edge(UniqueFd memory, std::vector<UniqueFd> sockets, EventSink& events,
-       const std::string& memoryFile = {});
+       const std::string& memoryFile = {}, WorkerBeats* beats = nullptr);
   ~Edge() { close(); }
 
   /** See precedence.h: of all threads. */

@@ -74,7 +74,7 @@ class EdgeProgram {
       logWarning("the edge's threads do not come first: the system does not allow it");
     dropCapabilities();
     if (!filterSystemCalls()) logWarning("the system has no filter for system calls");
-    const int code = keep(kept_.processes, [this] { return work(); });
+    const int code = keep(kept_.processes, options_.hangNs, [this] { return work(); });
     if (kept_.processes.isEnding) takeAway();
     // Descriptors are closed with the last process: as long as one lives, the place is taken.
     _exit(code);
@@ -109,15 +109,15 @@ class EdgeProgram {
       orders.beginSession();
       unlink(options_.edge.memoryFile.c_str());
       if (options_.clockOffsetNs) startClock(*options_.clockOffsetNs);
-      edge = std::make_unique<Edge>(options_.edge, events);
+      edge = std::make_unique<Edge>(options_.edge, events, &kept_.processes.beats);
     }
     // Only those of the packets come first.
     if (options_.niceness) takePrecedence(0, niceness_);
     logInfo("ready", {{"socket", options_.socket}, {"starts", kept_.processes.starts}});
     sayOnce({{"pid", static_cast<uint64_t>(getpid())}});
-    Channel(socket_, *edge, events, orders,
+    Channel(socket_, *edge, events, orders, kept_.processes.beats.channel,
             {options_.orphanNs, stop.get(), isSuccessor,
-             static_cast<uint32_t>(kept_.processes.starts), options_.fatalHost})
+             static_cast<uint32_t>(kept_.processes.starts), options_.fatalHost, options_.hangHost})
         .run();
     kept_.processes.isEnding = true;
     edge->endCalls();
@@ -140,7 +140,8 @@ class EdgeProgram {
       if (!memory.valid()) failErrno(file);
       // It may be what was in hand that kills: packets of one wake-up against all calls.
       if (kept_.orders.adoptions > 1) EdgeMemory::dropBatches(memory.get());
-      auto edge = std::make_unique<Edge>(std::move(memory), std::move(sockets), events, file);
+      auto edge = std::make_unique<Edge>(std::move(memory), std::move(sockets), events, file,
+                                         &kept_.processes.beats);
       kept_.orders.adoptions = 0;
       logWarning("the edge goes on where another one was killed");
       return edge;

@@ -61,7 +61,7 @@ EdgeOptions optionsOf(const MappedMemory& memory) {
 }  // namespace
 
 Edge::Edge(UniqueFd memory, std::vector<UniqueFd> sockets, EventSink& events,
-           const std::string& memoryFile)
+           const std::string& memoryFile, WorkerBeats* beats)
     : memory_(EdgeMemory::adopt(std::move(memory), memoryFile)),
       options_(optionsOf(memory_.map())),
       ports_(options_.portMin, options_.portMax) {
@@ -74,9 +74,10 @@ Edge::Edge(UniqueFd memory, std::vector<UniqueFd> sockets, EventSink& events,
   for (uint32_t i = 0; i < options_.threads; ++i) {
     auto relay = addressed.take(map.header().relays[i].get());
     if (!relay) fail("the relay socket of thread " + std::to_string(i) + " was not handed over");
-    shards_.push_back(std::make_unique<Shard>(
-        ShardOptions{i, options_.catchUpRate, options_.rtcpIntervalNs, options_.cname}, memory_,
-        events, std::move(*relay)));
+    shards_.push_back(
+        std::make_unique<Shard>(ShardOptions{i, options_.catchUpRate, options_.rtcpIntervalNs,
+                                             options_.cname, beatOf(beats, i)},
+                                memory_, events, std::move(*relay)));
   }
   const uint64_t legCount = std::min<uint64_t>(map.header().legCount, kLegsMax);
   for (uint64_t i = 0; i < legCount; ++i) {

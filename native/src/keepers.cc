@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "hang_watch.h"
 #include "json_log.h"
 
 namespace tandem {
@@ -23,8 +24,6 @@ constexpr int64_t kLivedNs = kNsPerSecond;
 /** Between two starts of one that did not: twice as long each time. */
 constexpr int64_t kBackoffMinNs = 10 * kNsPerMs;
 constexpr int64_t kBackoffMaxNs = kNsPerSecond;
-/** Until a keeper is looked for again that could not be started. */
-constexpr int64_t kKeeperRetryNs = kNsPerSecond;
 
 volatile sig_atomic_t stopWanted = 0;
 
@@ -45,14 +44,20 @@ bool isGone(const KeptProcesses::Member& member) {
   return end.fd < 0 || poll(&end, 1, 0) != 0;
 }
 
+void sendSignal(const KeptProcesses::Member& member, int number) {
+  syscall(SYS_pidfd_send_signal, member.load(), number, nullptr, 0);
+}
+
 class Keeper {
  public:
-  Keeper(KeptProcesses& kept, int self) : kept_(kept), self_(self) {}
+  Keeper(KeptProcesses& kept, int self, int64_t hangNs)
+      : kept_(kept), self_(self), hangNs_(hangNs), worker_(hangNs) {}
 
   /** Returns true in a worker that has just been started, and false when all is over. */
   bool run() {
     prctl(PR_SET_NAME, "edge-keeper");
     while (true) {
+      endIfHung();
       if (kept_.active == self_) {
         if (kept_.isEnding && isGone(kept_.worker)) return false;
         keepOther();
@@ -72,6 +77,9 @@ class Keeper {
 
   void keepOther() {
     if (kept_.isEnding || !isGone(other())) return;
+    // So that one is seen that hangs before its first beat.
+    kept_.keeperBeats[1 - self_].show(monotonicNs());
+    otherSilence_.forget();
     // The new one is the other one.
     if (start(other()) == 0) self_ = 1 - self_;
   }
@@ -94,33 +102,62 @@ class Keeper {
   bool startWorker() {
     ++kept_.starts;
     startedAtNs_ = monotonicNs();
+    kept_.beats.clear();
+    worker_.forget();
     const pid_t pid = start(kept_.worker);
     if (pid == 0) return true;
     isWorkerMissed_ = false;
+    if (pid > 0 && kept_.isEndWanted) sendSignal(kept_.worker, SIGTERM);
     if (pid < 0) logWarning("the edge's process cannot be started");
     return false;
   }
 
+  /** Whoever shows no beat any more is as good as killed, and others can go on where he was. */
+  void endIfHung() {
+    const int64_t passedNs = look_.passedNs();
+    kept_.keeperBeats[self_].show(monotonicNs());
+    const int64_t silentNs = otherSilence_.look(kept_.keeperBeats[1 - self_], passedNs);
+    if (silentNs >= hangNs_ && !isGone(other())) {
+      logWarning("a keeper of the edge hangs: it is killed", {{"silentMs", toMs(silentNs)}});
+      sendSignal(other(), SIGKILL);
+      otherSilence_.forget();
+    }
+    if (kept_.active != self_ || isGone(kept_.worker)) return;
+    const auto hang = worker_.look(kept_.beats, passedNs);
+    if (!hang) return;
+    logWarning("the edge hangs: it is killed",
+               {{"threads", hang->threads}, {"silentMs", toMs(hang->silentNs)}});
+    sendSignal(kept_.worker, SIGKILL);
+    worker_.forget();
+  }
+
+  static uint64_t toMs(int64_t ns) { return static_cast<uint64_t>(ns / kNsPerMs); }
+
   void await() {
     if (stopWanted != 0 && !isGone(kept_.worker)) {
       stopWanted = 0;
-      syscall(SYS_pidfd_send_signal, kept_.worker.load(), SIGTERM, nullptr, 0);
+      kept_.isEndWanted = true;
+      sendSignal(kept_.worker, SIGTERM);
     }
     const bool isActive = kept_.active == self_;
     std::array<pollfd, 2> polled = {{
         {kept_.isEnding && isActive ? -1 : other().load(), POLLIN, 0},
         {isActive && !isWorkerMissed_ ? kept_.worker.load() : -1, POLLIN, 0},
     }};
-    int64_t leftNs = polled[0].fd < 0 && !kept_.isEnding ? kKeeperRetryNs : INT64_MAX;
+    int64_t leftNs = look_.leftNs();
     if (isWorkerMissed_) leftNs = std::clamp<int64_t>(dueNs_ - monotonicNs(), 0, leftNs);
     const timespec left{leftNs / kNsPerSecond, leftNs % kNsPerSecond};
     sigset_t none;
     sigemptyset(&none);
-    ppoll(polled.data(), polled.size(), leftNs == INT64_MAX ? nullptr : &left, &none);
+    ppoll(polled.data(), polled.size(), &left, &none);
   }
 
   KeptProcesses& kept_;
   int self_;
+  const int64_t hangNs_;
+  LookClock look_;
+  SilenceWatch otherSilence_;
+  WorkerWatch worker_;
   bool isWorkerMissed_ = false;
   int64_t startedAtNs_ = monotonicNs();
   int64_t backoffNs_ = 0;
@@ -146,11 +183,11 @@ void takeSignals() {
 
 }  // namespace
 
-int keep(KeptProcesses& kept, const std::function<int()>& work) {
+int keep(KeptProcesses& kept, int64_t hangNs, const std::function<int()>& work) {
   takeSignals();
   kept.keepers[0] = static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0));
   if (kept.keepers[0] < 0) failErrno("pidfd_open");
-  if (Keeper(kept, 0).run()) {
+  if (Keeper(kept, 0, hangNs).run()) {
     prctl(PR_SET_NAME, "tandem-edge");
     return work();
   }

@@ -11,6 +11,10 @@ namespace tandem {
 
 namespace {
 
+constexpr double kHangMs = 500;
+/** A few beats: whoever has just missed one does not hang. */
+constexpr double kHangMsMin = 3 * kBeatMs;
+
 /** Of `--name value`, each option once but for those that make a list. */
 class Arguments {
  public:
@@ -103,11 +107,13 @@ ProgramOptions readProgramOptions(int argc, char** argv) {
   options.edge = takeEdgeOptions(arguments);
   options.socket = arguments.takeText("socket");
   options.orphanNs = toNs(arguments.takeNumber("orphan-ms", 1, 8.64e7));
+  options.hangNs = toNs(arguments.takeNumberIfAny("hang-ms", kHangMsMin, 60'000).value_or(kHangMs));
   const auto niceness = arguments.takeNumberIfAny("nice", -20, 19);
   if (niceness) options.niceness = static_cast<int>(*niceness);
   const auto offsetMs = arguments.takeNumberIfAny("clock-offset-ms", -1e13, 1e13);
   if (offsetMs) options.clockOffsetNs = toNs(*offsetMs);
   if (const auto host = arguments.take("fatal-host")) options.fatalHost = Address::parse(*host, 0);
+  if (const auto host = arguments.take("hang-host")) options.hangHost = Address::parse(*host, 0);
   arguments.end();
   return options;
 }

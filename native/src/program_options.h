@@ -13,11 +13,14 @@ struct ProgramOptions {
   /** Path of the channel's socket. */
   std::string socket;
   int64_t orphanNs;
+  /** A thread that shows nothing for so long hangs. */
+  int64_t hangNs;
   std::optional<int> niceness;
   /** From the monotonic clock to that of whoever starts it. */
   std::optional<int64_t> clockOffsetNs;
   /** See `ChannelOptions`. */
   std::optional<Address> fatalHost;
+  std::optional<Address> hangHost;
 };
 
 /** @throws EdgeError EDGE_FAILED, naming the option */

@@ -18,6 +18,7 @@ namespace {
 constexpr int64_t kPaceNs = 5 * kNsPerMs;
 /** Slow duties: RTCP that is due, events held back. */
 constexpr int64_t kTickNs = 50 * kNsPerMs;
+static_assert(kTickNs <= kBeatMs * kNsPerMs);
 /** That a command is looked for before its sender sleeps. */
 constexpr int64_t kSpinNs = kNsPerMs / 5;
 constexpr int kSpinsPerLook = 32;
@@ -35,6 +36,7 @@ void relax() {
 
 Shard::Shard(const ShardOptions& options, EdgeMemory& memory, EventSink& events)
     : index_(options.index),
+      beat_(options.beat),
       context_(events, memory, memory.map().shard(options.index)),
       relay_(context_.record.relay) {
   prepare(options);
@@ -44,6 +46,7 @@ Shard::Shard(const ShardOptions& options, EdgeMemory& memory, EventSink& events)
 
 Shard::Shard(const ShardOptions& options, EdgeMemory& memory, EventSink& events, UdpSocket relay)
     : index_(options.index),
+      beat_(options.beat),
       context_(events, memory, memory.map().shard(options.index)),
       relay_(context_.record.relay, std::move(relay)) {
   prepare(options);
@@ -118,6 +121,7 @@ void Shard::loop() {
     const int ready = epoll_wait(epoll_.get(), events.data(), kReadyMax, timeoutMs());
     ++context_.counters.wakeups;
     context_.monotonicNow = monotonicNs();
+    if (beat_ != nullptr) beat_->show(context_.monotonicNow);
     bool commanded = false;
     // The parties' packets, to each other and into the rings.
     for (int i = 0; i < ready; ++i) {
@@ -145,8 +149,10 @@ int Shard::timeoutMs() const {
   int64_t due = INT64_MAX;
   if (!context_.catchingUp.empty()) due = nextPaceNs_;
   if (!forks_.empty() || !captures_.empty()) due = std::min(due, nextTickNs_);
-  if (due == INT64_MAX) return -1;
+  const int longest = beat_ == nullptr ? -1 : kBeatMs;
+  if (due == INT64_MAX) return longest;
   const int64_t left = due - monotonicNs();
+  // Not longer than a tick, which comes more often than a beat.
   return left <= 0 ? 0 : static_cast<int>((left + kNsPerMs - 1) / kNsPerMs);
 }
 

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "beats.h"
 #include "capture.h"
 #include "error.h"
 #include "fork.h"
@@ -31,6 +32,8 @@ struct ShardOptions {
   double catchUpRate;
   int64_t rtcpIntervalNs;
   std::string cname;
+  /** Absent where nobody looks whether it hangs. */
+  Beat* beat = nullptr;
 };
 
 struct AdoptedLeg {
@@ -170,6 +173,7 @@ class Shard {
   size_t streamIndexOf(const LegSocket& leg) const;
 
   const uint32_t index_;
+  Beat* const beat_;
   ShardContext context_;
   RelaySocket relay_;
   UniqueFd epoll_{epoll_create1(EPOLL_CLOEXEC)};

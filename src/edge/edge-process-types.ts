@@ -62,10 +62,14 @@ export interface EdgeProcessOptions {
   readonly stateDir: string;
   /** What no control adopts for so long ends: its calls, with RTCP BYE, and the edge. */
   readonly orphanMs: number;
+  /** A thread of it that does not come round for so long hangs: it is killed, and goes on. Absent: 500. */
+  readonly hangMs?: number;
   /** Of its threads, -20 before everything else; where the system allows it. */
   readonly nice?: number;
   /** The executable; absent: the one built beside the addon. */
   readonly program?: string;
   /** For tests: an order to open a port at this address kills the edge, as a defect in it would. */
   readonly fatalHost?: string;
+  /** For tests: one at this address hangs its threads. */
+  readonly hangHost?: string;
 }

@@ -8,7 +8,7 @@ import { clockOffset } from './clock-offset.ts';
 import { EdgeClient } from './edge-client.ts';
 import { killEdge, memoryFileOf } from './edge-group.ts';
 import type { EdgeProcessOptions } from './edge-process-types.ts';
-import { checkEdgeOptions, checkNiceness, checkOrphanMs } from './validate.ts';
+import { checkEdgeOptions, checkHangMs, checkNiceness, checkOrphanMs } from './validate.ts';
 
 /** The folder is for its owner alone: whoever may write there could be taken for the edge. */
 const ownerOnly = 0o700;
@@ -35,6 +35,7 @@ export interface FoundEdge {
 export async function startOrFindEdge(options: EdgeProcessOptions): Promise<FoundEdge> {
   checkEdgeOptions(options.edge);
   checkOrphanMs('orphanMs', options.orphanMs);
+  if (options.hangMs !== undefined) checkHangMs('hangMs', options.hangMs);
   if (options.nice !== undefined) checkNiceness('nice', options.nice);
   const stateDir = resolve(options.stateDir);
   await makeStateDir(stateDir);
@@ -100,7 +101,15 @@ function failed(socketPath: string, cause: unknown): TandemError {
 
 /** False where another one was quicker. */
 async function startEdge(
-  { edge, orphanMs, nice, fatalHost, program = edgeProgramPath() }: EdgeProcessOptions,
+  {
+    edge,
+    orphanMs,
+    hangMs,
+    nice,
+    fatalHost,
+    hangHost,
+    program = edgeProgramPath(),
+  }: EdgeProcessOptions,
   stateDir: string,
   socketPath: string,
 ): Promise<boolean> {
@@ -118,8 +127,10 @@ async function startEdge(
     memory: edge.memoryFile ?? memoryFileOf(stateDir),
     'orphan-ms': orphanMs,
     'clock-offset-ms': clockOffset(),
+    ...(hangMs !== undefined && { 'hang-ms': hangMs }),
     ...(nice !== undefined && { nice }),
     ...(fatalHost !== undefined && { 'fatal-host': fatalHost }),
+    ...(hangHost !== undefined && { 'hang-host': hangHost }),
   }).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const hosts = edge.legHosts.flatMap((host) => ['--leg-host', host]);
   const log = await open(join(stateDir, 'edge.log'), 'a', 0o600);

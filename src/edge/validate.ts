@@ -130,6 +130,11 @@ export function checkOrphanMs(field: string, ms: number): void {
   checkInteger(field, ms, 1, 86_400_000);
 }
 
+/** Of beats that come every 100 ms. */
+export function checkHangMs(field: string, ms: number): void {
+  checkInteger(field, ms, 300, 60_000);
+}
+
 export function checkSequence(field: string, sequence: number): void {
   checkInteger(field, sequence, 0, Number.MAX_SAFE_INTEGER);
 }
