@@ -2,7 +2,7 @@ import { messageOf, TandemError } from './errors.ts';
 
 const usage = `usage: tandem COMMAND [OPTIONS]
 
-  serve      all of it, kept alive                             [--config FILE]
+  serve      all of it, kept alive                             [--config FILE] [--forget]
   control    HTTP API, forks, recording sessions, by itself    [--help]
   recorder   the reference recorder: SIPREC in, files out      [--help]
   demo       a recorded call, and a recorder that dies in it   [--help]
