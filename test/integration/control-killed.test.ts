@@ -63,7 +63,9 @@ async function expectWhole(call: PlacedCall, end = () => call.end()): Promise<vo
 
 describe('control that is killed', () => {
   beforeAll(async () => {
-    tandem = await TandemProcess.start({ media: { workers: 1 } });
+    // It is killed often: that is no reason to wait for it longer each time.
+    const supervisor = { restart: { initialMs: 50, maxMs: 50 } };
+    tandem = await TandemProcess.start({ media: { workers: 1 }, supervisor });
   });
 
   it.each(['mediasoup', 'direct'])(
