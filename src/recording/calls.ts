@@ -113,7 +113,7 @@ export class Calls implements CallService {
   }
 
   /**
-   * Goes on with what another process left: after the bridge has taken over its part, before `start`. Whatever was half done is done
+   * Goes on with what another process left: after the bridge has taken over its part, and after `start`. Whatever was half done is done
    * again, or undone.
    */
   adopt(stored: StoredCalls): AdoptionReport {
